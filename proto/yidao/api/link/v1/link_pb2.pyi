@@ -243,21 +243,34 @@ class Frame(_message.Message):
 
     LANE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    BACKFILL_FIELD_NUMBER: _builtins.int
     lane: Global___Lane.ValueType
     """Required."""
+    after_position: _builtins.int
+    """Required. The last position of the frame before this one in its lane; of the
+    first frame of a session, the resume point, or 0 if the lane starts over.
+    A receiver that stands before it has missed a frame and refuses this one.
+    """
+    backfill: _builtins.bool
+    """Optional. The items are of a wanted journal and lie at or before the resume
+    point: the cursor does not move.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
-        """Required. Ascending positions."""
+        """Required, 1 to 2,048. Ascending positions."""
 
     def __init__(
         self,
         *,
         lane: Global___Lane.ValueType = ...,
         items: _abc.Iterable[Global___Item] | None = ...,
+        after_position: _builtins.int = ...,
+        backfill: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "lane", b"lane"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "backfill", b"backfill", "items", b"items", "lane", b"lane"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +411,7 @@ class Resume(_message.Message):
     CURSORS_FIELD_NUMBER: _builtins.int
     HOLDINGS_FIELD_NUMBER: _builtins.int
     CREDIT_BYTES_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
     store_id: _builtins.bytes
     """Required. The store that these cursors are of."""
     credit_bytes: _builtins.int
@@ -408,6 +422,12 @@ class Resume(_message.Message):
     def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]:
         """Optional. What is held, so that a sender that starts over skips it."""
 
+    @_builtins.property
+    def wanted(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]:
+        """Optional. Journals whose records from this size on are needed again, although
+        the cursor has passed them: they were refused.
+        """
+
     def __init__(
         self,
         *,
@@ -415,10 +435,11 @@ class Resume(_message.Message):
         cursors: _abc.Iterable[Global___LaneCursor] | None = ...,
         holdings: _abc.Iterable[Global___Holding] | None = ...,
         credit_bytes: _builtins.int = ...,
+        wanted: _abc.Iterable[Global___Holding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_bytes", b"credit_bytes", "cursors", b"cursors", "holdings", b"holdings", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_bytes", b"credit_bytes", "cursors", b"cursors", "holdings", b"holdings", "store_id", b"store_id", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
