@@ -1,0 +1,303 @@
+"""Every error that `yidao.sync` raises, as a class with a stable code.
+
+Two families, because a caller reacts differently: after a `PeerError` the bytes
+or names that came in are wrong and nothing has changed here; after a
+`LocalError` this node itself asked for something that it must not do. A class
+is one code; what was wrong stands in `params`, never in another class.
+"""
+
+from yidao.api.errors import YidaoError
+
+
+class SyncError(YidaoError):
+    """Base of all errors of `yidao.sync`."""
+
+    code = "SYNC_ERROR"
+
+
+class PeerError(SyncError):
+    """What came in is wrong; nothing here has changed."""
+
+    code = "PEER_ERROR"
+
+
+class LocalError(SyncError):
+    """This node asked for something that it must not do."""
+
+    code = "LOCAL_ERROR"
+
+
+# Names.
+
+
+class IdInvalid(PeerError):
+    """An identifier has the wrong length or alphabet (params: field)."""
+
+    code = "ID_INVALID"
+
+
+class PathInvalid(PeerError):
+    """A path is not `/` or labels of `[a-z0-9-]{1,32}` (params: reason)."""
+
+    code = "PATH_INVALID"
+
+
+class ChannelInvalid(PeerError):
+    """A channel names no audience that exists (params: reason)."""
+
+    code = "CHANNEL_INVALID"
+
+
+class EpochInvalid(PeerError):
+    """An epoch is neither a counter nor a counter with 64 random bits."""
+
+    code = "EPOCH_INVALID"
+
+
+class OriginInvalid(PeerError):
+    """A checkpoint origin is not one of Yidao's (params: reason)."""
+
+    code = "ORIGIN_INVALID"
+
+
+# Records.
+
+
+class HeaderTooLarge(PeerError):
+    """Header bytes are over the limit (params: size_bytes, limit_bytes)."""
+
+    code = "HEADER_TOO_LARGE"
+
+
+class HeaderMalformed(PeerError):
+    """Header bytes are no protobuf message of that type."""
+
+    code = "HEADER_MALFORMED"
+
+
+class HeaderNotCanonical(PeerError):
+    """Header bytes are not the one deterministic encoding (params: reason)."""
+
+    code = "HEADER_NOT_CANONICAL"
+
+
+class HeaderFieldInvalid(PeerError):
+    """A field is missing or out of range (params: field)."""
+
+    code = "HEADER_FIELD_INVALID"
+
+
+class HeaderCriticalUnknown(PeerError):
+    """The header needs a feature that this version does not know (params: feature)."""
+
+    code = "HEADER_CRITICAL_UNKNOWN"
+
+
+class PartUnknown(PeerError):
+    """A part came that its header does not name (params: part)."""
+
+    code = "PART_UNKNOWN"
+
+
+class PartTooLarge(PeerError):
+    """A part is over the limit (params: part, size_bytes, limit_bytes)."""
+
+    code = "PART_TOO_LARGE"
+
+
+class PartCommitmentMismatch(PeerError):
+    """A part's bytes are not those that its header commits to (params: part)."""
+
+    code = "PART_COMMITMENT_MISMATCH"
+
+
+# Trees.
+
+
+class FrontierMalformed(PeerError):
+    """Stored frontier bytes have the wrong length for their size."""
+
+    code = "FRONTIER_MALFORMED"
+
+
+class ProofInvalid(PeerError):
+    """A Merkle proof does not lead to the root (params: reason)."""
+
+    code = "PROOF_INVALID"
+
+
+class ProofMalformed(PeerError):
+    """A proof file has the wrong form (params: reason)."""
+
+    code = "PROOF_MALFORMED"
+
+
+class TreeRangeInvalid(LocalError):
+    """A proof was asked for a leaf or a size that the tree does not have."""
+
+    code = "TREE_RANGE_INVALID"
+
+
+class TreeReadFailed(LocalError):
+    """The store gave fewer hashes than its tree size promises (params: level, first)."""
+
+    code = "TREE_READ_FAILED"
+
+
+# Keys, notes, checkpoints.
+
+
+class SuiteUnknown(PeerError):
+    """No such cryptographic suite here (params: suite)."""
+
+    code = "SUITE_UNKNOWN"
+
+
+class SuiteSelfTestFailed(LocalError):
+    """A suite gives wrong answers to known questions; the node must not start."""
+
+    code = "SUITE_SELF_TEST_FAILED"
+
+
+class KeyMalformed(PeerError):
+    """A key has the wrong length or text form."""
+
+    code = "KEY_MALFORMED"
+
+
+class KeyWeak(PeerError):
+    """A public key is of small order or not in canonical form."""
+
+    code = "KEY_WEAK"
+
+
+class SignatureInvalid(PeerError):
+    """A signature does not verify."""
+
+    code = "SIGNATURE_INVALID"
+
+
+class NoteMalformed(PeerError):
+    """Bytes are no C2SP signed note (params: reason)."""
+
+    code = "NOTE_MALFORMED"
+
+
+class NoteUnsigned(PeerError):
+    """A note bears no signature of a known key."""
+
+    code = "NOTE_UNSIGNED"
+
+
+class NoteSignatureInvalid(PeerError):
+    """A known key's signature on a note fails, so that the whole note is refused."""
+
+    code = "NOTE_SIGNATURE_INVALID"
+
+
+class CheckpointMalformed(PeerError):
+    """A signed note is no checkpoint of three lines (params: reason)."""
+
+    code = "CHECKPOINT_MALFORMED"
+
+
+class CheckpointOriginMismatch(PeerError):
+    """A checkpoint is of another log than expected (params: expected, found)."""
+
+    code = "CHECKPOINT_ORIGIN_MISMATCH"
+
+
+class CosignatureInvalid(PeerError):
+    """A cosignature line is malformed, of another key, or fails (params: reason)."""
+
+    code = "COSIGNATURE_INVALID"
+
+
+# Seals.
+
+
+class SealJournalMismatch(PeerError):
+    """A seal was offered to another journal's state."""
+
+    code = "SEAL_JOURNAL_MISMATCH"
+
+
+class SealTooLarge(PeerError):
+    """A seal is over a limit (params: what, size, limit)."""
+
+    code = "SEAL_TOO_LARGE"
+
+
+class SealEmpty(PeerError):
+    """A seal holds no header, or an empty one."""
+
+    code = "SEAL_EMPTY"
+
+
+class SealGap(PeerError):
+    """A seal begins after the end of what is held (params: held, first_seq)."""
+
+    code = "SEAL_GAP"
+
+
+class SealOverlap(PeerError):
+    """A seal begins inside what is held and ends beyond it (params: held, first_seq)."""
+
+    code = "SEAL_OVERLAP"
+
+
+class SealSizeMismatch(PeerError):
+    """The checkpoint's size is not where the seal ends (params: expected, found)."""
+
+    code = "SEAL_SIZE_MISMATCH"
+
+
+class SealRootMismatch(PeerError):
+    """The headers do not lead to the root that the origin signed."""
+
+    code = "SEAL_ROOT_MISMATCH"
+
+
+class SealFork(PeerError):
+    """The origin signed two roots for one size: evidence, kept for the operator."""
+
+    code = "SEAL_FORK"
+
+
+# Enrolment and evidence.
+
+
+class EnrolmentMalformed(PeerError):
+    """An enrolment record's core has the wrong form (params: field)."""
+
+    code = "ENROLMENT_MALFORMED"
+
+
+class EnrolmentChainBroken(PeerError):
+    """Authority does not lead from the root to this enrolment (params: step, reason)."""
+
+    code = "ENROLMENT_CHAIN_BROKEN"
+
+
+class RootStatementInvalid(PeerError):
+    """The root statement is malformed or not signed by the root certificate's key."""
+
+    code = "ROOT_STATEMENT_INVALID"
+
+
+class EvidenceMalformed(PeerError):
+    """An evidence file has the wrong form (params: reason)."""
+
+    code = "EVIDENCE_MALFORMED"
+
+
+class EvidenceIncomplete(PeerError):
+    """An evidence file lacks what its claim needs (params: missing)."""
+
+    code = "EVIDENCE_INCOMPLETE"
+
+
+class EvidenceMismatch(PeerError):
+    """Two pieces of an evidence file contradict each other (params: reason)."""
+
+    code = "EVIDENCE_MISMATCH"

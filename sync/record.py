@@ -1,0 +1,354 @@
+"""Records: header bytes are made once and read strictly, parts are checked against them.
+
+Only `Header.encode` makes header bytes; from then on they are a value that is
+stored, hashed and sent as it is. `decode_header` accepts exactly one byte string
+for each header, so no two readers can understand one leaf differently.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from yidao.api.record.v1 import record_pb2
+from yidao.sync import errors
+from yidao.sync.ids import ID_BYTES, REACH_ROOT, NetworkId, NodeId, RecordId
+
+MAX_HEADER_BYTES: Final = 8 * 1024
+MAX_PART_BYTES: Final = 256 * 1024
+MAX_PARTS: Final = 16
+MAX_CAUSES: Final = 256
+SALT_BYTES: Final = 32
+HASH_BYTES: Final = 32
+# The largest value that SQLite, PostgreSQL and JSON readers alike can hold.
+MAX_VERSION: Final = 2**63 - 1
+MAX_CREATED_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+# No feature has needed a number yet; a reader that meets one must refuse.
+KNOWN_CRITICAL: Final[frozenset[int]] = frozenset()
+
+_WIRE_TYPE_GROUP: Final = 3
+_KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}(\.[a-z][a-z0-9_-]{0,31}){2}")
+_UNIT: Final = re.compile(r"[0-9A-Z]{18}")
+_PATH: Final = "/(?:[a-z0-9-]{1,32}(?:/[a-z0-9-]{1,32})*)?"
+_PART_NAME: Final = re.compile(f"core|pii|ext:{_PATH}|file:[0-9]{{1,4}}")
+# Control characters, line separators and the marks that reorder text on a screen:
+# a name that looks like another one must not get into signed bytes.
+_UNSAFE: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_OBJECT: Final = re.compile(f"[^{_UNSAFE}]{{1,256}}")
+_SCHEMA: Final = re.compile(f"[^{_UNSAFE}]{{1,128}}")
+_PERIOD: Final = re.compile("[0-9A-Za-z-]{1,32}")
+_ACTOR: Final = re.compile(f"[^{_UNSAFE}@]{{1,64}}@{_PATH}")
+
+
+class Grade(IntEnum):
+    """How sensitive a part is (政务数据分级, levels 1 to 4)."""
+
+    L1 = 1
+    L2 = 2
+    L3 = 3
+    L4 = 4
+
+
+class Release(IntEnum):
+    """When a part may go further than the origin's parent."""
+
+    AT_ONCE = 1
+    WHEN_ACCEPTED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartDigest:
+    """What a header commits to of one part.
+
+    Attributes:
+        name: `core`, `pii`, `ext:<path>` or `file:<n>`.
+        commitment: 32 bytes, see `commitment`.
+        length: Length of the body in bytes.
+        reach: Tiers up that the body may travel: 0 stays, 15 goes to the root.
+    """
+
+    name: str
+    commitment: bytes
+    length: int
+    grade: Grade = Grade.L2
+    reach: int = REACH_ROOT
+    release: Release = Release.AT_ONCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part's bytes with the 32-byte salt of its commitment."""
+
+    name: str
+    salt: bytes
+    body: bytes
+
+    def digest(
+        self,
+        *,
+        grade: Grade = Grade.L2,
+        reach: int = REACH_ROOT,
+        release: Release = Release.AT_ONCE,
+    ) -> PartDigest:
+        """Return what a header says of this part."""
+        return PartDigest(
+            name=self.name,
+            commitment=commitment(self.salt, self.body),
+            length=len(self.body),
+            grade=grade,
+            reach=reach,
+            release=release,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A record's header; the fields are those of `record.proto`.
+
+    Attributes:
+        object_id: The object that the record is about (`object` on the wire).
+        unit: 统一社会信用代码 or "".
+        created_ms: Unix milliseconds by the caller's clock; never used for order.
+    """
+
+    network: NetworkId
+    node_id: NodeId
+    record_id: RecordId
+    kind: str
+    actor: str
+    object_id: str
+    object_version: int
+    created_ms: int
+    unit: str = ""
+    causes: tuple[RecordId, ...] = ()
+    schema: str = ""
+    schema_sha256: bytes = b""
+    period: str = ""
+    parts: tuple[PartDigest, ...] = ()
+    critical: tuple[int, ...] = ()
+
+    def part(self, name: str) -> PartDigest | None:
+        """Return the digest of the part of that name, or None."""
+        return next((digest for digest in self.parts if digest.name == name), None)
+
+    def encode(self) -> bytes:
+        """Return the header bytes, the only ones that `decode_header` accepts for it.
+
+        Raises:
+            HeaderFieldInvalid: A field is out of range.
+            HeaderCriticalUnknown: `critical` names an unknown feature.
+            HeaderTooLarge: The bytes are over 8 KiB.
+        """
+        _check_header(self)
+        try:
+            data = _to_message(self).SerializeToString(deterministic=True)
+        except (EncodeError, UnicodeError, ValueError, TypeError):
+            raise errors.HeaderFieldInvalid(field="encoding") from None
+        if len(data) > MAX_HEADER_BYTES:
+            raise errors.HeaderTooLarge(size_bytes=len(data), limit_bytes=MAX_HEADER_BYTES)
+        return data
+
+
+def commitment(salt: bytes, body: bytes) -> bytes:
+    """Return SHA-256(salt || body), which hides the body until the salt is known."""
+    return hashlib.sha256(salt + body).digest()
+
+
+def decode_header(data: bytes) -> Header:
+    """Return the header that `data` is the canonical encoding of.
+
+    Unknown fields are allowed where a newer version appends them: after the known
+    ones, with a new number. They stay in the bytes, which nobody rebuilds.
+
+    Raises:
+        HeaderTooLarge: Over 8 KiB; nothing is parsed.
+        HeaderMalformed: No protobuf message, or text that is not UTF-8.
+        HeaderNotCanonical: Reordered, repeated, non-minimal or disguised fields.
+        HeaderFieldInvalid: A field is missing or out of range.
+        HeaderCriticalUnknown: The record needs a feature unknown here.
+    """
+    if len(data) > MAX_HEADER_BYTES:
+        raise errors.HeaderTooLarge(size_bytes=len(data), limit_bytes=MAX_HEADER_BYTES)
+    try:
+        message = record_pb2.Header.FromString(data)
+    except DecodeError:
+        raise errors.HeaderMalformed from None
+    message.DiscardUnknownFields()
+    if message.SerializeToString(deterministic=True) != data:
+        _check_unknown_fields(data)
+    header = _from_message(message)
+    _check_header(header)
+    return header
+
+
+def check_part(digest: PartDigest, part: Part) -> None:
+    """Return only if `part` is the part that `digest` commits to.
+
+    Raises:
+        PartUnknown: Another name.
+        PartTooLarge: The body is over 256 KiB.
+        PartCommitmentMismatch: Other bytes, length or salt.
+    """
+    if part.name != digest.name:
+        raise errors.PartUnknown(part=part.name)
+    if len(part.body) > MAX_PART_BYTES:
+        raise errors.PartTooLarge(
+            part=part.name, size_bytes=len(part.body), limit_bytes=MAX_PART_BYTES
+        )
+    # The salt's length is checked because salt || body alone would let bytes move
+    # between the two.
+    if (
+        len(part.salt) != SALT_BYTES
+        or len(part.body) != digest.length
+        or commitment(part.salt, part.body) != digest.commitment
+    ):
+        raise errors.PartCommitmentMismatch(part=part.name)
+
+
+def _check_unknown_fields(data: bytes) -> None:
+    """Accept `data` only if all that keeps it from the plain encoding is new fields."""
+    message = record_pb2.Header.FromString(data)
+    if message.SerializeToString(deterministic=True) != data:
+        raise errors.HeaderNotCanonical(reason="encoding")
+    messages: list[Message] = [message, *message.parts]
+    for known in messages:
+        numbers = known.DESCRIPTOR.fields_by_number
+        unknown = UnknownFieldSet(known)
+        for field in (unknown[at] for at in range(len(unknown))):
+            if field.wire_type == _WIRE_TYPE_GROUP:
+                raise errors.HeaderNotCanonical(reason="group")
+            if field.field_number in numbers:
+                raise errors.HeaderNotCanonical(reason="wire type")
+
+
+def _to_message(header: Header) -> record_pb2.Header:
+    return record_pb2.Header(
+        network=header.network,
+        node_id=header.node_id,
+        record_id=header.record_id,
+        kind=header.kind,
+        actor=header.actor,
+        unit=header.unit,
+        object=header.object_id,
+        object_version=header.object_version,
+        causes=header.causes,
+        schema=header.schema,
+        schema_sha256=header.schema_sha256,
+        period=header.period,
+        created_ms=header.created_ms,
+        parts=[
+            record_pb2.PartDigest(
+                name=part.name,
+                commitment=part.commitment,
+                length=part.length,
+                grade=record_pb2.Grade.ValueType(part.grade),
+                reach=part.reach,
+                release=record_pb2.Release.ValueType(part.release),
+            )
+            for part in header.parts
+        ],
+        critical=header.critical,
+    )
+
+
+def _from_message(message: record_pb2.Header) -> Header:
+    return Header(
+        network=NetworkId(message.network),
+        node_id=NodeId(message.node_id),
+        record_id=RecordId(message.record_id),
+        kind=message.kind,
+        actor=message.actor,
+        unit=message.unit,
+        object_id=message.object,
+        object_version=message.object_version,
+        causes=tuple(RecordId(cause) for cause in message.causes),
+        schema=message.schema,
+        schema_sha256=message.schema_sha256,
+        period=message.period,
+        created_ms=message.created_ms,
+        parts=tuple(_from_part(part) for part in message.parts),
+        critical=tuple(message.critical),
+    )
+
+
+def _from_part(message: record_pb2.PartDigest) -> PartDigest:
+    try:
+        grade = Grade(message.grade)
+        release = Release(message.release)
+    except ValueError:
+        raise errors.HeaderFieldInvalid(field="parts") from None
+    return PartDigest(
+        name=message.name,
+        commitment=message.commitment,
+        length=message.length,
+        grade=grade,
+        reach=message.reach,
+        release=release,
+    )
+
+
+def _check_header(header: Header) -> None:
+    if header.critical:
+        _check_critical(header.critical)
+    _check_ids(header)
+    _check_texts(header)
+    if not 1 <= header.object_version <= MAX_VERSION:
+        raise errors.HeaderFieldInvalid(field="object_version")
+    if not 1 <= header.created_ms <= MAX_CREATED_MS:
+        raise errors.HeaderFieldInvalid(field="created_ms")
+    if len(header.schema_sha256) not in (0, HASH_BYTES):
+        raise errors.HeaderFieldInvalid(field="schema_sha256")
+    if header.parts:
+        _check_parts(header.parts)
+
+
+def _check_ids(header: Header) -> None:
+    if len(header.network) != ID_BYTES:
+        raise errors.HeaderFieldInvalid(field="network")
+    if len(header.node_id) != ID_BYTES:
+        raise errors.HeaderFieldInvalid(field="node_id")
+    if len(header.record_id) != ID_BYTES:
+        raise errors.HeaderFieldInvalid(field="record_id")
+    if len(header.causes) > MAX_CAUSES:
+        raise errors.HeaderFieldInvalid(field="causes")
+    for cause in header.causes:
+        if len(cause) != ID_BYTES:
+            raise errors.HeaderFieldInvalid(field="causes")
+
+
+def _check_texts(header: Header) -> None:
+    if _KIND.fullmatch(header.kind) is None:
+        raise errors.HeaderFieldInvalid(field="kind")
+    if _ACTOR.fullmatch(header.actor) is None:
+        raise errors.HeaderFieldInvalid(field="actor")
+    if header.unit and _UNIT.fullmatch(header.unit) is None:
+        raise errors.HeaderFieldInvalid(field="unit")
+    if not header.object_id or _OBJECT.fullmatch(header.object_id) is None:
+        raise errors.HeaderFieldInvalid(field="object_id")
+    if header.schema and _SCHEMA.fullmatch(header.schema) is None:
+        raise errors.HeaderFieldInvalid(field="schema")
+    if header.period and _PERIOD.fullmatch(header.period) is None:
+        raise errors.HeaderFieldInvalid(field="period")
+
+
+def _check_critical(critical: tuple[int, ...]) -> None:
+    for feature in critical:
+        if feature not in KNOWN_CRITICAL:
+            raise errors.HeaderCriticalUnknown(feature=feature)
+
+
+def _check_parts(parts: tuple[PartDigest, ...]) -> None:
+    if len(parts) > MAX_PARTS or len({part.name for part in parts}) != len(parts):
+        raise errors.HeaderFieldInvalid(field="parts")
+    for part in parts:
+        if (
+            _PART_NAME.fullmatch(part.name) is None
+            or len(part.commitment) != HASH_BYTES
+            or not 0 <= part.length <= MAX_PART_BYTES
+            or not 0 <= part.reach <= REACH_ROOT
+        ):
+            raise errors.HeaderFieldInvalid(field="parts")
