@@ -1,0 +1,212 @@
+"""Settings of one daemon: a TOML file, then the environment, then the caller.
+
+Later sources win. Every setting has a default, a unit in its name and a reason
+in its description; a key that does not exist is an error wherever it stands, so
+that a mistyped name never leaves a default in force in silence. What a node *is*
+(its id, path and keys) is no setting: it stands in `keys/identity.json`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from yidao.node import errors
+
+ENV_PREFIX: Final = "YIDAO_"
+# A settings file of a person is a page long; this keeps a wrong path (a disk
+# image, a log) from being read into memory.
+MAX_FILE_BYTES: Final = 64 * 1024
+
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
+_ADDRESS: Final = re.compile(rf"({_HOST}):([0-9]{{1,5}})", re.ASCII)
+
+
+def _checked_address(value: str) -> str:
+    found = _ADDRESS.fullmatch(value)
+    if found is None or not 1 <= int(found[2]) <= 65_535:
+        raise ValueError("host:port with a port from 1 to 65535")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """All settings, checked; frozen once loaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        Path("yidao-data"), description="Folder of store, keys and local socket."
+    )
+    listen: Address = Field(
+        "127.0.0.1:7350", description="Where children's links arrive (mutual TLS)."
+    )
+    join_listen: Address = Field(
+        "127.0.0.1:7351",
+        description="Where new children join. A port of its own, because gRPC for Python "
+        "cannot make client certificates optional on one port.",
+    )
+    parent_address: Address | None = Field(
+        None, description="The parent's `listen` as seen from here; none at the root."
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of a PostgreSQL store; none means SQLite in the folder."
+    )
+    language: Literal["zh", "en"] = Field("zh", description="Language of texts shown to people.")
+    keepalive_seconds: Seconds = Field(
+        30, description="Time between pings on a silent link; NAT tables often forget at 60 s."
+    )
+    keepalive_timeout_seconds: Seconds = Field(
+        10, description="How long a ping may stay unanswered before the link counts as cut."
+    )
+    cosign_interval_seconds: Seconds = Field(
+        60, description="Shortest time between two cosignatures above the parent for one journal."
+    )
+    backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
+    backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
+    join_attempts_per_minute: int = Field(
+        5, ge=1, le=10_000, description="Tries to join that one address may make a minute."
+    )
+    join_token_hours: int = Field(
+        24, ge=1, le=720, description="How long a join bundle may be used."
+    )
+    log_format: Literal["json", "console"] = Field("console", description="Form of log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _order_of_backoff(self) -> "Settings":
+        if self.backoff_min_seconds > self.backoff_max_seconds:
+            raise ValueError("backoff_min_seconds is above backoff_max_seconds")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingDoc:
+    """What the reference page says of one setting."""
+
+    name: str
+    environment: str
+    default: str
+    description: str
+
+
+def describe() -> tuple[SettingDoc, ...]:
+    """Return every setting with default and description, for help and docs."""
+    return tuple(
+        SettingDoc(
+            name=name,
+            environment=ENV_PREFIX + name.upper(),
+            default="" if field.default is None else str(field.default),
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    )
+
+
+def load_settings(
+    file: Path | None, environ: Mapping[str, str], **overrides: str | float | Path | None
+) -> Settings:
+    """Return the settings that file, environment and caller give together.
+
+    Args:
+        file: A TOML file that must exist, or None.
+        environ: The environment; only names that begin with `YIDAO_` are looked at.
+        overrides: Settings by name, stronger than both; None leaves one as it is.
+
+    Raises:
+        ConfigNotFound, ConfigUnreadable, ConfigEncoding, ConfigSyntax: The file.
+        ConfigKeyUnknown: A key that is no setting.
+        ConfigValueInvalid: A value of the wrong type or range.
+    """
+    sources: dict[str, tuple[str, object]] = {}
+    if file is not None:
+        for key, value in _read_toml(file).items():
+            sources[_known(key, str(file))] = (str(file), _typed(key, value, str(file)))
+    for name, text in environ.items():
+        if name.startswith(ENV_PREFIX):
+            sources[_known(name.removeprefix(ENV_PREFIX).lower(), name)] = (name, text)
+    for key, given in overrides.items():
+        if given is not None:
+            sources[_known(key, "argument")] = ("argument", given)
+    try:
+        return Settings.model_validate({key: value for key, (_, value) in sources.items()})
+    except ValidationError as error:
+        raise _first_fault(error, sources) from None
+
+
+def write_settings(path: Path, values: Mapping[str, str | int | float]) -> None:
+    """Write a new TOML settings file with these values, after checking them.
+
+    Raises:
+        ConfigKeyUnknown, ConfigValueInvalid: As `load_settings`.
+        ConfigUnreadable: The file exists already or cannot be written.
+    """
+    load_settings(None, {}, **values)
+    lines = [f"{key} = {_toml_value(value)}\n" for key, value in values.items()]
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise errors.ConfigUnreadable(path=str(path), reason=error.strerror or "") from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        if not file.is_file():
+            raise errors.ConfigNotFound(path=str(file))
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise errors.ConfigUnreadable(path=str(file), reason=error.strerror or "") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise errors.ConfigUnreadable(path=str(file), reason=f"> {MAX_FILE_BYTES} bytes")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise errors.ConfigEncoding(path=str(file))
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise errors.ConfigEncoding(path=str(file)) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise errors.ConfigSyntax(path=str(file), reason=str(error)) from None
+
+
+def _known(key: str, source: str) -> str:
+    if key not in Settings.model_fields:
+        raise errors.ConfigKeyUnknown(key=key, source=source)
+    return key
+
+
+def _typed(key: str, value: object, source: str) -> object:
+    """Refuse `"30"` and `true` for a number: TOML has types, so a quoted number is a slip."""
+    annotation = Settings.model_fields[key].annotation
+    is_number = annotation in (int, float) or {int, float} & set(get_args(annotation))
+    if is_number and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise errors.ConfigValueInvalid(key=key, source=source, reason="a number")
+    return value
+
+
+def _first_fault(
+    error: ValidationError, sources: Mapping[str, tuple[str, object]]
+) -> errors.ConfigValueInvalid:
+    # The input itself stays out of the error: a database URL holds a password.
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    key = str(fault["loc"][0]) if fault["loc"] else "backoff_min_seconds"
+    source = sources[key][0] if key in sources else "default"
+    reason = fault["msg"].removeprefix("Value error, ")
+    return errors.ConfigValueInvalid(key=key, source=source, reason=reason)
+
+
+def _toml_value(value: str | float) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
+    return str(value)

@@ -1,0 +1,291 @@
+"""The key folder: private files of one node, and the identity that they make up.
+
+`keys/` holds every secret of a node. A file of it is used only if it is a
+regular file of this user that nobody else can read; the check is made on the
+open file, not on its name, so that nothing can be exchanged in between. Files
+are written once, completely, and survive a power loss before the call returns.
+`identity.json` is written last: where it stands, the node is enrolled.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Final, Self
+
+import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from yidao.api.errors import YidaoError
+from yidao.node import errors
+from yidao.node.datadir import sync_folder
+from yidao.sync import ids
+from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, Signer
+
+FOLDER_NAME: Final = "keys"
+TLS_KEY: Final = "tls.key"
+TLS_CHAIN: Final = "tls.chain.pem"
+CA_KEY: Final = "ca.key"
+CA_CHAIN: Final = "ca.chain.pem"
+JOURNAL_KEY: Final = "journal.key"
+COSIGN_KEY: Final = "cosign.key"
+ROOT_CERTIFICATE: Final = "root.pem"
+ROOT_STATEMENT: Final = "root.statement"
+CHAIN: Final = "chain.json"
+IDENTITY: Final = "identity.json"
+
+# The largest, chain.json of a node 15 tiers down, stays far below.
+MAX_FILE_BYTES: Final = 1024 * 1024
+FIRST_EPOCH: Final = "1"
+
+_IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "suite"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a node is, and the two signers that speak for it."""
+
+    network: ids.NetworkId
+    node_id: ids.NodeId
+    path: ids.Path
+    epoch: str
+    suite: int
+    journal: Signer
+    cosign: Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCertificates:
+    """What TLS and the enrolment of children need, as PEM.
+
+    Attributes:
+        tls_chain_pem: The node's own certificate and the authorities above it,
+            leaf first, the root's certificate left out.
+        ca_key_pem: None on a node that may enrol nobody.
+        ca_chain_pem: As `tls_chain_pem` for the node's authority; empty at the
+            root, whose authority is the root certificate itself.
+    """
+
+    tls_key_pem: bytes
+    tls_chain_pem: bytes
+    root_pem: bytes
+    ca_key_pem: bytes | None
+    ca_chain_pem: bytes
+
+
+class KeyFolder:
+    """Reads and writes the files of `<data folder>/keys`."""
+
+    def __init__(self, data_dir: FilePath) -> None:
+        self.path: Final = data_dir / FOLDER_NAME
+
+    @classmethod
+    def create(cls, data_dir: FilePath) -> Self:
+        """Make the folder (0700) if it is missing, and return it."""
+        folder = cls(data_dir)
+        try:
+            folder.path.mkdir(mode=0o700)
+            sync_folder(data_dir)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise errors.FolderNotWritable(
+                path=str(folder.path), reason=error.strerror or ""
+            ) from None
+        return folder
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name is there, whatever its state."""
+        return os.path.lexists(self.path / name)
+
+    def is_enrolled(self) -> bool:
+        """Whether this node has an identity."""
+        return self.has(IDENTITY)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a new file, 0600 and fsynced; never over one that is there.
+
+        Raises:
+            KeyFileExists: A file of that name is there.
+            FolderNotWritable: The disk refuses.
+        """
+        if self.has(name):
+            raise errors.KeyFileExists(name=name)
+        self.replace(name, data)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a file, putting it in the place of an older one in one step."""
+        staged = self.path / f".{name}.new"
+        try:
+            staged.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(staged, flags, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.replace(self.path / name)
+            sync_folder(self.path)
+        except OSError as error:
+            staged.unlink(missing_ok=True)
+            raise errors.FolderNotWritable(
+                path=str(self.path), reason=error.strerror or ""
+            ) from None
+
+    def remove(self, name: str) -> None:
+        """Remove a file for good; one that is not there is no error."""
+        (self.path / name).unlink(missing_ok=True)
+        sync_folder(self.path)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes if it can be trusted.
+
+        Raises:
+            KeyFileMissing, KeyFileNotRegular, KeyFileForeign, KeyFileExposed:
+                As the entry on the disk is.
+            KeyFileMalformed: It is far too long for any file of this folder.
+        """
+        return read_private(self.path / name)
+
+    def write_signer(self, name: str, seed: bytes) -> Signer:
+        """Keep a new Ed25519 key, given as its 32-byte seed, and return its signer."""
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.write(name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return Ed25519Signer(seed)
+
+    def load_signer(self, name: str) -> Signer:
+        """Return the signer of a kept Ed25519 key."""
+        key = _load_private_key(self.read(name), name)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise errors.KeyFileMalformed(name=name)
+        return Ed25519Signer(key.private_bytes_raw())
+
+    def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
+        """Keep a new P-256 key of TLS or of the node's authority."""
+        self.write(name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    def load_tls_key(self, name: str) -> EllipticCurvePrivateKey:
+        """Return a kept P-256 key."""
+        return load_tls_key(self.read(name), name)
+
+    def write_identity(self, identity: Identity) -> None:
+        """Make this folder the home of `identity`; everything else must be written before."""
+        self.write(
+            IDENTITY,
+            orjson.dumps(
+                {
+                    "format": 1,
+                    "network": identity.network.hex(),
+                    "node_id": identity.node_id.hex(),
+                    "path": str(identity.path),
+                    "epoch": identity.epoch,
+                    "suite": identity.suite,
+                },
+                option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+            ),
+        )
+
+    def load_identity(self) -> Identity:
+        """Return the node's identity with its signers.
+
+        Raises:
+            NotEnrolled: There is none in this folder.
+            KeyFileError: A file is missing, exposed, foreign or malformed.
+        """
+        if not self.is_enrolled():
+            raise errors.NotEnrolled(path=str(self.path.parent))
+        fields = _identity_fields(self.read(IDENTITY))
+        journal, cosign = self.load_signer(JOURNAL_KEY), self.load_signer(COSIGN_KEY)
+        try:
+            ids.JournalId(
+                node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
+                channel="node",
+                epoch=fields["epoch"],
+            )
+            return Identity(
+                network=ids.NetworkId(ids.id_from_hex(fields["network"], "network")),
+                node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
+                path=ids.Path.parse(fields["path"]),
+                epoch=fields["epoch"],
+                suite=ED25519_SHA256,
+                journal=journal,
+                cosign=cosign,
+            )
+        except YidaoError:
+            raise errors.KeyFileMalformed(name=IDENTITY) from None
+
+    def load_certificates(self) -> NodeCertificates:
+        """Return the node's certificates and TLS keys.
+
+        Raises:
+            KeyFileError: A file is missing, exposed, foreign or malformed.
+        """
+        return NodeCertificates(
+            tls_key_pem=self.read(TLS_KEY),
+            tls_chain_pem=self.read(TLS_CHAIN),
+            root_pem=self.read(ROOT_CERTIFICATE),
+            ca_key_pem=self.read(CA_KEY) if self.has(CA_KEY) else None,
+            ca_chain_pem=self.read(CA_CHAIN) if self.has(CA_CHAIN) else b"",
+        )
+
+
+def read_private(path: FilePath) -> bytes:
+    """Return the bytes of a file that only this user can read (see `KeyFolder.read`)."""
+    name = path.name
+    try:
+        # O_NONBLOCK keeps a FIFO that was put in the file's place from hanging us.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise errors.KeyFileMissing(name=name) from None
+    except OSError:
+        raise errors.KeyFileNotRegular(name=name) from None
+    with os.fdopen(descriptor, "rb") as file:
+        entry = os.fstat(file.fileno())
+        if not stat.S_ISREG(entry.st_mode):
+            raise errors.KeyFileNotRegular(name=name)
+        if entry.st_uid != os.geteuid():
+            raise errors.KeyFileForeign(name=name)
+        if entry.st_mode & 0o077:
+            raise errors.KeyFileExposed(name=name, mode=f"{stat.S_IMODE(entry.st_mode):04o}")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise errors.KeyFileMalformed(name=name)
+    return data
+
+
+def load_tls_key(pem: bytes, name: str) -> EllipticCurvePrivateKey:
+    """Return the P-256 key of a PEM text; raise `KeyFileMalformed` for any other."""
+    key = _load_private_key(pem, name)
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise errors.KeyFileMalformed(name=name)
+    return key
+
+
+def _load_private_key(pem: bytes, name: str) -> object:
+    try:
+        return load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise errors.KeyFileMalformed(name=name) from None
+
+
+def _identity_fields(data: bytes) -> Mapping[str, str]:
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise errors.KeyFileMalformed(name=IDENTITY) from None
+    if not isinstance(fields, dict) or fields.keys() != _IDENTITY_FIELDS:
+        raise errors.KeyFileMalformed(name=IDENTITY)
+    if fields.pop("format") != 1 or fields.pop("suite") != ED25519_SHA256:
+        raise errors.KeyFileMalformed(name=IDENTITY)
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise errors.KeyFileMalformed(name=IDENTITY)
+    return fields

@@ -1,0 +1,253 @@
+"""Errors about other nodes: their certificates, join bundles, and joining.
+
+A `JoinRefusal` carries no parameters, so that it can travel to the other side as
+its code alone and be raised there as the same class.
+"""
+
+from yidao.node.errors import NodeError
+
+
+class LinkError(NodeError):
+    """Base of the errors between nodes."""
+
+    code = "LINK_ERROR"
+
+
+# The peer check.
+
+
+class PeerCheckError(LinkError):
+    """A peer's certificates do not show that it is who it must be."""
+
+    code = "PEER_CHECK_ERROR"
+
+
+class PeerTransportWeak(PeerCheckError):
+    """The connection is not TLS 1.3 with a certificate (params: found)."""
+
+    code = "PEER_TRANSPORT_WEAK"
+
+
+class PeerChainMalformed(PeerCheckError):
+    """The certificate chain is no clean list of certificates (params: reason)."""
+
+    code = "PEER_CHAIN_MALFORMED"
+
+
+class PeerChainTooLong(PeerCheckError):
+    """The certificate chain is longer than any tree here (params: found, limit)."""
+
+    code = "PEER_CHAIN_TOO_LONG"
+
+
+class PeerKeyForbidden(PeerCheckError):
+    """A certificate's key or signature is not ECDSA on P-256 (params: depth)."""
+
+    code = "PEER_KEY_FORBIDDEN"
+
+
+class PeerCertificateExpired(PeerCheckError):
+    """A certificate has expired (params: depth, until)."""
+
+    code = "PEER_CERTIFICATE_EXPIRED"
+
+
+class PeerCertificateEarly(PeerCheckError):
+    """A certificate is not valid yet, or a clock is wrong (params: depth, since)."""
+
+    code = "PEER_CERTIFICATE_EARLY"
+    retryable = True
+
+
+class PeerChainUntrusted(PeerCheckError):
+    """The chain does not lead to this network's root by its rules (params: reason)."""
+
+    code = "PEER_CHAIN_UNTRUSTED"
+
+
+class PeerNamesInvalid(PeerCheckError):
+    """A certificate is not named by one URI and the DNS name of one path (params: reason)."""
+
+    code = "PEER_NAMES_INVALID"
+
+
+class PeerNetworkMismatch(PeerCheckError):
+    """The peer belongs to another network."""
+
+    code = "PEER_NETWORK_MISMATCH"
+
+
+class PeerAuthorityWrong(PeerCheckError):
+    """A tier signed for a node that is not directly below it (params: depth)."""
+
+    code = "PEER_AUTHORITY_WRONG"
+
+
+class PeerNotEnrolled(PeerCheckError):
+    """No node of that id is enrolled here (params: node)."""
+
+    code = "PEER_NOT_ENROLLED"
+
+
+class PeerPathMismatch(PeerCheckError):
+    """The peer stands elsewhere than its enrolment says (params: expected, found)."""
+
+    code = "PEER_PATH_MISMATCH"
+
+
+class PeerKeyMismatch(PeerCheckError):
+    """The certificate's key is not the enrolled one (params: path)."""
+
+    code = "PEER_KEY_MISMATCH"
+
+
+# Bundles.
+
+
+class BundleError(LinkError):
+    """A join bundle cannot be used."""
+
+    code = "BUNDLE_ERROR"
+
+
+class BundleMalformed(BundleError):
+    """The file is no whole join bundle (params: reason)."""
+
+    code = "BUNDLE_MALFORMED"
+
+
+class BundleEdited(BundleError):
+    """The bundle's content is not what its checksum says."""
+
+    code = "BUNDLE_EDITED"
+
+
+class BundleExpired(BundleError):
+    """The bundle's time is over (params: expired)."""
+
+    code = "BUNDLE_EXPIRED"
+
+
+class BundleNetworkMismatch(BundleError):
+    """Root certificate, root statement and network of the bundle do not belong together."""
+
+    code = "BUNDLE_NETWORK_MISMATCH"
+
+
+# Joining.
+
+
+class JoinError(LinkError):
+    """A child could not be enrolled."""
+
+    code = "JOIN_ERROR"
+
+
+class ChildPathUnfit(JoinError):
+    """A child cannot stand at that path (params: path, reason)."""
+
+    code = "CHILD_PATH_UNFIT"
+
+
+class ChildPathTaken(JoinError):
+    """A node is enrolled at that path already (params: path)."""
+
+    code = "CHILD_PATH_TAKEN"
+
+
+class NoAuthority(JoinError):
+    """This node has no certificate authority, so it can enrol nobody."""
+
+    code = "NO_AUTHORITY"
+
+
+class JoinUnreachable(JoinError):
+    """The parent did not answer (params: address, reason)."""
+
+    code = "JOIN_UNREACHABLE"
+    retryable = True
+
+
+class JoinAnswerInvalid(JoinError):
+    """The parent's answer does not prove the enrolment (params: reason)."""
+
+    code = "JOIN_ANSWER_INVALID"
+
+
+class JoinRefusal(JoinError):
+    """The parent refuses to enrol."""
+
+    code = "JOIN_REFUSED"
+
+
+class JoinRequestMalformed(JoinRefusal):
+    """The request is not of the form that the protocol asks for."""
+
+    code = "JOIN_REQUEST_MALFORMED"
+
+
+class JoinRateLimited(JoinRefusal):
+    """Too many tries from this address in the last minute."""
+
+    code = "JOIN_RATE_LIMITED"
+    retryable = True
+
+
+class JoinTokenUnknown(JoinRefusal):
+    """There is no such token at this node."""
+
+    code = "JOIN_TOKEN_UNKNOWN"
+
+
+class JoinTokenKilled(JoinRefusal):
+    """The token was closed after three requests that did not know its secret."""
+
+    code = "JOIN_TOKEN_KILLED"
+
+
+class JoinTokenExpired(JoinRefusal):
+    """The token's time is over."""
+
+    code = "JOIN_TOKEN_EXPIRED"
+
+
+class JoinTokenUsed(JoinRefusal):
+    """The token was spent by another request, or too long ago to repeat the answer."""
+
+    code = "JOIN_TOKEN_USED"
+
+
+class JoinMacWrong(JoinRefusal):
+    """The request was not made with the token's secret."""
+
+    code = "JOIN_MAC_WRONG"
+
+
+class JoinNetworkMismatch(JoinRefusal):
+    """The request is for another network."""
+
+    code = "JOIN_NETWORK_MISMATCH"
+
+
+class JoinPathMismatch(JoinRefusal):
+    """The request is for another path than the token's."""
+
+    code = "JOIN_PATH_MISMATCH"
+
+
+class JoinKeyUnfit(JoinRefusal):
+    """A key of the request is weak, repeated, or not proved to be the child's."""
+
+    code = "JOIN_KEY_UNFIT"
+
+
+class JoinCsrInvalid(JoinRefusal):
+    """A certificate request of the child is malformed, unsigned or not P-256."""
+
+    code = "JOIN_CSR_INVALID"
+
+
+class JoinNodeTaken(JoinRefusal):
+    """A node with that id, or at that path, is enrolled already."""
+
+    code = "JOIN_NODE_TAKEN"
