@@ -1,0 +1,130 @@
+"""Which journal goes over which link, in which lane, and which parts go with it.
+
+Everything follows from names that are signed or certified: the channel of the
+journal, the path of its origin, the paths of the two ends of the link. So the
+sender and the receiver of a link derive the same answer, and a receiver can
+refuse what should never have come.
+
+Paths are those of today: a journal whose origin moved is routed by where the
+origin stands now.
+"""
+
+from yidao.sync import errors
+from yidao.sync.ids import REACH_ROOT, Audience, Channel, Lane, Path
+
+
+def is_adjacent(own_path: Path, peer_path: Path) -> bool:
+    """Whether one of the two is the other's parent."""
+    return own_path.parent == peer_path or peer_path.parent == own_path
+
+
+def lane_of(channel: str) -> Lane | None:
+    """Return the lane that a channel's journals travel in, or None if they stay.
+
+    Raises:
+        ChannelInvalid: No such channel.
+    """
+    parsed = Channel.parse(channel)
+    return None if parsed.audience is Audience.LOCAL else parsed.lane
+
+
+def lanes_for(
+    channel: str,
+    origin_path: Path,
+    own_path: Path,
+    peer_path: Path,
+    target_path: Path | None = None,
+) -> Lane | None:
+    """Return the lane in which a journal goes from `own_path` to `peer_path`, or None.
+
+    A receiver asks the same question with the sender as `own_path` and itself as
+    `peer_path`.
+
+    Args:
+        channel: The journal's channel.
+        origin_path: Where the node stands that writes it.
+        own_path: Where the sender stands.
+        peer_path: Where the receiver stands, the sender's parent or child.
+        target_path: For a `to` channel, where its recipient stands; None if that is
+            not known, and then the journal is not sent.
+
+    Raises:
+        ChannelInvalid: No such channel.
+        NotAdjacent: The two ends are not parent and child.
+    """
+    if not is_adjacent(own_path, peer_path):
+        raise errors.NotAdjacent(own=str(own_path), peer=str(peer_path))
+    parsed = Channel.parse(channel)
+    goes = False
+    match parsed.audience:
+        case Audience.NODE | Audience.UP:
+            goes = _climbs(origin_path, own_path, peer_path, parsed.reach or REACH_ROOT)
+        case Audience.DOWN:
+            goes = own_path.is_within(origin_path) and own_path.is_ancestor_of(peer_path)
+        case Audience.TO:
+            if target_path is not None:
+                goes = _nears(origin_path, own_path, peer_path, target_path)
+        case Audience.LOCAL:
+            pass
+    return parsed.lane if goes else None
+
+
+def part_goes(
+    channel: str,
+    origin_path: Path,
+    own_path: Path,
+    peer_path: Path,
+    *,
+    reach: int,
+    release_when_accepted: bool,
+    attached_to_acceptance: bool,
+) -> bool:
+    """Whether a part goes along when its record (or its acceptance) goes to `peer_path`.
+
+    Whether the journal itself goes there is `lanes_for`'s question. Reach counts
+    tiers up, so that it binds `up` and `node` journals only.
+
+    Args:
+        channel: The channel of the part's record.
+        origin_path: Where that record was written.
+        own_path: Where the sender stands.
+        peer_path: Where the receiver stands.
+        reach: How many tiers up the body may travel; 15 is the root.
+        release_when_accepted: The part waits for an acceptance.
+        attached_to_acceptance: The item at hand is that acceptance, not the record.
+
+    Returns:
+        True if the part belongs into this item. A part that waits goes with its
+        header on the first hop only, since the origin's parent is who accepts;
+        from there on with the acceptance, exactly once.
+    """
+    audience = Channel.parse(channel).audience
+    if audience is Audience.LOCAL:
+        return False
+    if audience in (Audience.NODE, Audience.UP) and not _within_reach(
+        origin_path, peer_path, reach
+    ):
+        return False
+    first_hop = own_path == origin_path
+    waits = release_when_accepted and not first_hop
+    return waits == attached_to_acceptance
+
+
+def _within_reach(origin_path: Path, peer_path: Path, reach: int) -> bool:
+    return reach == REACH_ROOT or origin_path.depth - peer_path.depth <= reach
+
+
+def _climbs(origin_path: Path, own_path: Path, peer_path: Path, reach: int) -> bool:
+    upward = own_path.parent == peer_path
+    return (
+        upward and origin_path.is_within(own_path) and _within_reach(origin_path, peer_path, reach)
+    )
+
+
+def _nears(origin_path: Path, own_path: Path, peer_path: Path, target_path: Path) -> bool:
+    # The way is fixed: up from the origin to the common ancestor, then down. A node
+    # off that way sends nothing, whatever came to it.
+    top = origin_path.common_ancestor(target_path)
+    if own_path.parent == peer_path:
+        return origin_path.is_within(own_path) and peer_path.is_within(top)
+    return own_path.is_within(top) and target_path.is_within(peer_path)
