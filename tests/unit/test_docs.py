@@ -1,0 +1,63 @@
+"""The pages in docs/ keep their form and point at what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ADR = ROOT / "docs/adr"
+DECISIONS = sorted(path for path in ADR.glob("[0-9]*.md") if path.name != "0000-template.md")
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
+
+SECTIONS = ["Context", "Options", "Decision", "Consequences", "Links"]
+# One printed page.
+MAX_WORDS = 550
+
+
+def by_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_index_lists_every_decision_once_under_its_title() -> None:
+    """The index has one row a decision, in order, with the title that the page bears."""
+    rows = re.findall(
+        r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$",
+        (ADR / "README.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    titles = [path.read_text("utf-8").splitlines()[0] for path in DECISIONS]
+    assert [(name, f"# {number}. {title}") for number, name, title in rows] == [
+        (path.name, title) for path, title in zip(DECISIONS, titles, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=by_name)
+def test_a_decision_has_the_form_of_the_template(path: Path) -> None:
+    """A decision names status, date, options with good and bad, and fits one page."""
+    text = path.read_text("utf-8")
+    assert path.name.startswith(text[2:6])
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+    assert re.search(r"^- Status: (proposed|accepted|superseded by \[)", text, re.MULTILINE)
+    assert re.search(r"^- Date: \d{4}-\d{2}-\d{2}$", text, re.MULTILINE)
+    options = text.split("## Options")[1].split("## Decision")[0]
+    named = len(re.findall(r"^\*\*[A-Z]\. ", options, re.MULTILINE))
+    assert named >= 2
+    assert options.count("Good, because") == options.count("Bad, because") == named
+    assert len(text.split()) <= MAX_WORDS
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=by_name)
+def test_what_a_decision_links_to_is_there(path: Path) -> None:
+    """Each path in the Links section leads to a file or folder of the repo."""
+    links = path.read_text("utf-8").split("## Links")[1]
+    paths = [word for word in re.findall(r"`([^`]+)`", links) if "/" in word]
+    assert [word for word in paths if not (ROOT / word).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    """Each relative link of a page leads to a file of the repo."""
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
+    local = [target for target in targets if "://" not in target and "NNNN" not in target]
+    assert [target for target in local if not (path.parent / target).exists()] == []
