@@ -301,3 +301,97 @@ class EvidenceMismatch(PeerError):
     """Two pieces of an evidence file contradict each other (params: reason)."""
 
     code = "EVIDENCE_MISMATCH"
+
+
+# The link.
+
+
+class WireMalformed(PeerError):
+    """Bytes are no link message of that type."""
+
+    code = "WIRE_MALFORMED"
+
+
+class WireTooLarge(PeerError):
+    """A link message or one of its lists is over the limit (params: what, size, limit)."""
+
+    code = "WIRE_TOO_LARGE"
+
+
+class WireFieldInvalid(PeerError):
+    """A field of a link message is missing or out of range (params: field)."""
+
+    code = "WIRE_FIELD_INVALID"
+
+
+class FrameTooLarge(LocalError):
+    """What was read for one frame does not fit it (params: size_bytes, limit_bytes)."""
+
+    code = "FRAME_TOO_LARGE"
+
+
+class LaneGap(PeerError):
+    """A frame follows one that did not arrive (params: lane, held, after)."""
+
+    code = "LANE_GAP"
+
+
+class LaneMismatch(PeerError):
+    """A journal came in another lane than its channel's (params: lane, channel)."""
+
+    code = "LANE_MISMATCH"
+
+
+class CreditExceeded(PeerError):
+    """More was sent than there was credit for (params: lane, size_bytes)."""
+
+    code = "CREDIT_EXCEEDED"
+
+
+class AckInvalid(PeerError):
+    """An acknowledgement covers what was not sent, or goes back (params: lane, position)."""
+
+    code = "ACK_INVALID"
+
+
+class SessionOutOfOrder(PeerError):
+    """A message came in a state that has no place for it (params: state, event)."""
+
+    code = "SESSION_OUT_OF_ORDER"
+
+
+class SessionMisused(LocalError):
+    """The session was driven in an order that it does not have (params: state, event)."""
+
+    code = "SESSION_MISUSED"
+
+
+class VersionUnsupported(PeerError):
+    """The two nodes share no version of the link protocol (params: minimum, maximum)."""
+
+    code = "VERSION_UNSUPPORTED"
+
+
+class NetworkMismatch(PeerError):
+    """The peer belongs to another deployment."""
+
+    code = "NETWORK_MISMATCH"
+
+
+class PeerMismatch(PeerError):
+    """The peer says that it is another node than its certificate (params: field)."""
+
+    code = "PEER_MISMATCH"
+
+
+class NotAdjacent(LocalError):
+    """Two nodes that are not parent and child want a link (params: own, peer)."""
+
+    code = "NOT_ADJACENT"
+
+
+class SessionSilent(PeerError):
+    """Nothing came from the peer for too long (params: seconds)."""
+
+    code = "SESSION_SILENT"
+    retryable = True
