@@ -21,11 +21,8 @@ def by_name(path: Path) -> str:
 
 def test_the_index_lists_every_decision_once_under_its_title() -> None:
     """The index has one row a decision, in order, with the title that the page bears."""
-    rows = re.findall(
-        r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$",
-        (ADR / "README.md").read_text("utf-8"),
-        re.MULTILINE,
-    )
+    index = (ADR / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$", index, re.MULTILINE)
     titles = [path.read_text("utf-8").splitlines()[0] for path in DECISIONS]
     assert [(name, f"# {number}. {title}") for number, name, title in rows] == [
         (path.name, title) for path, title in zip(DECISIONS, titles, strict=True)
