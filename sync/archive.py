@@ -1,0 +1,103 @@
+"""A zip of named bytes, in memory: written one way, read under caps that hold before work is done.
+
+The same entries give the same bytes (fixed order, date and attributes), so an
+evidence file can itself be compared by its hash.
+"""
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from yidao.sync import errors
+
+MAX_ARCHIVE_BYTES: Final = 8 * 1024 * 1024
+MAX_ENTRIES: Final = 256
+MAX_ENTRY_BYTES: Final = 512 * 1024
+MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
+
+# Names are matched whole, never joined to a folder: no `..`, no leading slash.
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63}){0,3}")
+_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def write_archive(entries: Mapping[str, bytes]) -> bytes:
+    """Return a zip of `entries` in their order.
+
+    Raises:
+        EvidenceMalformed: A name or a size that `read_archive` would refuse.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in entries.items():
+            _check_name(name)
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, body, zipfile.ZIP_DEFLATED)
+        _check_caps(archive.infolist())
+    data = buffer.getvalue()
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise errors.EvidenceMalformed(reason="too large")
+    return data
+
+
+def read_archive(data: bytes) -> dict[str, bytes]:
+    """Return the entries of a zip.
+
+    Raises:
+        EvidenceMalformed: No zip, a strange or repeated name, encryption, another
+            compression, a wrong checksum, or anything over a cap.
+    """
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise errors.EvidenceMalformed(reason="too large")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            _check_caps(infos)
+            return {info.filename: _read(archive, info) for info in infos}
+    # The library answers bad bytes with these, depending on where they are bad.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OSError,
+        UnicodeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+    ):
+        raise errors.EvidenceMalformed(reason="zip") from None
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    # The declared size is a claim: one byte more is asked for, and refused.
+    with archive.open(info) as file:
+        body = file.read(info.file_size + 1)
+    if len(body) != info.file_size:
+        raise errors.EvidenceMalformed(reason="entry size")
+    return body
+
+
+def _check_caps(infos: list[zipfile.ZipInfo]) -> None:
+    if len(infos) > MAX_ENTRIES or len({info.filename for info in infos}) != len(infos):
+        raise errors.EvidenceMalformed(reason="entries")
+    for info in infos:
+        _check_name(info.filename)
+        if info.file_size > MAX_ENTRY_BYTES:
+            raise errors.EvidenceMalformed(reason="entry size")
+        if info.compress_type not in _METHODS or info.flag_bits & 1:
+            raise errors.EvidenceMalformed(reason="compression")
+    if sum(info.file_size for info in infos) > MAX_CONTENT_BYTES:
+        raise errors.EvidenceMalformed(reason="too large")
+
+
+def _check_name(name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise errors.EvidenceMalformed(reason="entry name")

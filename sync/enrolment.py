@@ -1,0 +1,228 @@
+"""Enrolments: who stands where and signs with which keys, provable from the root down.
+
+A parent enrols a child by the record `node.child.enrolled` in its own `node`
+journal. Authority for a node is the root statement, then one such record for
+each tier, each with an inclusion proof under the journal key of its enroller.
+Anybody who has the root certificate can check it without asking anyone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import orjson
+
+from yidao.sync import errors, suite
+from yidao.sync.checkpoint import parse_checkpoint
+from yidao.sync.ids import MAX_DEPTH, JournalId, NetworkId, NodeId, Path, id_from_hex
+from yidao.sync.message import EnrolmentProof
+from yidao.sync.proof import parse_proof, verify_proof
+from yidao.sync.record import check_part, decode_header
+from yidao.sync.rootstatement import RootStatement, open_root_statement
+
+KIND: Final = "node.child.enrolled"
+CHANNEL: Final = "node"
+MAX_CORE_BYTES: Final = 4 * 1024
+# One for the root itself and one for each of 15 tiers.
+MAX_PROOFS: Final = MAX_DEPTH + 1
+
+_DIGEST_HEX_CHARS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """The core of `node.child.enrolled`.
+
+    Attributes:
+        tls_sha256: SHA-256 of the SubjectPublicKeyInfo of the node's TLS key.
+        ca_sha256: The same of its CA key; b"" if it may have no children.
+        token_id: The join token that was spent; "" where none was.
+        operator: The actor who made the token; "" where none did.
+    """
+
+    node_id: NodeId
+    path: Path
+    journal_key: bytes
+    cosign_key: bytes
+    suite: int = suite.ED25519_SHA256
+    tls_sha256: bytes = b""
+    ca_sha256: bytes = b""
+    token_id: str = ""
+    operator: str = ""
+
+    def encode(self) -> bytes:
+        """Return the JSON bytes of the core part: sorted keys, ids and keys in hex."""
+        return orjson.dumps(
+            {
+                "node_id": self.node_id.hex(),
+                "path": str(self.path),
+                "journal_key": self.journal_key.hex(),
+                "cosign_key": self.cosign_key.hex(),
+                "suite": self.suite,
+                "tls_sha256": self.tls_sha256.hex(),
+                "ca_sha256": self.ca_sha256.hex(),
+                "token_id": self.token_id,
+                "operator": self.operator,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Enrolment":
+        """Return the enrolment that `data` is the canonical JSON of.
+
+        Members that a newer version adds are allowed.
+
+        Raises:
+            EnrolmentMalformed: Other JSON, or a member is missing or wrong.
+            IdInvalid, PathInvalid, SuiteUnknown, KeyMalformed, KeyWeak: As named.
+        """
+        members = _parse(data)
+        number = members.get("suite")
+        if type(number) is not int:
+            raise errors.EnrolmentMalformed(field="suite")
+        enrolment = cls(
+            node_id=NodeId(id_from_hex(_text(members, "node_id"), "node_id")),
+            path=Path.parse(_text(members, "path")),
+            journal_key=_hex(members, "journal_key"),
+            cosign_key=_hex(members, "cosign_key"),
+            suite=number,
+            tls_sha256=_hex(members, "tls_sha256"),
+            ca_sha256=_hex(members, "ca_sha256"),
+            token_id=_text(members, "token_id"),
+            operator=_text(members, "operator"),
+        )
+        enrolment.check_keys()
+        return enrolment
+
+    def check_keys(self) -> None:
+        """Return only if both keys are fit for the suite and differ.
+
+        Raises:
+            SuiteUnknown, KeyMalformed, KeyWeak: See `suite.check_public_key`.
+            EnrolmentMalformed: One key for two purposes.
+        """
+        suite.check_public_key(self.suite, self.journal_key)
+        suite.check_public_key(self.suite, self.cosign_key)
+        if self.journal_key == self.cosign_key:
+            raise errors.EnrolmentMalformed(field="cosign_key")
+
+
+def verify_chain(
+    root_certificate_pem: bytes, statement: bytes, proofs: Sequence[EnrolmentProof]
+) -> tuple[Enrolment, ...]:
+    """Return the enrolments from the root to the last node that `proofs` prove.
+
+    Each proof verifies under the journal key that the one before it gave, and
+    gives a path strictly below that node's. The first element returned is always
+    the root; the caller compares the last with the node that it is about.
+
+    Args:
+        root_certificate_pem: The caller's own copy; see `open_root_statement`.
+        statement: The root statement file; untrusted.
+        proofs: From the root down; untrusted. The root's own enrolment, a record
+            in its own journal, may stand first.
+
+    Raises:
+        RootStatementInvalid: The statement is not by the root certificate's key.
+        EnrolmentChainBroken: No authority for a step (params: step, reason).
+        PeerError: A header, part, proof or key of a step is wrong.
+    """
+    root = open_root_statement(statement, root_certificate_pem)
+    if len(proofs) > MAX_PROOFS:
+        raise errors.EnrolmentChainBroken(step=MAX_PROOFS, reason="length")
+    chain = [root_enrolment(root)]
+    for step, proof in enumerate(proofs):
+        enrolment = verify_enrolment(proof, chain[-1], root.network)
+        if step == 0 and _is_root_itself(enrolment, root):
+            chain = [enrolment]
+        elif chain[-1].path.is_ancestor_of(enrolment.path):
+            chain.append(enrolment)
+        else:
+            raise errors.EnrolmentChainBroken(step=step, reason="path not below enroller")
+    return tuple(chain)
+
+
+def root_enrolment(root: RootStatement) -> Enrolment:
+    """Return what the statement alone says of the root."""
+    return Enrolment(
+        node_id=root.node_id,
+        path=Path(),
+        journal_key=root.journal_key,
+        cosign_key=root.cosign_key,
+    )
+
+
+def verify_enrolment(proof: EnrolmentProof, enroller: Enrolment, network: NetworkId) -> Enrolment:
+    """Return the enrolment that one proof shows to be in the enroller's `node` journal.
+
+    1. The record is an enrolment of this network by that enroller.
+    2. Its core is the bytes that the header commits to, in the right form.
+    3. The header is in a `node` journal of the enroller, of any epoch, under the
+       enroller's key.
+
+    Whether the enroller may give that path is `verify_chain`'s question.
+
+    Raises:
+        EnrolmentMalformed: Another kind of record, network or journal.
+        PeerError: The header, the part, the proof or a key is wrong.
+    """
+    header = decode_header(proof.header)
+    if header.kind != KIND:
+        raise errors.EnrolmentMalformed(field="kind")
+    if header.network != network or header.node_id != enroller.node_id:
+        raise errors.EnrolmentMalformed(field="origin")
+    digest = header.part("core")
+    if digest is None:
+        raise errors.EnrolmentMalformed(field="core")
+    check_part(digest, proof.core)
+    enrolment = Enrolment.decode(proof.core.body)
+    tlog = parse_proof(proof.proof)
+    origin = parse_checkpoint(tlog.checkpoint).origin
+    origin_network, journal = JournalId.parse_origin(origin)
+    if (origin_network, journal.node_id, journal.channel) != (network, enroller.node_id, CHANNEL):
+        raise errors.EnrolmentMalformed(field="journal")
+    verify_proof(tlog, proof.header, origin, enroller.journal_key)
+    return enrolment
+
+
+def _is_root_itself(enrolment: Enrolment, root: RootStatement) -> bool:
+    return (
+        enrolment.path == Path()
+        and enrolment.node_id == root.node_id
+        and enrolment.journal_key == root.journal_key
+        and enrolment.cosign_key == root.cosign_key
+    )
+
+
+def _parse(data: bytes) -> dict[str, object]:
+    if len(data) > MAX_CORE_BYTES:
+        raise errors.EnrolmentMalformed(field="size")
+    try:
+        members = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise errors.EnrolmentMalformed(field="JSON") from None
+    # Equality with the canonical form also refuses repeated members, of which
+    # readers disagree on the one that counts.
+    if type(members) is not dict or orjson.dumps(members, option=orjson.OPT_SORT_KEYS) != data:
+        raise errors.EnrolmentMalformed(field="JSON")
+    return cast("dict[str, object]", members)
+
+
+def _text(members: dict[str, object], field: str) -> str:
+    value = members.get(field)
+    if type(value) is not str:
+        raise errors.EnrolmentMalformed(field=field)
+    return value
+
+
+def _hex(members: dict[str, object], field: str) -> bytes:
+    text = _text(members, field)
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        raise errors.EnrolmentMalformed(field=field) from None
+    # fromhex skips spaces and reads upper case.
+    if value.hex() != text or len(text) not in (0, _DIGEST_HEX_CHARS):
+        raise errors.EnrolmentMalformed(field=field)
+    return value

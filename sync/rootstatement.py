@@ -1,0 +1,123 @@
+"""The root statement: the one signature that ties the tree's keys to the root certificate.
+
+A file of six lines: five that are signed, then the base64 of an
+ECDSA-P256-SHA256 signature (DER) over those five by the root certificate's key.
+
+    yidao-root-v1
+    <network, hex>
+    <the root's node id, hex>
+    <the root's journal key, hex>
+    <the root's cosigning key, hex>
+    <base64 signature>
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from yidao.sync import errors, suite
+from yidao.sync.ids import NetworkId, NodeId, network_id, node_id
+from yidao.sync.note import decode_base64, encode_base64
+
+MAX_STATEMENT_BYTES: Final = 1024
+MAX_CERTIFICATE_BYTES: Final = 16 * 1024
+
+_FIRST_LINE: Final = "yidao-root-v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootStatement:
+    """Which network this is, which node is its root, and that node's two keys."""
+
+    network: NetworkId
+    node_id: NodeId
+    journal_key: bytes
+    cosign_key: bytes
+
+    def text(self) -> bytes:
+        """Return the exact bytes that are signed."""
+        pieces = (self.network, self.node_id, self.journal_key, self.cosign_key)
+        lines = [_FIRST_LINE, *(piece.hex() for piece in pieces)]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def sign(self, key: EllipticCurvePrivateKey) -> bytes:
+        """Return the statement file, signed by the root certificate's key.
+
+        Raises:
+            KeyMalformed, KeyWeak: One of the two keys is unfit.
+        """
+        self.check_keys()
+        signature = key.sign(self.text(), ECDSA(SHA256()))
+        return self.text() + encode_base64(signature).encode() + b"\n"
+
+    def check_keys(self) -> None:
+        """Return only if both keys are fit; raise `KeyMalformed` or `KeyWeak` otherwise."""
+        suite.check_public_key(suite.ED25519_SHA256, self.journal_key)
+        suite.check_public_key(suite.ED25519_SHA256, self.cosign_key)
+
+
+def open_root_statement(data: bytes, root_certificate_pem: bytes) -> RootStatement:
+    """Return the statement that the key of the root certificate signed.
+
+    Args:
+        data: The statement file; untrusted.
+        root_certificate_pem: Exactly one certificate, the caller's own copy: all
+            trust comes from it. Its dates do not matter; records outlive them.
+
+    Raises:
+        RootStatementInvalid: No such certificate, another form, or a signature
+            that fails.
+        KeyMalformed, KeyWeak: The statement names an unfit key.
+    """
+    key = _certificate_key(root_certificate_pem)
+    lines = data.split(b"\n") if len(data) <= MAX_STATEMENT_BYTES else []
+    if len(lines) != 7 or lines[0] != _FIRST_LINE.encode() or lines[6]:
+        raise errors.RootStatementInvalid(reason="form")
+    # Verified before anything in it is read.
+    text = data[: len(data) - len(lines[5]) - 1]
+    try:
+        signature = decode_base64(lines[5].decode("ascii"))
+        key.verify(signature or b"", text, ECDSA(SHA256()))
+        network, node, journal_key, cosign_key = (
+            bytes.fromhex(line.decode("ascii")) for line in lines[1:5]
+        )
+    except InvalidSignature:
+        raise errors.RootStatementInvalid(reason="signature") from None
+    except ValueError:
+        raise errors.RootStatementInvalid(reason="form") from None
+    statement = RootStatement(
+        network=network_id(network),
+        node_id=node_id(node),
+        journal_key=journal_key,
+        cosign_key=cosign_key,
+    )
+    statement.check_keys()
+    if statement.text() != text:
+        raise errors.RootStatementInvalid(reason="form")
+    return statement
+
+
+def _certificate_key(pem: bytes) -> EllipticCurvePublicKey:
+    if len(pem) > MAX_CERTIFICATE_BYTES:
+        raise errors.RootStatementInvalid(reason="certificate")
+    try:
+        certificates = x509.load_pem_x509_certificates(pem)
+        key = certificates[0].public_key()
+    except (ValueError, x509.UnsupportedGeneralNameType):
+        raise errors.RootStatementInvalid(reason="certificate") from None
+    if (
+        len(certificates) != 1
+        or not isinstance(key, EllipticCurvePublicKey)
+        or not isinstance(key.curve, SECP256R1)
+    ):
+        raise errors.RootStatementInvalid(reason="certificate")
+    return key
