@@ -1,0 +1,1 @@
+"""The packs that ship with the project, as data: read them with `importlib.resources`."""
