@@ -330,6 +330,12 @@ class FrameTooLarge(LocalError):
     code = "FRAME_TOO_LARGE"
 
 
+class ReadInvalid(LocalError):
+    """The store answered another question than the session asked (params: lane, reason)."""
+
+    code = "READ_INVALID"
+
+
 class LaneGap(PeerError):
     """A frame follows one that did not arrive (params: lane, held, after)."""
 

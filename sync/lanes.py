@@ -1,0 +1,356 @@
+"""Lanes of a link: what the sender may read next, what the receiver has.
+
+Sender. The store is one line of positions; each lane is scanned along it on its
+own. A lane is scanned only as far as every higher lane has been: a journal is
+declared in the control lane before its first record, so its declaration always
+goes first. Credit bounds what is under way (ARCHITECTURE §6): bytes that the
+receiver granted, one pool for all lanes. Bulk never overdraws it. Control and
+urgent may, by one frame each, so that no backlog of bulk stops a directive.
+
+Receiver. Frames of one lane form a chain: each names the position that it
+follows. `advance` moves the durable cursor and refuses a frame that follows one
+which did not arrive. `Inbound` is the same question for one session, before any
+work is done for a frame, with the credit that is out.
+"""
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from yidao.sync import errors
+from yidao.sync.ids import JournalId, Lane
+from yidao.sync.message import MAX_FRAME_BYTES, Ack, Frame, Holding, Item, LaneCursor
+from yidao.sync.routing import lane_of
+
+# A sender never believes in more credit than this, whatever a peer grants.
+MAX_CREDIT_BYTES: Final = 256 << 20
+
+
+def advance(cursor: LaneCursor | None, frame: Frame) -> LaneCursor | None:
+    """Return the lane's cursor once every item of `frame` is stored.
+
+    To be called, and its result stored, in the transaction that stores the items.
+    A result before the given cursor is right: then the sender started over or two
+    sessions overlapped, and the price is a resend, never a gap.
+
+    Args:
+        cursor: The durable cursor in the sender's store, None if there is none.
+        frame: What came; at least one item.
+
+    Raises:
+        LaneGap: The frame follows one that is not durable here.
+    """
+    held = cursor.position if cursor else 0
+    if frame.backfill:
+        return cursor
+    if frame.after_position > held:
+        raise errors.LaneGap(lane=frame.lane.name, held=held, after=frame.after_position)
+    last = frame.items[-1]
+    return LaneCursor(
+        lane=frame.lane,
+        position=last.last_position,
+        checkpoint_sha256=last.checkpoint_sha256,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """What the store should be asked for next.
+
+    Attributes:
+        after_position: Items begin after it.
+        up_to_position: Items end at or before it.
+        max_bytes: How much to read; a single item may be bigger.
+        journal: Only this journal, from `from_seq` on: a backfill.
+    """
+
+    lane: Lane
+    after_position: int
+    up_to_position: int
+    max_bytes: int
+    journal: JournalId | None = None
+    from_seq: int = 0
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One lane of the sender.
+
+    Attributes:
+        waiting: A frame that was read and waits for credit, with its bytes.
+        backfill: What of this lane is wanted again; sent before anything else.
+        skips: The lane started over, so that what the receiver holds is left out.
+    """
+
+    sent_position: int
+    scanned_position: int
+    acked_position: int
+    skips: bool
+    under_way_bytes: int = 0
+    waiting: tuple[Frame, bytes] | None = None
+    backfill: deque[Holding] = field(default_factory=deque)
+
+    @property
+    def cleared_position(self) -> int:
+        """How far a lower lane may go without overtaking anything of this one."""
+        if self.backfill or (self.waiting is not None and self.waiting[0].backfill):
+            return 0
+        if self.waiting is not None:
+            return self.waiting[0].items[0].position - 1
+        return self.scanned_position
+
+
+class Outbound:
+    """The sending half of one session: scan order, credit, acknowledgements.
+
+    Args:
+        credit_bytes: What the receiver granted at first.
+        starts: The resume point of each lane; a lane that is not named starts over.
+        holdings: What the receiver holds; a lane that starts over leaves it out.
+        wanted: Journals that are needed again from a size on.
+    """
+
+    def __init__(
+        self,
+        *,
+        credit_bytes: int,
+        starts: Mapping[Lane, int],
+        holdings: Collection[Holding] = (),
+        wanted: Collection[Holding] = (),
+    ) -> None:
+        self._credit_bytes = min(credit_bytes, MAX_CREDIT_BYTES)
+        self._held = {holding.journal: holding.size for holding in holdings}
+        self._lanes: dict[Lane, _Sending] = {}
+        for lane in Lane:
+            start = starts.get(lane, 0)
+            self._lanes[lane] = _Sending(start, start, start, skips=start == 0)
+        for holding in wanted:
+            its_lane = lane_of(holding.journal.channel)
+            if its_lane is None:
+                continue
+            if self._lanes[its_lane].skips:
+                # A lane that starts over brings the journal anyway.
+                self._held[holding.journal] = holding.size
+            else:
+                self._lanes[its_lane].backfill.append(holding)
+
+    @property
+    def credit_bytes(self) -> int:
+        """What may still be sent; below 0 after an overdraft."""
+        return self._credit_bytes
+
+    @property
+    def under_way_bytes(self) -> int:
+        """What was sent and is not acknowledged."""
+        return sum(sending.under_way_bytes for sending in self._lanes.values())
+
+    def next_read(self, head: int, max_bytes: int) -> ReadRequest | None:
+        """Return what to read next, or None until a commit or an acknowledgement.
+
+        Args:
+            head: The last position that is durable in our store.
+            max_bytes: How big a frame should be now.
+        """
+        limit = head
+        for lane, sending in self._lanes.items():
+            if limit and sending.waiting is None and self._has_room(lane, max_bytes):
+                if sending.backfill:
+                    return _backfill_request(lane, sending, max_bytes)
+                if sending.scanned_position < limit:
+                    return ReadRequest(
+                        lane=lane,
+                        after_position=sending.scanned_position,
+                        up_to_position=limit,
+                        max_bytes=max_bytes,
+                    )
+            limit = min(limit, sending.cleared_position)
+        return None
+
+    def take(self, request: ReadRequest, items: tuple[Item, ...], scanned_to: int) -> Frame | None:
+        """Take what was read for `request`; return the frame to send, if any.
+
+        The frame must be given to `offer` next.
+
+        Raises:
+            ReadInvalid: The store answered another question.
+        """
+        sending = self._lanes[request.lane]
+        if items and not (
+            request.after_position < items[0].position
+            and items[-1].last_position <= request.up_to_position
+        ):
+            raise errors.ReadInvalid(lane=request.lane.name, reason="position")
+        if request.journal is not None:
+            return _take_backfill(request, sending, items)
+        last = items[-1].last_position if items else request.after_position
+        if not max(last, request.after_position + 1) <= scanned_to <= request.up_to_position:
+            raise errors.ReadInvalid(lane=request.lane.name, reason="scanned_to")
+        sending.scanned_position = scanned_to
+        if sending.skips:
+            items = self._without_held(items)
+        if not items:
+            return None
+        frame = Frame(lane=request.lane, items=items, after_position=sending.sent_position)
+        sending.sent_position = frame.last_position
+        return frame
+
+    def offer(self, frame: Frame, data: bytes) -> list[tuple[Frame, bytes]]:
+        """Return the frames that may go now: this one, or none if it must wait."""
+        self._lanes[frame.lane].waiting = (frame, data)
+        return self.release()
+
+    def release(self) -> list[tuple[Frame, bytes]]:
+        """Return the waiting frames for which there is credit now, and count them out."""
+        ready = []
+        for lane, sending in self._lanes.items():
+            waiting = sending.waiting
+            if waiting is not None and self._has_room(lane, len(waiting[1])):
+                sending.waiting = None
+                sending.under_way_bytes += len(waiting[1])
+                self._credit_bytes -= len(waiting[1])
+                ready.append(waiting)
+        return ready
+
+    def acked(self, lane: Lane, position: int, credit_bytes: int) -> bool:
+        """Take an acknowledgement; return whether it covers something new.
+
+        Raises:
+            AckInvalid: It covers what was not sent, takes back what was covered, or
+                grants beyond all measure. Nothing changes.
+        """
+        sending = self._lanes[lane]
+        credit = self._credit_bytes + credit_bytes
+        sent = sending.sent_position
+        if sending.waiting is not None and not sending.waiting[0].backfill:
+            sent = sending.waiting[0].after_position
+        if not sending.acked_position <= position <= sent or credit > MAX_CREDIT_BYTES:
+            raise errors.AckInvalid(lane=lane.name, position=position)
+        is_news = position > sending.acked_position
+        sending.acked_position = position
+        sending.under_way_bytes = max(0, sending.under_way_bytes - credit_bytes)
+        self._credit_bytes = credit
+        return is_news
+
+    def _has_room(self, lane: Lane, size_bytes: int) -> bool:
+        if size_bytes <= self._credit_bytes:
+            return True
+        # The overdrafts. Bulk's is for a window that is smaller than one segment.
+        if lane is Lane.BULK:
+            return self.under_way_bytes == 0 and self._credit_bytes > 0
+        return self._lanes[lane].under_way_bytes == 0
+
+    def _without_held(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        missing = tuple(
+            [item for item in items if item.seal.end_seq > self._held.get(item.seal.journal, 0)]
+        )
+        # The last item goes anyway: it moves the receiver's cursor, so that the next
+        # session need not scan from the beginning again.
+        if not missing or missing[-1] is not items[-1]:
+            missing = (*missing, *items[-1:])
+        return missing
+
+
+def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int) -> ReadRequest:
+    wanted = sending.backfill[0]
+    return ReadRequest(
+        lane=lane,
+        after_position=0,
+        up_to_position=sending.sent_position,
+        max_bytes=max_bytes,
+        journal=wanted.journal,
+        from_seq=wanted.size,
+    )
+
+
+def _take_backfill(
+    request: ReadRequest, sending: _Sending, items: tuple[Item, ...]
+) -> Frame | None:
+    if not items:
+        sending.backfill.popleft()
+        return None
+    if {item.seal.journal for item in items} != {request.journal} or (
+        items[0].seal.first_seq < request.from_seq
+    ):
+        raise errors.ReadInvalid(lane=request.lane.name, reason="journal")
+    sending.backfill[0] = replace(sending.backfill[0], size=items[-1].seal.end_seq)
+    return Frame(
+        lane=request.lane, items=items, after_position=sending.sent_position, backfill=True
+    )
+
+
+class Inbound:
+    """The receiving half of one session: what may come next, what came and is not durable.
+
+    Args:
+        window_bytes: The credit that was granted in Resume.
+        cursors: What was said in Resume.
+        wanted: The journals that were wanted in Resume.
+    """
+
+    def __init__(
+        self,
+        *,
+        window_bytes: int,
+        cursors: Collection[LaneCursor] = (),
+        wanted: Collection[Holding] = (),
+    ) -> None:
+        self._window_bytes = window_bytes
+        self._durable = dict.fromkeys(Lane, 0) | {c.lane: c.position for c in cursors}
+        self._expected = dict(self._durable)
+        self._started: set[Lane] = set()
+        self._wanted = {holding.journal for holding in wanted}
+        self._pending: deque[tuple[Frame, int]] = deque()
+        self._pending_bytes = 0
+
+    def accept(self, frame: Frame, size_bytes: int) -> None:
+        """Take a frame that is to be stored next, after all those before it.
+
+        Raises:
+            LaneMismatch: A journal does not belong in this lane.
+            WireFieldInvalid: A backfill of a journal that was not wanted.
+            LaneGap: It does not follow the frame before it.
+            CreditExceeded: There was no credit for it. Nothing changes in any case.
+        """
+        for item in frame.items:
+            channel = item.seal.journal.channel
+            if lane_of(channel) is not frame.lane:
+                raise errors.LaneMismatch(lane=frame.lane.name, channel=channel)
+            if frame.backfill and item.seal.journal not in self._wanted:
+                raise errors.WireFieldInvalid(field="backfill")
+        if not frame.backfill:
+            self._check_chain(frame)
+        self._check_credit(frame.lane, size_bytes)
+        if not frame.backfill:
+            self._started.add(frame.lane)
+            self._expected[frame.lane] = frame.last_position
+        self._pending.append((frame, size_bytes))
+        self._pending_bytes += size_bytes
+
+    def is_next(self, frame: Frame) -> bool:
+        """Whether `frame` is the oldest one that is not durable."""
+        return bool(self._pending) and self._pending[0][0] is frame
+
+    def durable(self) -> Ack:
+        """Count the oldest frame as durable and return what to say of it."""
+        frame, size_bytes = self._pending.popleft()
+        self._pending_bytes -= size_bytes
+        if not frame.backfill:
+            self._durable[frame.lane] = frame.last_position
+        position = self._durable[frame.lane]
+        return Ack(lane=frame.lane, position=position, credit_bytes=size_bytes)
+
+    def _check_chain(self, frame: Frame) -> None:
+        expected = self._expected[frame.lane]
+        starts_over = frame.after_position == 0 and frame.lane not in self._started
+        if frame.after_position != expected and not starts_over:
+            raise errors.LaneGap(lane=frame.lane.name, held=expected, after=frame.after_position)
+
+    def _check_credit(self, lane: Lane, size_bytes: int) -> None:
+        # Never tighter than a sender's own count: what is under way for it includes
+        # all that is pending here. Control and urgent may be one frame over each.
+        allowed = self._window_bytes
+        if lane is not Lane.BULK:
+            allowed = max(allowed, MAX_FRAME_BYTES) + 2 * MAX_FRAME_BYTES
+        if self._pending and self._pending_bytes + size_bytes > allowed:
+            raise errors.CreditExceeded(lane=lane.name, size_bytes=size_bytes)
