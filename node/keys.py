@@ -7,6 +7,8 @@ are written once, completely, and survive a power loss before the call returns.
 `identity.json` is written last: where it stands, the node is enrolled.
 """
 
+import base64
+import binascii
 import os
 import stat
 from collections.abc import Mapping
@@ -29,6 +31,8 @@ from yidao.api.errors import YidaoError
 from yidao.node import errors
 from yidao.node.datadir import sync_folder
 from yidao.sync import ids
+from yidao.sync.message import EnrolmentProof
+from yidao.sync.record import Part
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, Signer
 
 FOLDER_NAME: Final = "keys"
@@ -80,6 +84,22 @@ class NodeCertificates:
     root_pem: bytes
     ca_key_pem: bytes | None
     ca_chain_pem: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What proves a node's place and keys to anybody who has the root's certificate.
+
+    Kept beside the keys, because a node shows it to children, and because no
+    record of an ancestor's journal need be in this node's store.
+
+    Attributes:
+        statement: The root statement's exact bytes.
+        proofs: Enrolments from the root's own to this node's.
+    """
+
+    statement: bytes
+    proofs: tuple[EnrolmentProof, ...]
 
 
 class KeyFolder:
@@ -236,6 +256,34 @@ class KeyFolder:
             ca_chain_pem=self.read(CA_CHAIN) if self.has(CA_CHAIN) else b"",
         )
 
+    def save_chain(self, chain: Chain) -> None:
+        """Keep a verified chain, in the place of an older one."""
+        entries = [
+            {
+                "header": _base64(proof.header),
+                "part": proof.core.name,
+                "salt": _base64(proof.core.salt),
+                "body": _base64(proof.core.body),
+                "proof": _base64(proof.proof),
+            }
+            for proof in chain.proofs
+        ]
+        self.replace(ROOT_STATEMENT, chain.statement)
+        self.replace(CHAIN, orjson.dumps(entries, option=orjson.OPT_INDENT_2))
+
+    def load_chain(self) -> Chain:
+        """Return the kept chain; whoever relies on it verifies it.
+
+        Raises:
+            KeyFileError: A file is missing, exposed, foreign or malformed.
+        """
+        statement, data = self.read(ROOT_STATEMENT), self.read(CHAIN)
+        try:
+            proofs = tuple(_proof(entry) for entry in orjson.loads(data))
+        except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error):
+            raise errors.KeyFileMalformed(name=CHAIN) from None
+        return Chain(statement=statement, proofs=proofs)
+
 
 def read_private(path: FilePath) -> bytes:
     """Return the bytes of a file that only this user can read (see `KeyFolder.read`)."""
@@ -275,6 +323,19 @@ def _load_private_key(pem: bytes, name: str) -> object:
         return load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise errors.KeyFileMalformed(name=name) from None
+
+
+def _proof(entry: Mapping[str, str]) -> EnrolmentProof:
+    salt, body = (base64.b64decode(entry[name], validate=True) for name in ("salt", "body"))
+    return EnrolmentProof(
+        header=base64.b64decode(entry["header"], validate=True),
+        core=Part(name=entry["part"], salt=salt, body=body),
+        proof=base64.b64decode(entry["proof"], validate=True),
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _identity_fields(data: bytes) -> Mapping[str, str]:

@@ -155,6 +155,12 @@ class ChildPathTaken(JoinError):
     code = "CHILD_PATH_TAKEN"
 
 
+class ChildOperatorInvalid(JoinError):
+    """The name of whoever gives out a bundle cannot stand in a record (params: operator)."""
+
+    code = "CHILD_OPERATOR_INVALID"
+
+
 class NoAuthority(JoinError):
     """This node has no certificate authority, so it can enrol nobody."""
 
@@ -251,3 +257,37 @@ class JoinNodeTaken(JoinRefusal):
     """A node with that id, or at that path, is enrolled already."""
 
     code = "JOIN_NODE_TAKEN"
+
+
+# The session of a link.
+
+
+class LinkSessionError(LinkError):
+    """A session with a peer cannot be opened or held."""
+
+    code = "LINK_SESSION_ERROR"
+    retryable = True
+
+
+class LinkNetworkMismatch(LinkSessionError):
+    """The peer belongs to another network."""
+
+    code = "LINK_NETWORK_MISMATCH"
+
+
+class LinkPathMismatch(LinkSessionError):
+    """The peer says it stands elsewhere than its certificate does (params: said, certified)."""
+
+    code = "LINK_PATH_MISMATCH"
+
+
+class LinkSessionUnknown(LinkSessionError):
+    """A data stream names no open session of that peer."""
+
+    code = "LINK_SESSION_UNKNOWN"
+
+
+class LinkPortTaken(LinkError):
+    """The address to listen on is in use or may not be used (params: address)."""
+
+    code = "LINK_PORT_TAKEN"
