@@ -12,11 +12,11 @@ from fractions import Fraction
 
 import orjson
 
-from yidao.catalog.errors import CatalogError, PayloadInvalid
+from yidao.catalog.errors import NumberInvalid, PayloadInvalid
 from yidao.catalog.formula import Formula
 from yidao.catalog.numbers import checked, format_decimal, parse_decimal
 from yidao.catalog.pack.lint import factor_names
-from yidao.catalog.pack.model import Field, FieldKind, Pack, Value
+from yidao.catalog.pack.model import Field, FieldKind, Form, Pack, Value
 
 MAX_ROW_BYTES = 256 * 1024
 _MAX_FIELDS = 256
@@ -85,6 +85,41 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return collected
 
 
+class Numbers:
+    """Reads the numbers of a form's rows as scaled integers, once for all who compute."""
+
+    def __init__(self, form: Form) -> None:
+        """Take the number fields of a form."""
+        self._decimals = tuple(f for f in form.fields.values() if f.kind is FieldKind.DECIMAL)
+        self._integers = tuple(f for f in form.fields.values() if f.kind is FieldKind.INT)
+
+    def checked_row(self, row: Mapping[str, Value]) -> dict[str, int]:
+        """Give the numbers of a row that has no structural fault; absent ones are absent."""
+        numbers = {
+            field.name: int(str(row[field.name]).replace(".", ""))
+            for field in self._decimals
+            if field.name in row
+        }
+        for field in self._integers:
+            if field.name in row:
+                numbers[field.name] = int(row[field.name])
+        return numbers
+
+    def any_row(self, row: Mapping[str, Value]) -> dict[str, int]:
+        """Give those numbers of an unchecked row that can be read; the check names the others."""
+        numbers = {}
+        for field in (*self._decimals, *self._integers):
+            value = row.get(field.name)
+            if isinstance(value, str):
+                try:
+                    numbers[field.name] = parse_decimal(value, field.precision, field.scale)
+                except NumberInvalid:
+                    continue
+            elif isinstance(value, int):
+                numbers[field.name] = value
+        return numbers
+
+
 class Computation:
     """The computed fields of one form: weighted sums, in integers all the way.
 
@@ -112,26 +147,22 @@ class Computation:
         """The computed fields, in the order of the form."""
         return tuple(field.name for field, _ in self._fields)
 
-    def values(self, row: Mapping[str, object]) -> dict[str, str]:
-        """Give the computed fields of a row; absent quantities count as 0.
-
-        A field of which a quantity cannot be read is left out: the structure
-        check names that quantity.
+    def values(self, numbers: Mapping[str, int]) -> dict[str, str]:
+        """Give the computed fields from a row's numbers; absent quantities count as 0.
 
         Raises:
             NumberOverflow: A sum does not fit 64 bits.
         """
         values = {}
         for field, (weights, divisor) in self._fields:
-            total = _weighted(row, weights)
-            if total is not None:
-                values[field.name] = format_decimal(_divide_half_even(total, divisor), field.scale)
+            total = sum(weight * numbers.get(name, 0) for name, weight in weights)
+            values[field.name] = format_decimal(_divide_half_even(total, divisor), field.scale)
         return values
 
 
 def _integer_weights(
     field: Field, fields: Mapping[str, Field], factors: Mapping[str, Fraction]
-) -> tuple[tuple[tuple[Field, int], ...], int]:
+) -> tuple[tuple[tuple[str, int], ...], int]:
     """Bring exact weights to integers over one divisor: Σ weightᵢ·scaledᵢ / divisor."""
     weights = Formula.parse(field.computed).weights(factors) or {}
     exact = {
@@ -139,23 +170,10 @@ def _integer_weights(
         for name, weight in weights.items()
     }
     divisor = math.lcm(*(weight.denominator for weight in exact.values()))
-    return tuple((fields[name], int(w * divisor)) for name, w in exact.items()), divisor
-
-
-def _weighted(row: Mapping[str, object], weights: tuple[tuple[Field, int], ...]) -> int | None:
-    total = 0
-    for field, weight in weights:
-        value = row.get(field.name, 0)
-        if isinstance(value, str) and field.kind is FieldKind.DECIMAL:
-            try:
-                value = parse_decimal(value, field.precision, field.scale)
-            except CatalogError:
-                return None
-        if not isinstance(value, int):
-            return None
-        total += weight * value
-    return total
+    return tuple((name, int(w * divisor)) for name, w in exact.items()), divisor
 
 
 def _divide_half_even(total: int, divisor: int) -> int:
-    return checked(round(Fraction(total, divisor)))
+    quotient, rest = divmod(total, divisor)
+    doubled = 2 * rest
+    return checked(quotient + (doubled > divisor or (doubled == divisor and quotient % 2)))

@@ -58,6 +58,9 @@ class Structure:
             validate_formats=True,
             formats={"uscc": uscc_ok},
         )
+        self._integers = tuple(
+            field for field in form.fields.values() if field.kind is FieldKind.INT
+        )
         self._bounded = tuple(
             field
             for field in form.fields.values()
@@ -136,12 +139,10 @@ class Structure:
 
     def _further(self, row: Mapping[str, object], on: date | None) -> Iterator[Fault]:
         """Check what JSON Schema cannot say."""
-        for name, value in row.items():
+        for field in self._integers:
             # JSON Schema takes 1.0 for an integer; a float is never exact enough here.
-            if isinstance(value, float) and name in self._form.fields:
-                yield _wrong_type(self._form.fields[name])
-            elif isinstance(value, str) and value.startswith("-") and name in self._form.fields:
-                yield from _minus_zero(self._form.fields[name], value)
+            if isinstance(row.get(field.name), float):
+                yield _wrong_type(field)
         for field in self._bounded:
             yield from _decimal_range(field, row.get(field.name))
         period = row.get("period")
@@ -226,18 +227,15 @@ def _out_of_range(field: Field) -> Fault:
     return field_fault(faults.VALUE_RANGE, field.name, field.label, low=low, high=high)
 
 
-def _minus_zero(field: Field, value: str) -> Iterator[Fault]:
-    if field.kind is FieldKind.DECIMAL and not value.strip("-0."):
-        yield _misspelt(field)
-
-
 def _decimal_range(field: Field, value: object) -> Iterator[Fault]:
     if not isinstance(value, str):
         return
     try:
         number = parse_decimal(value, field.precision, field.scale)
     except CatalogError:
-        return  # the schema has said so already
+        # Minus zero; any other spelling the schema has named already.
+        yield _misspelt(field)
+        return
     if (field.minimum is not None and number < field.minimum) or (
         field.maximum is not None and number > field.maximum
     ):

@@ -21,7 +21,7 @@ from yidao.catalog.errors import NumberOverflow
 from yidao.catalog.faults import Fault, field_fault
 from yidao.catalog.pack.model import Form, Pack, Severity, Text, Value
 from yidao.catalog.pack.rules import Contexts, Finding, RuleSet
-from yidao.catalog.rows import Computation
+from yidao.catalog.rows import Computation, Numbers
 from yidao.catalog.structure import Structure
 
 _NO_CONTEXTS = Contexts()
@@ -67,6 +67,7 @@ class FormCheck:
         """
         self._form: Form = pack.form(form_id)
         self._structure = Structure(pack, self._form)
+        self._numbers = Numbers(self._form)
         self._computation = Computation(pack, form_id)
         self._rules = RuleSet(pack, self._form)
 
@@ -77,18 +78,19 @@ class FormCheck:
         structural = self._structure.faults(row, on)
         if structural:
             return Verdict(faults=structural, skipped=())
-        computed = self._computed(row)
-        findings, skipped = self._rules.run(row, contexts)
+        numbers = self._numbers.checked_row(row)
+        computed = self._computed(row, numbers)
+        findings, skipped = self._rules.run(row, numbers, contexts)
         broken = tuple(self._fault(finding) for finding in findings)
         return Verdict(faults=(*computed, *broken), skipped=skipped)
 
     def complete(self, row: Mapping[str, Value]) -> dict[str, Value]:
         """Fill in the computed fields that the row lacks; see `Checks.complete`."""
-        return {**self._computation.values(row), **row}
+        return {**self._computation.values(self._numbers.any_row(row)), **row}
 
-    def _computed(self, row: Mapping[str, Value]) -> tuple[Fault, ...]:
+    def _computed(self, row: Mapping[str, Value], numbers: Mapping[str, int]) -> tuple[Fault, ...]:
         try:
-            values: Mapping[str, str] = self._computation.values(row)
+            values: Mapping[str, str] = self._computation.values(numbers)
         except NumberOverflow:
             # The true figure needs more than 64 bits, so no stated one can equal it.
             values = dict.fromkeys(self._computation.names, "")

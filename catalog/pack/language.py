@@ -23,12 +23,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-
-import cel
+from typing import TYPE_CHECKING
 
 from yidao.catalog.errors import PackInvalid
 from yidao.catalog.numbers import INT64_MAX
 from yidao.catalog.pack.model import Field, FieldKind, Form, Rule, Value
+
+if TYPE_CHECKING:
+    from cel import Context, Program
 
 _MAX_CHARS = 1_000
 _MAX_NESTING = 24
@@ -42,39 +44,73 @@ _TOKEN = re.compile(
     r"|(?P<sign>&&|\|\||==|!=|<=|>=|[-<>!+(),?:]))"
 )
 _PLAIN = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,12})?")
+_NUMBERS = (FieldKind.INT, FieldKind.DECIMAL)
 _BOUND = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?")
 
 
-def ratio_within(part: int, whole: int, low: str, high: str) -> bool:
-    """Tell whether low ≤ part/whole ≤ high, exactly; `whole` must be positive."""
+def ratio_within(part: object, whole: object, low: object, high: object) -> bool | None:
+    """Tell whether low ≤ part/whole ≤ high, exactly; no ratio to a `whole` of 0 or less is.
+
+    Given anything but integers and bounds it gives null, which makes the rule
+    not computable. It must not raise: the library prints what a function
+    raises on the standard error stream.
+    """
+    if not (isinstance(part, int) and isinstance(whole, int)):
+        return None
+    lowest, highest = _bound(low), _bound(high)
+    if lowest is None or highest is None:
+        return None
     if whole <= 0:
-        raise ValueError("the divisor of a ratio must be positive")
-    low_part, low_whole = _bound(low)
-    high_part, high_whole = _bound(high)
-    return low_part * whole <= part * low_whole and part * high_whole <= high_part * whole
+        return False
+    return lowest[0] * whole <= part * lowest[1] and part * highest[1] <= highest[0] * whole
 
 
-def change_within(now: int, before: int, limit: str) -> bool:
-    """Tell whether |now − before| ≤ limit · before, exactly; `before` must be positive."""
-    if before <= 0:
-        raise ValueError("the base of a change must be positive")
-    part, whole = _bound(limit)
-    return abs(now - before) * whole <= part * before
+def change_within(now: object, before: object, limit: object) -> bool | None:
+    """Tell whether |now − before| ≤ limit · before, exactly; no change from 0 or less is."""
+    bound = _bound(limit)
+    if not (isinstance(now, int) and isinstance(before, int)) or bound is None:
+        return None
+    return before > 0 and abs(now - before) * bound[1] <= bound[0] * before
 
 
 @lru_cache(maxsize=512)
-def _bound(text: str) -> tuple[int, int]:
+def _bound(text: object) -> tuple[int, int] | None:
     """Read a bound as numerator and denominator."""
-    if _BOUND.fullmatch(text) is None:
-        raise ValueError("a bound must be a decimal")
+    if not isinstance(text, str) or _BOUND.fullmatch(text) is None:
+        return None
     digits = len(text.partition(".")[2])
     return int(text.replace(".", "")), 10**digits
 
 
-FUNCTIONS: Mapping[str, Callable[..., bool]] = {
+#: What the evaluator raises, and `Operand.value_in`.
+EVALUATION_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+
+FUNCTIONS: Mapping[str, Callable[..., bool | None]] = {
     "ratio_within": ratio_within,
     "change_within": change_within,
 }
+
+
+def compile_cel(text: str) -> "Program":
+    """Compile a CEL text.
+
+    Raises:
+        ValueError: CEL cannot parse it.
+    """
+    # Loading the library costs 180 ms (it brings its own command line along),
+    # which a command that merely names a pack must not pay.
+    import cel
+
+    return cel.compile(text)
+
+
+def new_context(resolve: Callable[[str], Value | None]) -> "Context":
+    """Give a context with the functions, whose variables come from a resolver."""
+    import cel
+
+    context = cel.Context(functions=dict(FUNCTIONS))
+    context.set_variable_resolver(resolve)
+    return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +121,7 @@ class Operand:
         context: "row", "prev", "year_ago", "children" or "forms.<form>".
         variable: The CEL variable; its capitals cannot clash with a field name.
         scale: The rule's scale, to which numbers are brought.
+        factor: From the field's own scale to the rule's.
     """
 
     context: str
@@ -92,6 +129,12 @@ class Operand:
     kind: FieldKind
     variable: str
     scale: int
+    factor: int
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the field holds a number."""
+        return self.kind in _NUMBERS
 
     def value_in(self, row: Mapping[str, Value]) -> Value:
         """Give the field's value as the rule sees it.
@@ -100,7 +143,7 @@ class Operand:
             ValueError: The value is no number of at most the rule's scale, or too large.
         """
         value = row.get(self.field)
-        if self.kind is FieldKind.DECIMAL or self.kind is FieldKind.INT:
+        if self.is_number:
             return _scaled(value, self.scale)
         if self.kind is FieldKind.BOOL:
             return value is True
@@ -144,6 +187,7 @@ def translate(rule: Rule, forms: Mapping[str, Form]) -> Condition:
     """
     at = f"rules/{rule.id}/expr"
     tokens = _split(rule.expr, at)
+    _check_bounds(tokens, at)
     paths = sorted({symbol for group, symbol in tokens if group == "path"})
     fields = {path: _resolve(path, rule, forms, at) for path in paths}
     used = {path.rpartition(".")[0] for path in paths}
@@ -154,15 +198,22 @@ def translate(rule: Rule, forms: Mapping[str, Form]) -> Condition:
     names = {path: f"V_{path.replace('.', '_D_')}_S{scale}" for path in paths}
     text = " ".join(_cel_token(group, symbol, names, scale) for group, symbol in tokens)
     try:
-        cel.compile(text)
+        compile_cel(text)
     except ValueError:
         raise PackInvalid(at=at, reason="not_cel") from None
-    operands = tuple(
-        Operand(context=path.rpartition(".")[0], field=field.name, kind=field.kind,
-                variable=names[path], scale=scale)
-        for path, field in fields.items()
-    )  # fmt: skip
+    operands = tuple(_operand(path, field, names[path], scale) for path, field in fields.items())
     return Condition(rule=rule, cel_text=text, operands=operands)
+
+
+def _operand(path: str, field: Field, variable: str, scale: int) -> Operand:
+    return Operand(
+        context=path.rpartition(".")[0],
+        field=field.name,
+        kind=field.kind,
+        variable=variable,
+        scale=scale,
+        factor=int(10 ** (scale - field.scale)),
+    )
 
 
 def _split(text: str, at: str) -> list[tuple[str, str]]:
@@ -184,6 +235,18 @@ def _split(text: str, at: str) -> list[tuple[str, str]]:
         tokens.append((group, symbol))
         place = match.end()
     return tokens
+
+
+def _check_bounds(tokens: list[tuple[str, str]], at: str) -> None:
+    """Refuse texts in the arguments of a function that are no bounds."""
+    inside = 0
+    for place, (group, symbol) in enumerate(tokens):
+        if symbol == "(" and (inside or tokens[place - 1][0] == "function"):
+            inside += 1
+        elif symbol == ")" and inside:
+            inside -= 1
+        elif group == "text" and inside and _bound(symbol.strip('"')) is None:
+            raise PackInvalid(at=at, reason="bound")
 
 
 def _resolve(path: str, rule: Rule, forms: Mapping[str, Form], at: str) -> Field:

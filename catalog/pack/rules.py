@@ -8,16 +8,23 @@ passed nor broken: it is reported as skipped.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import cel
-
-from yidao.catalog.pack.language import FUNCTIONS, Condition, Operand, translate
+from yidao.catalog.numbers import INT64_MAX
+from yidao.catalog.pack.language import (
+    EVALUATION_ERRORS,
+    FUNCTIONS,
+    Condition,
+    compile_cel,
+    new_context,
+    translate,
+)
 from yidao.catalog.pack.model import Form, Pack, Rule, Value
 
-Row = Mapping[str, Value]
+if TYPE_CHECKING:
+    from cel import Program
 
-#: What the evaluator raises, and the operands' own ValueError.
-_EVALUATION_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+Row = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +60,59 @@ class Finding:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """The rules that apply when a certain set of contexts is known."""
+class _Conjunction:
+    """The rules that apply when a certain set of contexts is known, as one program."""
 
-    program: cel.Program | None
-    operands: tuple[Operand, ...]
-    applying: tuple[int, ...]
-    skipped: tuple[str, ...]
+    def __init__(self, conditions: tuple[Condition, ...], available: frozenset[str]) -> None:
+        self.applying = tuple(
+            place for place, each in enumerate(conditions) if available.issuperset(each.rule.needs)
+        )
+        self.skipped = tuple(
+            each.rule.id for each in conditions if not available.issuperset(each.rule.needs)
+        )
+        chosen = [conditions[place] for place in self.applying]
+        text = " && ".join(f"({each.cel_text})" for each in chosen) or "true"
+        self._program = compile_cel(text)
+        self._operands = {operand.variable: operand for each in chosen for operand in each.operands}
+        self._context = new_context(self._resolve)
+        self._row_numbers = {
+            variable: (operand.field, operand.factor)
+            for variable, operand in self._operands.items()
+            if operand.context == "row" and operand.is_number
+        }
+        self._known: Mapping[str, Row] = {}
+        self._numbers: Mapping[str, int] = {}
+        self._unreadable = False
+
+    def holds(self, known: Mapping[str, Row], numbers: Mapping[str, int]) -> bool:
+        """Tell whether every rule plainly holds; False says nothing but "look closer"."""
+        self._known, self._numbers, self._unreadable = known, numbers, False
+        try:
+            held = self._program.execute(self._context)
+        except EVALUATION_ERRORS:
+            return False
+        finally:
+            self._known, self._numbers = {}, {}
+        return held is True and not self._unreadable
+
+    def _resolve(self, variable: str) -> Value | None:
+        """Give a variable when the program asks for it: half the cost of giving all of them.
+
+        It must not raise, for the library would print the error, value and all.
+        """
+        own = self._row_numbers.get(variable)
+        if own is not None:
+            number = self._numbers.get(own[0], 0) * own[1]
+            if -INT64_MAX <= number <= INT64_MAX:
+                return number
+        operand = self._operands.get(variable)
+        if operand is None:
+            return None
+        try:
+            return operand.value_in(self._known[operand.context])
+        except ValueError:
+            self._unreadable = True
+            return 0
 
 
 class RuleSet:
@@ -75,64 +127,52 @@ class RuleSet:
         self._conditions: tuple[Condition, ...] = tuple(
             translate(rule, pack.forms) for rule in pack.rules if rule.form == form.id
         )
-        self._programs = tuple(cel.compile(each.cel_text) for each in self._conditions)
+        self._programs = tuple(compile_cel(each.cel_text) for each in self._conditions)
         self._needed = frozenset(need for each in self._conditions for need in each.rule.needs)
-        self._batches: dict[frozenset[str], _Batch] = {}
+        self._conjunctions: dict[frozenset[str], _Conjunction] = {}
 
-    def run(self, row: Row, contexts: Contexts) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        """Give every finding, in the order of the pack, and the ids of the skipped rules."""
+    def run(
+        self, row: Row, numbers: Mapping[str, int], contexts: Contexts
+    ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        """Run the rules over a row without structural faults.
+
+        Args:
+            row: The row.
+            numbers: Its numbers as scaled integers.
+            contexts: What else is known.
+
+        Returns:
+            Every finding, in the order of the pack, and the ids of the skipped rules.
+        """
         known = contexts.rows(row)
-        batch = self._batch(self._needed.intersection(known))
-        if batch.program is None or _holds(batch.program, batch.operands, known) is True:
-            return (), batch.skipped
-        return tuple(self._findings(batch, known)), batch.skipped
+        all_rules = self._conjunction(self._needed.intersection(known))
+        if all_rules.holds(known, numbers):
+            return (), all_rules.skipped
+        return tuple(self._findings(all_rules.applying, known)), all_rules.skipped
 
-    def _batch(self, available: frozenset[str]) -> _Batch:
-        batch = self._batches.get(available)
-        if batch is None:
-            batch = self._batches[available] = self._assemble(available)
-        return batch
+    def _conjunction(self, available: frozenset[str]) -> _Conjunction:
+        found = self._conjunctions.get(available)
+        if found is None:
+            found = self._conjunctions[available] = _Conjunction(self._conditions, available)
+        return found
 
-    def _assemble(self, available: frozenset[str]) -> _Batch:
-        applying = tuple(
-            place
-            for place, each in enumerate(self._conditions)
-            if available.issuperset(each.rule.needs)
-        )
-        chosen = [self._conditions[place] for place in applying]
-        operands = {operand.variable: operand for each in chosen for operand in each.operands}
-        text = " && ".join(f"({each.cel_text})" for each in chosen)
-        return _Batch(
-            program=cel.compile(text) if chosen else None,
-            operands=tuple(operands.values()),
-            applying=applying,
-            skipped=tuple(
-                each.rule.id
-                for each in self._conditions
-                if not available.issuperset(each.rule.needs)
-            ),
-        )
-
-    def _findings(self, batch: _Batch, known: Mapping[str, Row]) -> Iterator[Finding]:
-        for place in batch.applying:
-            condition = self._conditions[place]
-            held = _holds(self._programs[place], condition.operands, known)
+    def _findings(self, applying: tuple[int, ...], known: Mapping[str, Row]) -> Iterator[Finding]:
+        for place in applying:
+            held = _holds(self._programs[place], self._conditions[place], known)
             if held is not True:
-                yield Finding(rule=condition.rule, failed=held is None)
+                yield Finding(rule=self._conditions[place].rule, failed=held is None)
 
 
-def _holds(
-    program: cel.Program, operands: tuple[Operand, ...], known: Mapping[str, Row]
-) -> bool | None:
-    """Evaluate; None means that no boolean came out of it."""
+def _holds(program: "Program", condition: Condition, known: Mapping[str, Row]) -> bool | None:
+    """Evaluate one rule; None means that no boolean came out of it."""
     try:
         variables: dict[str, object] = {
-            operand.variable: operand.value_in(known[operand.context]) for operand in operands
+            operand.variable: operand.value_in(known[operand.context])
+            for operand in condition.operands
         }
-        variables.update(FUNCTIONS)
-        held = program.execute(variables)
-    except _EVALUATION_ERRORS:
-        # Whatever the evaluator raises (overflow, type, divisor) is one and the
-        # same fault to the clerk: the rule could not be computed for this row.
+        held = program.execute({**variables, **FUNCTIONS})
+    except EVALUATION_ERRORS:
+        # Overflow, a type, a value that is no number: one and the same fault to
+        # the clerk, the rule could not be computed for this row.
         return None
     return held if isinstance(held, bool) else None
