@@ -1,0 +1,89 @@
+from collections.abc import Iterator
+
+import pytest
+
+from yidao.sync import errors, suite
+from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
+
+FIELD_PRIME = 2**255 - 19
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+EIGHTH = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+OTHER_EIGHTH = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+
+
+def weak_keys() -> Iterator[bytes]:
+    """The 14 small-order points, in canonical and other encodings."""
+    points = [0, 1, FIELD_PRIME - 1]
+    points += [int.from_bytes(bytes.fromhex(text), "little") for text in (EIGHTH, OTHER_EIGHTH)]
+    for y in [*points, *(y + FIELD_PRIME for y in points if y + FIELD_PRIME < 2**255)]:
+        for sign in (0, 1 << 255):
+            yield (y | sign).to_bytes(32, "little")
+
+
+def test_there_are_fourteen_weak_encodings() -> None:
+    """The table below is complete (security.md §0.4)."""
+    assert len(set(weak_keys())) == 14
+
+
+@pytest.mark.parametrize("key", list(weak_keys()), ids=bytes.hex)
+def test_a_weak_key_is_refused_everywhere(key: bytes) -> None:
+    """Neither enrolment nor verification accepts it (corpus rows 44 to 57)."""
+    with pytest.raises(errors.KeyWeak):
+        suite.check_public_key(ED25519_SHA256, key)
+    forged = b"\x01" + bytes(31) + bytes(32)
+    with pytest.raises(errors.KeyWeak):
+        suite.verify(ED25519_SHA256, key, forged, b"any message")
+
+
+def test_honest_keys_pass() -> None:
+    """The check costs no honest key."""
+    for number in range(200):
+        signer = Ed25519Signer(number.to_bytes(32, "big"))
+        suite.check_public_key(ED25519_SHA256, signer.public_key)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(31), bytes([1] * 33)])
+def test_a_key_of_another_length_is_refused(key: bytes) -> None:
+    """A key is 32 bytes."""
+    with pytest.raises(errors.KeyMalformed):
+        suite.check_public_key(ED25519_SHA256, key)
+    with pytest.raises(errors.KeyMalformed):
+        Ed25519Signer(key)
+
+
+def test_only_the_signature_of_that_key_over_that_message_verifies(signer: Ed25519Signer) -> None:
+    """Zero, cut, longer, changed and shifted (S + L) signatures fail (rows 41 to 43)."""
+    signature = signer.sign(b"message")
+    suite.verify(ED25519_SHA256, signer.public_key, signature, b"message")
+    shifted = int.from_bytes(signature[32:], "little") + GROUP_ORDER
+    for wrong, message in (
+        (bytes(64), b"message"),
+        (signature[:63], b"message"),
+        (signature + b"\0", b"message"),
+        (signature[:32] + shifted.to_bytes(32, "little"), b"message"),
+        (signature, b"Message"),
+        (Ed25519Signer(bytes(32)).sign(b"message"), b"message"),
+    ):
+        with pytest.raises(errors.SignatureInvalid):
+            suite.verify(ED25519_SHA256, signer.public_key, wrong, message)
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4, -1])
+def test_a_suite_that_is_not_here_is_refused(number: int, signer: Ed25519Signer) -> None:
+    """Nothing falls back to the default suite."""
+    with pytest.raises(errors.SuiteUnknown):
+        suite.suite(number)
+    with pytest.raises(errors.SuiteUnknown):
+        suite.check_public_key(number, signer.public_key)
+    with pytest.raises(errors.SuiteUnknown):
+        suite.verify(number, signer.public_key, signer.sign(b""), b"")
+
+
+def test_the_self_test_passes_here_and_notices_a_library_that_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A verifier that accepts everything does not get past it."""
+    suite.self_test()
+    monkeypatch.setattr(suite, "verify", lambda *_: None)
+    with pytest.raises(errors.SuiteSelfTestFailed):
+        suite.self_test()
