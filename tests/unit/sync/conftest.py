@@ -1,15 +1,26 @@
 """Sample identities and records, all from fixed seeds, so that a failure repeats."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from yidao.sync.ids import JournalId, NetworkId, NodeId, RecordId
-from yidao.sync.journal import Seal
-from yidao.sync.message import Item
+from yidao.sync.checkpoint import cosign, with_cosignatures
+from yidao.sync.enrolment import Enrolment
+from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, RecordId, cosigner_name
+from yidao.sync.journal import JournalState, Seal, seal
+from yidao.sync.merkle import inclusion_proof, leaf_hashes
+from yidao.sync.message import EnrolmentProof, Item
+from yidao.sync.proof import TlogProof
 from yidao.sync.record import Header, Part
+from yidao.sync.rootstatement import RootStatement
 from yidao.sync.suite import Ed25519Signer
+from yidao.sync.tiles import node_reader
 
 NETWORK = NetworkId(sha256(b"sample network").digest()[:16])
 NODE = NodeId(sha256(b"sample node").digest()[:16])
@@ -89,3 +100,108 @@ def make_item() -> Callable[..., Item]:
         return Item(position=position, seal=seal, **changes)  # type: ignore[arg-type]
 
     return make
+
+
+class SampleTree:
+    """A root, a province and a city with their keys, and what proves them."""
+
+    def __init__(self) -> None:
+        self.root_key = ec.derive_private_key(
+            int.from_bytes(sha256(b"sample root key").digest()), ec.SECP256R1()
+        )
+        self.root_pem = certificate_of(self.root_key)
+        self.enrolments = [self.enrolment(path) for path in ("/", "/33", "/33/3301")]
+        root = self.enrolments[0]
+        self.statement = RootStatement(
+            network=NETWORK,
+            node_id=root.node_id,
+            journal_key=root.journal_key,
+            cosign_key=root.cosign_key,
+        ).sign(self.root_key)
+        self.proofs = [
+            self.enrol(parent, child) for parent, child in itertools.pairwise(self.enrolments)
+        ]
+
+    @staticmethod
+    def signer(path: str, purpose: str) -> Ed25519Signer:
+        return Ed25519Signer(sha256(f"sample {purpose} key of {path}".encode()).digest())
+
+    def enrolment(self, path: str) -> Enrolment:
+        return Enrolment(
+            node_id=NodeId(sha256(f"sample node {path}".encode()).digest()[:16]),
+            path=Path.parse(path),
+            journal_key=self.signer(path, "journal").public_key,
+            cosign_key=self.signer(path, "cosigning").public_key,
+            tls_sha256=sha256(b"tls" + path.encode()).digest(),
+            token_id="sample-1",
+            operator="admin@/",
+        )
+
+    def header(self, origin: Enrolment, kind: str, part: Part, **changes: object) -> Header:
+        fields: dict[str, object] = {
+            "network": NETWORK,
+            "node_id": origin.node_id,
+            "record_id": RecordId(sha256(kind.encode() + part.body).digest()[:16]),
+            "kind": kind,
+            "actor": f"admin@{origin.path}",
+            "object_id": "sample",
+            "object_version": 1,
+            "created_ms": 1_750_000_000_000,
+            "parts": (part.digest(),),
+        }
+        return Header(**(fields | changes))  # type: ignore[arg-type]
+
+    def prove(
+        self,
+        origin: Enrolment,
+        header: bytes,
+        *,
+        channel: str = "node",
+        epoch: str = "1",
+        cosigners: Sequence[Enrolment] = (),
+    ) -> TlogProof:
+        """Put a header at index 3 of a journal of five and prove it."""
+        journal = JournalId(node_id=origin.node_id, channel=channel, epoch=epoch)
+        headers = [b"a", b"b", b"c", header, b"e"]
+        signer = self.signer(str(origin.path), "journal")
+        sealed = seal(JournalState(journal=journal), headers, NETWORK, signer)
+        hashes = leaf_hashes(headers)
+        path = inclusion_proof(5, 3, node_reader(lambda _, first, n: hashes[first : first + n]))
+        checkpoint = sealed.seal.checkpoint
+        lines = [
+            cosign(
+                checkpoint,
+                cosigner_name(NETWORK, tier.node_id),
+                self.signer(str(tier.path), "cosigning"),
+                1_750_000_000 + tier.path.depth,
+            )
+            for tier in cosigners
+        ]
+        return TlogProof(index=3, path=tuple(path), checkpoint=with_cosignatures(checkpoint, lines))
+
+    def enrol(self, parent: Enrolment, child: Enrolment, **changes: object) -> EnrolmentProof:
+        """Return the proof of a true record by `parent`, whatever it says."""
+        core = Part(name="core", salt=sha256(b"sample salt").digest(), body=child.encode())
+        header = self.header(parent, "node.child.enrolled", core, **changes).encode()
+        return EnrolmentProof(header=header, core=core, proof=self.prove(parent, header).encode())
+
+
+def certificate_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A self-signed certificate that expired long ago, which must not matter."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sample root")])
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=1))
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture(scope="session")
+def tree() -> SampleTree:
+    return SampleTree()
