@@ -130,13 +130,18 @@ def load_settings(
     sources: dict[str, tuple[str, object]] = {}
     if file is not None:
         for key, value in _read_toml(file).items():
-            sources[_known(key, str(file))] = (str(file), _typed(key, value, str(file)))
+            _check_known(key, str(file))
+            _check_type(key, value, str(file))
+            sources[key] = (str(file), value)
     for name, text in environ.items():
         if name.startswith(ENV_PREFIX):
-            sources[_known(name.removeprefix(ENV_PREFIX).lower(), name)] = (name, text)
+            key = name.removeprefix(ENV_PREFIX).lower()
+            _check_known(key, name)
+            sources[key] = (name, text)
     for key, given in overrides.items():
         if given is not None:
-            sources[_known(key, "argument")] = ("argument", given)
+            _check_known(key, "argument")
+            sources[key] = ("argument", given)
     try:
         return Settings.model_validate({key: value for key, (_, value) in sources.items()})
     except ValidationError as error:
@@ -179,19 +184,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise errors.ConfigSyntax(path=str(file), reason=str(error)) from None
 
 
-def _known(key: str, source: str) -> str:
+def _check_known(key: str, source: str) -> None:
     if key not in Settings.model_fields:
         raise errors.ConfigKeyUnknown(key=key, source=source)
-    return key
 
 
-def _typed(key: str, value: object, source: str) -> object:
+def _check_type(key: str, value: object, source: str) -> None:
     """Refuse `"30"` and `true` for a number: TOML has types, so a quoted number is a slip."""
     annotation = Settings.model_fields[key].annotation
     is_number = annotation in (int, float) or {int, float} & set(get_args(annotation))
     if is_number and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise errors.ConfigValueInvalid(key=key, source=source, reason="a number")
-    return value
 
 
 def _first_fault(

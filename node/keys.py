@@ -296,15 +296,18 @@ def read_private(path: FilePath) -> bytes:
         raise errors.KeyFileMissing(name=name) from None
     except OSError:
         raise errors.KeyFileNotRegular(name=name) from None
-    with os.fdopen(descriptor, "rb") as file:
-        entry = os.fstat(file.fileno())
+    try:
+        entry = os.fstat(descriptor)
         if not stat.S_ISREG(entry.st_mode):
             raise errors.KeyFileNotRegular(name=name)
         if entry.st_uid != os.geteuid():
             raise errors.KeyFileForeign(name=name)
         if entry.st_mode & 0o077:
             raise errors.KeyFileExposed(name=name, mode=f"{stat.S_IMODE(entry.st_mode):04o}")
-        data = file.read(MAX_FILE_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_FILE_BYTES:
         raise errors.KeyFileMalformed(name=name)
     return data
