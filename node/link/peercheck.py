@@ -24,6 +24,7 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import SignatureAlgorithmOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
@@ -154,8 +155,13 @@ def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
         # Extensions are parsed lazily; a malformed one must fail here, not later.
         for certificate in chain:
             _ = certificate.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
         raise errors.PeerChainMalformed(reason="certificate") from None
+    for certificate in chain:
+        # The signature field is the one place outside what is signed; the library
+        # ignores the count of unused bits there, which DER wants to be 0.
+        if not certificate.public_bytes(Encoding.DER).endswith(b"\0" + certificate.signature):
+            raise errors.PeerChainMalformed(reason="certificate")
     if len(set(chain)) != len(chain):
         raise errors.PeerChainMalformed(reason="repeated")
     return chain
