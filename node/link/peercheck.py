@@ -94,10 +94,13 @@ def peer_chain(auth_context: Mapping[str, Sequence[bytes]]) -> bytes:
     version = _first(auth_context, "ssl_tls_version")
     if version != b"TLSv1.3":
         raise errors.PeerTransportWeak(found=version.decode("ascii", "replace") or "none")
-    chain = _first(auth_context, "x509_pem_cert_chain")
-    if not chain:
+    leaf = _first(auth_context, "x509_pem_cert")
+    if not leaf:
         raise errors.PeerTransportWeak(found="no certificate")
-    return chain
+    # A server is told the leaf and the certificates after it apart, as OpenSSL's
+    # SSL_get_peer_cert_chain does; a client gets the leaf in both places.
+    chain = _first(auth_context, "x509_pem_cert_chain")
+    return chain if chain.startswith(leaf) else leaf + chain
 
 
 def check_peer(

@@ -546,9 +546,10 @@ def test_name_longer_than_dns_allows() -> None:
 
 CONTEXTS: dict[str, dict[str, list[bytes]]] = {
     "no TLS": {},
-    "TLS 1.2": {"ssl_tls_version": [b"TLSv1.2"], "x509_pem_cert_chain": [b"x"]},
+    "TLS 1.2": {"ssl_tls_version": [b"TLSv1.2"], "x509_pem_cert": [b"x"]},
     "no certificate": {"ssl_tls_version": [b"TLSv1.3"]},
-    "an empty certificate": {"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert_chain": [b""]},
+    "an empty certificate": {"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert": [b""]},
+    "tiers without a leaf": {"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert_chain": [b"x"]},
 }
 
 
