@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from grpc.experimental.session_cache import ssl_session_cache_lru
 
 from yidao.node.keys import NodeCertificates
 from yidao.node.link import certificates, errors
@@ -107,11 +108,14 @@ async def serving(server: Office, known: Office, clock: Clock) -> Any:
         await running.stop(None)
 
 
-def dial(port: int, client: NodeCertificates, path: Path) -> grpc.aio.Channel:
+def dial(
+    port: int, client: NodeCertificates, path: Path, *more: tuple[str, Any]
+) -> grpc.aio.Channel:
     """Return a channel to the node that should stand at `path`."""
     options = (
         ("grpc.ssl_target_name_override", target_name(path)),
         ("grpc.enable_retries", 0),
+        *more,
     )
     return grpc.aio.secure_channel(f"127.0.0.1:{port}", channel_credentials(client), options)
 
@@ -163,6 +167,31 @@ def test_expired_on_an_open_connection(tree: tuple[Office, ...]) -> None:
             clock.now += certificates.LEAF_LIFE + timedelta(minutes=1)
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call(channel)
+            assert refused.value.details() == errors.PeerCertificateExpired.code
+
+    run(scene)
+
+
+def test_expired_on_a_resumed_session(tree: tuple[Office, ...]) -> None:
+    """TLS resumption, which never looks at a date, does not get round the check."""
+    _, province, city = tree
+
+    async def scene() -> None:
+        clock = Clock(datetime.now(UTC))
+        tickets = (
+            ("grpc.ssl_session_cache", ssl_session_cache_lru(4)),
+            ("grpc.use_local_subchannel_pool", 1),
+        )
+        async with serving(province, city, clock) as (port, passed):
+            for _ in range(2):
+                async with dial(port, city.certificates, province.path, *tickets) as channel:
+                    assert await call(channel) == b"hello"
+            # The second connection was resumed and still showed the whole chain.
+            assert [city.path, city.path] == [peer.path for peer in passed]
+            clock.now += certificates.LEAF_LIFE + timedelta(minutes=1)
+            async with dial(port, city.certificates, province.path, *tickets) as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(channel)
             assert refused.value.details() == errors.PeerCertificateExpired.code
 
     run(scene)
