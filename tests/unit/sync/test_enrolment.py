@@ -9,6 +9,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
 from yidao.sync import errors
 from yidao.sync.enrolment import Enrolment, verify_chain
@@ -16,6 +20,8 @@ from yidao.sync.ids import Path
 from yidao.sync.proof import TlogProof, parse_proof
 from yidao.sync.rootstatement import RootStatement, open_root_statement
 from yidao.sync.suite import Ed25519Signer
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def test_an_enrolment_is_read_and_written_alike(tree: Any) -> None:
@@ -269,6 +275,24 @@ def test_anything_but_one_p256_certificate_is_no_anchor(tree: Any) -> None:
         with pytest.raises(errors.RootStatementInvalid) as caught:
             open_root_statement(tree.statement, wrong)
         assert caught.value.params["reason"] == "certificate"
+
+
+def test_a_statement_signature_in_another_encoding_is_refused(tree: Any) -> None:
+    """DER with bytes behind it, r = 0, s = n, no DER at all (corpus row 58)."""
+    body = b"\n".join(tree.statement.split(b"\n")[:5]) + b"\n"
+    true = tree.root_key.sign(body, ec.ECDSA(hashes.SHA256()))
+    r, s = decode_dss_signature(true)
+    for wrong in (
+        true + b"\0",
+        encode_dss_signature(0, s),
+        encode_dss_signature(r, P256_ORDER),
+        true[:1] + b"\x81" + true[1:],
+        r.to_bytes(32) + s.to_bytes(32),
+        bytes(64),
+    ):
+        with pytest.raises(errors.RootStatementInvalid) as caught:
+            open_root_statement(body + b64encode(wrong) + b"\n", tree.root_pem)
+        assert caught.value.params["reason"] == "signature"
 
 
 def sign_text(tree: Any, body: bytes) -> bytes:
