@@ -46,7 +46,7 @@ def lanes_for(
         own_path: Where the sender stands.
         peer_path: Where the receiver stands, the sender's parent or child.
         target_path: For a `to` channel, where its recipient stands; None if that is
-            not known, and then the journal is not sent.
+            not known. A node knows everybody below it, so then the journal climbs.
 
     Raises:
         ChannelInvalid: No such channel.
@@ -62,7 +62,9 @@ def lanes_for(
         case Audience.DOWN:
             goes = own_path.is_within(origin_path) and own_path.is_ancestor_of(peer_path)
         case Audience.TO:
-            if target_path is not None:
+            if target_path is None:
+                goes = _climbs(origin_path, own_path, peer_path, REACH_ROOT)
+            else:
                 goes = _nears(origin_path, own_path, peer_path, target_path)
         case Audience.LOCAL:
             pass

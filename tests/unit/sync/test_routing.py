@@ -69,9 +69,13 @@ def test_addressed_journal_takes_the_one_way(origin: Path, target: Path, way: li
     assert hops(TO, origin, target) == set(pairwise(names))
 
 
-def test_addressed_journal_waits_for_a_known_recipient() -> None:
-    """Where nobody knows the recipient's place, nothing is sent."""
-    assert hops(TO, COUNTY, None) == set()
+def test_addressed_journal_climbs_to_who_knows_the_recipient() -> None:
+    """Whoever does not know the recipient's place passes the journal up, never down."""
+    assert hops(TO, COUNTY, None) == {
+        (str(COUNTY), str(CITY)),
+        (str(CITY), str(PROVINCE)),
+        (str(PROVINCE), str(ROOT)),
+    }
 
 
 @pytest.mark.parametrize("channel", ["node", "up:15", "up:1", "up:15.urgent", "down", TO])
