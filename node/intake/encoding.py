@@ -44,12 +44,11 @@ def decode(data: bytes, name: str) -> Decoded:
         return Decoded(encoding="utf-8", text=data.decode("utf-8"))
     except UnicodeDecodeError as error:
         bad_utf8 = error.start
+    _refuse_mixed(data, name)
     try:
-        text = data.decode("gb18030")
+        return Decoded(encoding="gb18030", text=data.decode("gb18030"))
     except UnicodeDecodeError:
         raise TableEncoding(name=name, line=_line(data, bad_utf8), reason="undecodable") from None
-    _refuse_mixed(data, name)
-    return Decoded(encoding="gb18030", text=text)
 
 
 def _by_mark(data: bytes, encoding: str, name: str) -> Decoded:
@@ -64,34 +63,41 @@ def _by_mark(data: bytes, encoding: str, name: str) -> Decoded:
 
 
 def _wide(data: bytes) -> str | None:
-    """Recognise UTF-16 without a mark: every second byte of its separators is zero."""
+    """Recognise UTF-16 without a mark: one byte of each ASCII sign is zero."""
     sample = data[:_SAMPLE_BYTES]
     if len(sample) < 4 or b"\0" not in sample:
         return None
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    # Stray NUL bytes in an 8-bit file fall on both sides alike or are few.
-    if min(even, odd) > 0 or max(even, odd) * 10 < len(sample):
+    # Stray NUL bytes in an 8-bit file are few, or fall on both sides alike. A few on the
+    # other side are characters such as 一 (U+4E00).
+    if max(even, odd) * 10 < len(sample) or min(even, odd) * 4 > max(even, odd):
         return None
-    return "utf-16-le" if odd else "utf-16-be"
+    return "utf-16-le" if odd > even else "utf-16-be"
 
 
 def _refuse_mixed(data: bytes, name: str) -> None:
-    """Refuse a GB18030 file with UTF-8 lines: they would decode to plausible nonsense.
+    """Refuse UTF-8 lines among others: as GB18030 they would be plausible nonsense.
 
     A line counts as UTF-8 if it decodes strictly and holds a three-byte
-    sequence. A GB18030 line that does so by chance would need every pair of
-    its characters to fall into the pattern; one such line alone is refused
-    wrongly only when it is the whole evidence.
+    sequence, which GB18030 text does by chance only where it is very short.
+    The line named is the first that differs from the lines before it.
     """
+    first: bool | None = None
     for number, line in enumerate(data.splitlines(), start=1):
         if line.isascii():
             continue
-        try:
-            decoded = line.decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if any("\u0800" <= char <= "\uffff" for char in decoded):
+        utf8 = _is_utf8(line)
+        if first is None:
+            first = utf8
+        elif utf8 is not first:
             raise TableEncoding(name=name, line=number, reason="mixed")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        return any("\u0800" <= char <= "\uffff" for char in line.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _line(data: bytes, at: int) -> int:
