@@ -65,17 +65,17 @@ def write_rows(path: Path, sheets: Sequence[SheetRows]) -> None:
     Raises:
         TemplateInvalid: Two sheets would bear one title, or a field is not of its form.
     """
+    titles = [_FORBIDDEN_IN_TITLES.sub(" ", each.title)[:_TITLE_CHARS] for each in sheets]
+    if len({title.lower() for title in titles}) < len(titles):
+        raise TemplateInvalid(reason="duplicate_title")
+    # All headings before the first sheet: a sheet once begun has to be finished.
+    columns = [[_field(each.form, name) for name in each.fields] for each in sheets]
     book = Workbook(write_only=True)
     book.properties.created = _CREATED
-    titles: set[str] = set()
-    for content in sheets:
-        title = _FORBIDDEN_IN_TITLES.sub(" ", content.title)[:_TITLE_CHARS]
-        if title.lower() in titles:
-            raise TemplateInvalid(reason="duplicate_title")
-        titles.add(title.lower())
+    for title, fields, content in zip(titles, columns, sheets, strict=True):
         sheet = book.create_sheet(title)
         assert isinstance(sheet, WriteOnlyWorksheet)
-        _write_sheet(sheet, content)
+        _write_sheet(sheet, fields, content)
     packed = io.BytesIO()
     book.save(packed)
     path.write_bytes(_settled(packed))
@@ -153,8 +153,7 @@ def _by_cell(faults: Iterable[CellFault]) -> dict[tuple[str, int, int], list[str
     return cells
 
 
-def _write_sheet(sheet: WriteOnlyWorksheet, content: SheetRows) -> None:
-    fields = [_field(content.form, name) for name in content.fields]
+def _write_sheet(sheet: WriteOnlyWorksheet, fields: Sequence[Field], content: SheetRows) -> None:
     for at, field in enumerate(fields, start=1):
         # The stubs lack the attribute; openpyxl has it, and writes it before the first row.
         dimension = sheet.column_dimensions[get_column_letter(at)]  # type: ignore[attr-defined]
