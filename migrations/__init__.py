@@ -1,0 +1,14 @@
+"""Schema history of the store.
+
+| revision | what it adds |
+|----------|--------------|
+| 0001     | journals, segments, parts, trust, cursors, problems |
+| 0002     | views: units, packs, returns, roll-ups, directives  |
+
+The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
+upgrade. A new revision is one file in `versions/` and one entry here.
+"""
+
+from typing import Final
+
+REVISIONS: Final = ("0001", "0002")

@@ -1,0 +1,291 @@
+"""Receipts: cosignatures on checkpoints, made here or brought by a link.
+
+A node cosigns what it holds durably: its parent's journals and its children's
+own journals with every ingest, deeper journals when `due` is asked and only
+checkpoints that bear the cosignature of the tier below. Lines of one checkpoint
+that several tiers cosigned are kept together, because together they are the
+evidence for its records.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from yidao.node.store import segments, trust
+from yidao.node.store.journals import Head, journal_of
+from yidao.node.store.scope import Scope
+from yidao.node.store.tables import cosignature as table
+from yidao.node.store.tables import enrolment as enrolment_table
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.values import EnrolledNode, Peer
+from yidao.sync.checkpoint import cosign, verify_cosignature
+from yidao.sync.errors import SyncError
+from yidao.sync.ids import NodeId, Path, cosigner_name
+from yidao.sync.message import Receipt
+
+# Cosigned sizes of a journal that are kept; the evidence of an old record is as
+# good under a newer checkpoint.
+KEPT_SIZES: Final = 16
+# A note has at most 16 signature lines, and one is the origin's.
+MAX_LINES: Final = 15
+RECEIPT_INVALID: Final = "RECEIPT_INVALID"
+
+
+def cosign_head(scope: Scope, head: Head) -> None:
+    """Cosign a journal's newest checkpoint unless that was done."""
+    if head.checkpoint is not None and head.size > 0:
+        _cosign_at(scope, head, head.size, head.checkpoint)
+
+
+def cosign_due(scope: Scope, interval_seconds: int) -> int:
+    """Cosign deeper journals where the tier below has, and return how many.
+
+    Args:
+        scope: The transaction.
+        interval_seconds: A journal is not cosigned again before; 0 = now.
+    """
+    own = scope.identity.node_id
+    below = enrolment_table.alias("below")
+    mine = (
+        select(
+            table.c.journal_id,
+            func.max(table.c.size).label("size"),
+            func.max(table.c.time_s).label("time_s"),
+        )
+        .where(table.c.cosigner == own)
+        .group_by(table.c.journal_id)
+        .subquery()
+    )
+    theirs = func.max(table.c.size)
+    rows = scope.conn.execute(
+        select(table.c.journal_id, theirs.label("size"))
+        .join(
+            below,
+            and_(below.c.node_id == table.c.cosigner, below.c.parent_id == own),
+        )
+        .join(journal_table, journal_table.c.id == table.c.journal_id)
+        .outerjoin(mine, mine.c.journal_id == table.c.journal_id)
+        .where(
+            below.c.node_id != own,
+            # A child's own journals are cosigned as they come, own ones never.
+            journal_table.c.node_id != below.c.node_id,
+            journal_table.c.own.is_(False),
+            journal_table.c.via == table.c.cosigner,
+            or_(
+                mine.c.time_s.is_(None),
+                mine.c.time_s <= scope.now_ms // 1000 - interval_seconds,
+            ),
+        )
+        .group_by(table.c.journal_id, mine.c.size)
+        .having(or_(mine.c.size.is_(None), theirs > mine.c.size))
+    ).all()
+    for row in rows:
+        head = scope.heads.by_pk(row.journal_id)
+        found = checkpoint_of(scope.conn, row.journal_id, row.size)
+        if head is not None and found is not None:
+            _cosign_at(scope, head, row.size, found)
+    return len(rows)
+
+
+def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer: Peer) -> None:
+    """Store cosignature lines that came; one that fails is a problem and is dropped.
+
+    Args:
+        scope: The transaction.
+        head: The journal.
+        size: Of the checkpoint that they are on.
+        lines: Untrusted.
+        peer: Who brought them. A child brings lines of its subtree, the parent
+            those of nodes outside our own.
+    """
+    checkpoint = checkpoint_of(scope.conn, head.pk, size)
+    if checkpoint is None:
+        # A receipt may be older than a restored store; nothing rests on it.
+        return
+    for line in lines:
+        try:
+            cosigner = _cosigner_of(scope, line)
+            if cosigner is None or not _may_bring(scope, cosigner, peer):
+                continue
+            name = cosigner_name(scope.identity.network, cosigner.node_id)
+            time_s = verify_cosignature(checkpoint, line, name, cosigner.cosign_key)
+        except SyncError as error:
+            scope.raise_problem(
+                RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
+            )
+            continue
+        _store(scope, head, cosigner.node_id, size, line, time_s)
+
+
+def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
+    """Store the cosignatures of a receipt."""
+    head = scope.heads.get(receipt.journal)
+    if head is not None and head.public_key is not None:
+        add_lines(scope, head, receipt.size, receipt.cosignatures, peer=peer)
+
+
+def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
+    """Return the cosignature lines on a journal's checkpoint of one size, the first ones."""
+    return tuple(
+        conn.execute(
+            select(table.c.line)
+            .where(table.c.journal_id == journal_pk, table.c.size == size)
+            .order_by(table.c.id)
+            .limit(MAX_LINES)
+        ).scalars()
+    )
+
+
+def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple[NodeId, ...]]:
+    """Return the size > `above` that most nodes cosigned, the newest of equals, and the nodes.
+
+    Returns:
+        (0, ()) if no such size was cosigned.
+    """
+    number = func.count()
+    row = conn.execute(
+        select(table.c.size)
+        .where(table.c.journal_id == journal_pk, table.c.size > above)
+        .group_by(table.c.size)
+        .order_by(number.desc(), table.c.size.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return 0, ()
+    cosigners = conn.execute(
+        select(table.c.cosigner)
+        .where(table.c.journal_id == journal_pk, table.c.size == row.size)
+        .order_by(table.c.id)
+        .limit(MAX_LINES)
+    ).scalars()
+    return row.size, tuple(NodeId(value) for value in cosigners)
+
+
+def receipts_for(
+    conn: Connection, own: Path, own_id: NodeId, peer: Peer, after: int, limit: int
+) -> tuple[tuple[Receipt, ...], int]:
+    """Return receipts that a peer should get, and the mark to ask after next time.
+
+    The parent gets what this node cosigned: of the parent's journals the line
+    alone, of deeper journals below us all lines of that checkpoint (those of our
+    children's own journals travel with the items). A child gets what was cosigned
+    outside its subtree of journals that begin in it.
+    """
+    query = (
+        select(table, journal_table.c.node_id, journal_table.c.channel, journal_table.c.epoch)
+        .join(journal_table, journal_table.c.id == table.c.journal_id)
+        .join(enrolment_table, enrolment_table.c.node_id == journal_table.c.node_id)
+        .where(table.c.id > after)
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    if own.parent == peer.path:
+        query = query.where(
+            table.c.cosigner == own_id,
+            # Unless it is our own or a direct child's, see above.
+            or_(enrolment_table.c.parent_id != own_id, journal_table.c.via == peer.node_id),
+        )
+    else:
+        within = [enrolment_table.c.path == str(peer.path)]
+        within.append(enrolment_table.c.path.like(f"{peer.path}/%"))
+        cosigner = enrolment_table.alias("cosigner")
+        query = query.join(cosigner, cosigner.c.node_id == table.c.cosigner).where(
+            or_(*within),
+            cosigner.c.path != str(peer.path),
+            cosigner.c.path.not_like(f"{peer.path}/%"),
+        )
+    receipts = []
+    mark = after
+    for row in conn.execute(query).all():
+        mark = row.id
+        receipts.append(
+            Receipt(
+                journal=journal_of(row),
+                size=row.size,
+                cosignatures=lines_at(conn, row.journal_id, row.size),
+            )
+        )
+    return tuple(receipts), mark
+
+
+def checkpoint_of(conn: Connection, journal_pk: int, size: int) -> bytes | None:
+    """Return the checkpoint that seals a journal at exactly that size, or None."""
+    if size < 1:
+        return None
+    found = segments.segment_with(conn, journal_pk, size - 1)
+    return found.checkpoint if found is not None and found.end_seq == size else None
+
+
+def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
+    own = scope.identity.node_id
+    done = scope.conn.execute(
+        select(func.max(table.c.size)).where(table.c.journal_id == head.pk, table.c.cosigner == own)
+    ).scalar()
+    if done is not None and done >= size:
+        return
+    time_s = scope.now_ms // 1000
+    name = cosigner_name(scope.identity.network, own)
+    line = cosign(checkpoint, name, scope.identity.cosign, time_s)
+    _store(scope, head, own, size, line, time_s)
+
+
+def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
+    """Return the enrolled node whose key name a line bears, or None."""
+    pieces = line.split(" ")
+    names = pieces[1].split("/") if len(pieces) == 3 else []
+    if len(names) != 4 or names[3] != "cosign":
+        return None
+    try:
+        node = NodeId(bytes.fromhex(names[2]))
+    except ValueError:
+        return None
+    return trust.enrolled(scope.conn, node)
+
+
+def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:
+    own = scope.identity.path
+    if own.parent == peer.path:
+        return not cosigner.path.is_within(own)
+    return cosigner.path.is_within(peer.path)
+
+
+def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> None:
+    is_sqlite = scope.conn.dialect.name == "sqlite"
+    make = sqlite_insert if is_sqlite else postgresql_insert
+    statement = make(table).values(
+        journal_id=head.pk, cosigner=cosigner, size=size, line=line, time_s=time_s
+    )
+    if scope.conn.execute(statement.on_conflict_do_nothing()).rowcount:
+        _prune(scope.conn, head.pk, cosigner, size)
+
+
+def _prune(conn: Connection, journal_pk: int, cosigner: NodeId, size: int) -> None:
+    """Drop older lines of a cosigner that stand alone, then all but the newest sizes."""
+    other = table.alias("other")
+    conn.execute(
+        delete(table).where(
+            table.c.journal_id == journal_pk,
+            table.c.cosigner == cosigner,
+            table.c.size < size,
+            ~select(other.c.id)
+            .where(
+                other.c.journal_id == journal_pk,
+                other.c.size == table.c.size,
+                other.c.cosigner != cosigner,
+            )
+            .exists(),
+        )
+    )
+    oldest = conn.execute(
+        select(table.c.size)
+        .where(table.c.journal_id == journal_pk)
+        .distinct()
+        .order_by(table.c.size.desc())
+        .offset(KEPT_SIZES)
+        .limit(1)
+    ).scalar()
+    if oldest is not None:
+        conn.execute(delete(table).where(table.c.journal_id == journal_pk, table.c.size <= oldest))

@@ -1,0 +1,348 @@
+"""Ingest: what a peer sent is verified, stored and acknowledged as one, or refused by journal.
+
+For each item:
+1. The journal is declared, and comes from where its origin stands, in its lane.
+2. The seal extends what is held (`yidao.sync.journal.extend`), or is a duplicate
+   that says the same as what is held.
+3. Every part that came is the one that its header commits to.
+4. Segment, tiles, head, parts, and the declarations in it are stored.
+What fails in 1 to 3 quarantines that journal alone: nothing of the item is
+stored, the sender is told, the other journals go on. A quarantined journal is
+whole again as soon as a seal that fits its end comes.
+
+What is wrong *inside* a record is no matter of ingest. The cursor of the lane
+moves in the same transaction, past refused items as well: they are asked for
+again by name (`wanted`), so that no journal can stop a lane.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import func, select
+
+from yidao.node.store import cosigning, errors, lanecursors, parts, segments, trust
+from yidao.node.store.journals import Head
+from yidao.node.store.packing import SeqPart
+from yidao.node.store.parts import PartRule, RuledPart
+from yidao.node.store.scope import Scope
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.values import EnrolledNode, Outcome, Peer
+from yidao.sync.checkpoint import parse_checkpoint
+from yidao.sync.errors import PeerError, SealFork
+from yidao.sync.ids import JournalId
+from yidao.sync.journal import Extended, check_held, extend
+from yidao.sync.lanes import advance
+from yidao.sync.message import Frame, Item, PartsRun, Refusal
+from yidao.sync.record import Header, Part, Release, check_part, decode_header
+from yidao.sync.routing import lanes_for
+
+# Notes of journals that nothing declares are kept so that they can be asked for
+# once something does. A peer must not fill the store with them.
+MAX_UNDECLARED: Final = 4_096
+JOURNAL_REFUSED: Final = "JOURNAL_REFUSED"
+RECORD_MALFORMED: Final = "RECORD_MALFORMED"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    records: int = 0
+    duplicates: int = 0
+    refusals: dict[JournalId, Refusal] = field(default_factory=dict)
+    touched: dict[int, Head] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """The parts of an item, each checked against its header."""
+
+    own: list[RuledPart]
+    late: dict[int, list[RuledPart]]
+    early: dict[int, list[SeqPart]]
+
+
+class Ingest:
+    """Ingests one frame of a peer."""
+
+    def __init__(self, scope: Scope, peer: Peer, frame: Frame) -> None:
+        self._scope = scope
+        self._peer = peer
+        self._frame = frame
+        self._tally = _Tally()
+
+    def run(self) -> Outcome:
+        """Store what is good of the frame.
+
+        Raises:
+            LaneGap: The frame follows one that is not here; nothing is stored.
+        """
+        scope, frame = self._scope, self._frame
+        known = lanecursors.read_cursor(scope.conn, self._peer, frame.lane)
+        moved = advance(known, frame)
+        for item in frame.items:
+            self._item(item)
+        if moved is not None and moved != known:
+            lanecursors.write_cursor(scope.conn, self._peer, moved)
+        self._cosign()
+        return Outcome(
+            records=self._tally.records,
+            duplicates=self._tally.duplicates,
+            refusals=tuple(self._tally.refusals.values()),
+            last_position=scope.last_position,
+        )
+
+    def _item(self, item: Item) -> None:
+        try:
+            head = self._admit(item.seal.journal)
+        except PeerError as error:
+            self._refuse_undeclared(item, error)
+            return
+        if head.quarantine_code is not None and item.seal.first_seq > head.size:
+            # What follows a refused seal cannot be judged; it is asked for again.
+            return
+        try:
+            self._store(head, item)
+        except PeerError as error:
+            self._quarantine(head, item, error)
+
+    def _admit(self, journal: JournalId) -> Head:
+        """Return the head of a journal that may come by this peer in this lane."""
+        scope = self._scope
+        origin = trust.enrolled(scope.conn, journal.node_id)
+        if origin is None:
+            raise errors.JournalUndeclared
+        self._check_way(journal, origin)
+        head = scope.heads.get(journal)
+        if head is None or head.public_key is None:
+            if not trust.declared_by_enrolment(scope, journal, origin):
+                raise errors.JournalUndeclared
+            head = trust.declare(scope, journal, origin)
+        if head.via != self._peer.node_id:
+            head.via, head.is_dirty = self._peer.node_id, True
+        return head
+
+    def _check_way(self, journal: JournalId, origin: EnrolledNode) -> None:
+        own, peer = self._scope.identity.path, self._peer.path
+        from_parent = own.parent == peer
+        fits = origin.path.is_ancestor_of(own) if from_parent else origin.path.is_within(peer)
+        if not fits:
+            raise errors.JournalOutOfScope
+        target = journal.audience.to
+        addressed = None if target is None else trust.enrolled(self._scope.conn, target)
+        lane = lanes_for(
+            journal.channel, origin.path, peer, own, None if addressed is None else addressed.path
+        )
+        if lane != self._frame.lane:
+            raise errors.LaneMismatch
+
+    def _store(self, head: Head, item: Item) -> None:
+        scope, seal = self._scope, item.seal
+        assert head.public_key is not None, "admitted journals have a key"
+        extended = extend(head.state, seal, scope.identity.network, head.public_key)
+        if extended.duplicate:
+            self._check_duplicate(head, item)
+            self._tally.duplicates += len(seal.headers)
+            return
+        # Every check of the item comes before its first row.
+        checked = self._check_parts(head, item)
+        self._write(head, item, extended, checked)
+        self._tally.records += len(seal.headers)
+        self._tally.touched[head.pk] = head
+
+    def _check_duplicate(self, head: Head, item: Item) -> None:
+        held = cosigning.checkpoint_of(self._scope.conn, head.pk, item.seal.end_seq)
+        # Seals are forwarded as they are, so ends differ only where one is a forgery.
+        if held is not None and held != item.seal.checkpoint:
+            assert head.public_key is not None, "admitted journals have a key"
+            root = parse_checkpoint(held).root
+            check_held(item.seal, root, self._scope.identity.network, head.public_key)
+
+    def _check_parts(self, head: Head, item: Item) -> _Checked:
+        checked = _Checked(own=[], late={}, early={})
+        headers: dict[int, Header] = {}
+        for run in item.parts:
+            if run.journal == head.journal:
+                self._check_own(head, item, run, headers, checked)
+            else:
+                self._check_late(run, checked)
+        parked = parts.take_parked(
+            self._scope.conn, head.pk, item.seal.first_seq, item.seal.end_seq
+        )
+        for seq, part in parked:
+            ruled = self._judge_parked(head, item, seq, part, headers)
+            if ruled is not None:
+                checked.late.setdefault(head.pk, []).append(ruled)
+        return checked
+
+    def _check_own(
+        self, head: Head, item: Item, run: PartsRun, headers: dict[int, Header], out: _Checked
+    ) -> None:
+        seal = item.seal
+        for record in run.records:
+            if not seal.first_seq <= record.seq < seal.end_seq:
+                raise errors.PartUnexpected(seq=record.seq)
+            header = headers.get(record.seq)
+            if header is None:
+                header = self._header(head, record.seq, seal.headers[record.seq - seal.first_seq])
+                if header is None:
+                    continue
+                headers[record.seq] = header
+            for part in record.parts:
+                out.own.append(_ruled(header, record.seq, part))
+
+    def _check_late(self, run: PartsRun, out: _Checked) -> None:
+        """Check parts that an acceptance releases of another journal."""
+        head = self._admit_late(run.journal)
+        seqs = [record.seq for record in run.records]
+        held = parts.read_parts(self._scope.conn, head.pk, seqs)
+        for record in run.records:
+            if record.seq >= head.size:
+                out.early.setdefault(head.pk, []).extend((record.seq, p) for p in record.parts)
+                continue
+            found = segments.segment_with(self._scope.conn, head.pk, record.seq)
+            if found is None:
+                raise errors.StoreInconsistent(what="segment")
+            header = self._header(head, record.seq, found.headers[record.seq - found.first_seq])
+            if header is None:
+                continue
+            for part in record.parts:
+                ruled = _ruled(header, record.seq, part)
+                if part.name not in held.get(record.seq, {}):
+                    out.late.setdefault(head.pk, []).append(ruled)
+
+    def _admit_late(self, journal: JournalId) -> Head:
+        origin = trust.enrolled(self._scope.conn, journal.node_id)
+        head = self._scope.heads.get(journal)
+        if head is None or (
+            head.via != self._peer.node_id
+            if origin is None
+            else not origin.path.is_within(self._peer.path)
+        ):
+            raise errors.JournalOutOfScope
+        return head
+
+    def _judge_parked(
+        self, head: Head, item: Item, seq: int, part: Part, headers: dict[int, Header]
+    ) -> RuledPart | None:
+        """Return a part that came before its record, or None if it is not that record's."""
+        header = headers.get(seq) or self._header(
+            head, seq, item.seal.headers[seq - item.seal.first_seq]
+        )
+        try:
+            return None if header is None else _ruled(header, seq, part)
+        except PeerError as error:
+            # The item at hand is not to blame for what an acceptance brought.
+            self._scope.raise_problem(
+                error.code, {"part": part.name}, journal=head.journal, seq=seq
+            )
+            return None
+
+    def _header(self, head: Head, seq: int, data: bytes) -> Header | None:
+        try:
+            return decode_header(data)
+        except PeerError as error:
+            # Sealed by its origin, so it is kept as evidence; nobody can read it.
+            self._scope.raise_problem(
+                RECORD_MALFORMED, {"reason": error.code}, journal=head.journal, seq=seq
+            )
+            return None
+
+    def _write(self, head: Head, item: Item, extended: Extended, checked: _Checked) -> None:
+        scope, seal = self._scope, item.seal
+        position = scope.take_positions(len(seal.headers))
+        segments.write_segment(
+            scope.conn, head, seal, extended.tiles, position=position, now_ms=scope.now_ms
+        )
+        head.state, head.checkpoint, head.is_dirty = extended.state, seal.checkpoint, True
+        if head.quarantine_code is not None:
+            head.quarantine_code = head.quarantined_at_seq = None
+            scope.clear_problems(JOURNAL_REFUSED, journal=head.journal)
+        parts.write_parts(scope.conn, head.pk, position, checked.own, late=False)
+        for journal_pk, late in checked.late.items():
+            late.sort(key=lambda ruled: ruled.seq)
+            parts.write_parts(scope.conn, journal_pk, position, late, late=True)
+        for journal_pk, early in checked.early.items():
+            parts.park_parts(scope.conn, journal_pk, early)
+        if item.cosignatures:
+            cosigning.add_lines(scope, head, head.size, item.cosignatures, peer=self._peer)
+        if head.journal.channel == trust.NODE_CHANNEL:
+            self._fold_trust(head, item, position, checked.own)
+
+    def _fold_trust(self, head: Head, item: Item, position: int, found: list[RuledPart]) -> None:
+        cores = {ruled.seq: ruled.part.body for ruled in found if ruled.part.name == "core"}
+        for offset, data in enumerate(item.seal.headers):
+            seq = item.seal.first_seq + offset
+            header = self._header(head, seq, data)
+            if header is not None:
+                trust.fold_foreign(
+                    self._scope, head, seq, header, cores.get(seq), position + offset
+                )
+
+    def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
+        if isinstance(error, SealFork):
+            # Two checkpoints of one size prove it to anybody. What is held stays good.
+            self._scope.raise_problem(
+                error.code,
+                {"size": item.seal.end_seq, "checkpoint": item.seal.checkpoint.decode()},
+                journal=head.journal,
+                seq=item.seal.first_seq,
+            )
+            self._refuse(head.journal, item.seal.first_seq, error, is_news=True)
+            return
+        is_news = head.quarantine_code != error.code or head.quarantined_at_seq != head.size
+        head.quarantine_code, head.quarantined_at_seq = error.code, head.size
+        head.is_dirty = True
+        self._refuse(head.journal, item.seal.first_seq, error, is_news=is_news)
+
+    def _refuse_undeclared(self, item: Item, error: PeerError) -> None:
+        scope, journal = self._scope, item.seal.journal
+        head = scope.heads.get(journal)
+        if head is not None and head.public_key is not None:
+            # Who may not speak for a journal must not be able to stop it either.
+            self._refuse(journal, item.seal.first_seq, error, is_news=True)
+            return
+        if head is None:
+            noted = scope.conn.execute(
+                select(func.count())
+                .select_from(journal_table)
+                .where(journal_table.c.public_key.is_(None))
+            ).scalar_one()
+            if noted >= MAX_UNDECLARED:
+                error = errors.TooManyJournals(limit=MAX_UNDECLARED)
+                scope.raise_problem(error.code, error.params, peer=self._peer.node_id)
+                self._tally.refusals.setdefault(
+                    journal, Refusal(journal=journal, seq=item.seal.first_seq, code=error.code)
+                )
+                return
+            head = trust.note_undeclared(scope, journal, self._peer.node_id)
+        is_news = head.quarantine_code != error.code
+        head.quarantine_code, head.quarantined_at_seq = error.code, head.size
+        head.is_dirty = True
+        self._refuse(journal, item.seal.first_seq, error, is_news=is_news)
+
+    def _refuse(self, journal: JournalId, seq: int, error: PeerError, *, is_news: bool) -> None:
+        if not is_news and journal not in self._tally.refusals:
+            return
+        self._scope.raise_problem(
+            JOURNAL_REFUSED,
+            {"reason": error.code, "via": str(self._peer.path)},
+            journal=journal,
+            seq=seq,
+        )
+        self._tally.refusals.setdefault(journal, Refusal(journal=journal, seq=seq, code=error.code))
+
+    def _cosign(self) -> None:
+        own = self._scope.identity.path
+        from_parent = own.parent == self._peer.path
+        for head in self._tally.touched.values():
+            origin = head.journal.node_id
+            if origin == self._peer.node_id or from_parent:
+                cosigning.cosign_head(self._scope, head)
+
+
+def _ruled(header: Header, seq: int, part: Part) -> RuledPart:
+    """Return a part with its rule once it is checked against its header."""
+    digest = header.part(part.name)
+    if digest is None:
+        raise errors.PartUnexpected(seq=seq)
+    check_part(digest, part)
+    return RuledPart(seq, part, PartRule(digest.release is Release.WHEN_ACCEPTED, digest.reach))

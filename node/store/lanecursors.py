@@ -1,0 +1,92 @@
+"""Cursors of lanes: ours in other stores (receiver-owned), and what peers acknowledged of ours."""
+
+import hashlib
+
+from sqlalchemy import Connection, insert, select, update
+
+from yidao.node.store import segments
+from yidao.node.store.journals import journal_of
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.tables import lane_cursor, peer_ack
+from yidao.node.store.values import Peer
+from yidao.sync.ids import Lane, NodeId
+from yidao.sync.message import Holding, LaneCursor
+
+
+def read_cursor(conn: Connection, peer: Peer, lane: Lane) -> LaneCursor | None:
+    """Return where we stand in a peer's store; a cursor of another store of it is none."""
+    row = conn.execute(
+        select(lane_cursor).where(
+            lane_cursor.c.peer_node_id == peer.node_id, lane_cursor.c.lane == lane
+        )
+    ).one_or_none()
+    if row is None or row.store_id != peer.store_id:
+        return None
+    return LaneCursor(lane=lane, position=row.position, checkpoint_sha256=row.checkpoint_sha256)
+
+
+def write_cursor(conn: Connection, peer: Peer, cursor: LaneCursor) -> None:
+    """Move a cursor, in the transaction that stores what came."""
+    values = {
+        "store_id": peer.store_id,
+        "position": cursor.position,
+        "checkpoint_sha256": cursor.checkpoint_sha256,
+    }
+    moved = conn.execute(
+        update(lane_cursor)
+        .where(lane_cursor.c.peer_node_id == peer.node_id, lane_cursor.c.lane == cursor.lane)
+        .values(**values)
+    )
+    if not moved.rowcount:
+        conn.execute(
+            insert(lane_cursor).values(peer_node_id=peer.node_id, lane=cursor.lane, **values)
+        )
+
+
+def is_ours(conn: Connection, cursor: LaneCursor) -> bool:
+    """Whether a peer's cursor names the end of a segment of this store, by its checkpoint."""
+    found = segments.segment_at(conn, cursor.position)
+    return (
+        found is not None
+        and found.last_position == cursor.position
+        and hashlib.sha256(found.checkpoint).digest() == cursor.checkpoint_sha256
+    )
+
+
+def write_ack(conn: Connection, node_id: NodeId, lane: Lane, position: int) -> None:
+    """Note up to where a peer said that our records are durable there."""
+    moved = conn.execute(
+        update(peer_ack)
+        .where(peer_ack.c.peer_node_id == node_id, peer_ack.c.lane == lane)
+        .values(position=position)
+    )
+    if not moved.rowcount:
+        conn.execute(insert(peer_ack).values(peer_node_id=node_id, lane=lane, position=position))
+
+
+def read_acks(conn: Connection, node_id: NodeId) -> dict[Lane, int]:
+    """Return what a peer acknowledged, by lane."""
+    rows = conn.execute(select(peer_ack).where(peer_ack.c.peer_node_id == node_id))
+    return {Lane(row.lane): row.position for row in rows}
+
+
+def read_holdings(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
+    """Return what is held of the journals that come by a peer."""
+    rows = conn.execute(
+        select(journal_table).where(
+            journal_table.c.via == peer.node_id, journal_table.c.public_key.is_not(None)
+        )
+    )
+    return tuple(Holding(journal=journal_of(row), size=row.size) for row in rows)
+
+
+def read_wanted(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
+    """Return the quarantined journals that a peer should send again, and from where."""
+    rows = conn.execute(
+        select(journal_table).where(
+            journal_table.c.via == peer.node_id,
+            journal_table.c.public_key.is_not(None),
+            journal_table.c.quarantine_code.is_not(None),
+        )
+    )
+    return tuple(Holding(journal=journal_of(row), size=row.size) for row in rows)

@@ -1,0 +1,180 @@
+"""Reading a lane: what the store sends to a peer, sealed bytes as they are."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, or_, select
+
+from yidao.node.keys import Identity
+from yidao.node.store import cosigning, parts, trust
+from yidao.node.store.journals import head_of, journal_of
+from yidao.node.store.packing import unpack_headers, unpack_parts
+from yidao.node.store.parts import PartRule, RuledPart
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.tables import parts as parts_table
+from yidao.node.store.tables import segment
+from yidao.node.store.values import Peer
+from yidao.sync.ids import JournalId, Lane, Path
+from yidao.sync.journal import Seal
+from yidao.sync.message import MAX_FRAME_BYTES, Item, PartsRun, RecordParts
+from yidao.sync.record import Part
+from yidao.sync.routing import lanes_for, part_goes
+
+# What the encoding of a frame may add to the bytes counted here.
+_MARGIN_BYTES = 48 * 1024
+_ROWS_AT_ONCE = 16
+
+
+class LaneReader:
+    """Reads items for one peer from one snapshot."""
+
+    def __init__(self, conn: Connection, identity: Identity, peer: Peer) -> None:
+        self._conn = conn
+        self._identity = identity
+        self._peer = peer
+        self._journals: dict[int, tuple[JournalId, Path, Lane | None]] = {}
+
+    def lane(
+        self, lane: Lane, after: int, up_to: int, max_bytes: int
+    ) -> tuple[tuple[Item, ...], int]:
+        """Return items of a lane with after < position <= up_to, ascending.
+
+        At least one item is returned if there is one, even if it is over `max_bytes`.
+
+        Returns:
+            The items, and the position that the lane is scanned to: `up_to`, or
+            the last item's last position if the bytes ran out first.
+        """
+        query = (
+            select(segment)
+            .where(self._direction(lane), segment.c.position > after, segment.c.position <= up_to)
+            .order_by(segment.c.position)
+        )
+        items, is_whole = self._fill(query, lane, max_bytes)
+        return items, up_to if is_whole else items[-1].last_position
+
+    def backfill(
+        self, lane: Lane, journal_pk: int, from_seq: int, up_to: int, max_bytes: int
+    ) -> tuple[Item, ...]:
+        """Return items of one journal from a record on, by sequence number."""
+        query = (
+            select(segment)
+            .where(
+                segment.c.journal_id == journal_pk,
+                segment.c.first_seq >= from_seq,
+                segment.c.position <= up_to,
+            )
+            .order_by(segment.c.first_seq)
+        )
+        return self._fill(query, lane, max_bytes)[0]
+
+    def _direction(self, lane: Lane) -> Any:
+        if self._identity.path.parent == self._peer.path:
+            return segment.c.up_lane == lane
+        path = str(self._peer.path)
+        return (segment.c.down_lane == lane) & or_(
+            segment.c.down_target.is_(None),
+            segment.c.down_target == path,
+            segment.c.down_target.like(f"{path}/%"),
+        )
+
+    def _fill(
+        self, query: Select[Any], lane: Lane, max_bytes: int
+    ) -> tuple[tuple[Item, ...], bool]:
+        """Return items until the bytes run out, and whether the query was read to its end."""
+        items: list[Item] = []
+        budget = min(max_bytes, MAX_FRAME_BYTES - _MARGIN_BYTES)
+        result = self._conn.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+        for row in result:
+            journal, origin_path, goes_in = self._journal(row.journal_id)
+            if goes_in != lane:
+                continue
+            item, size = self._item(row, journal, origin_path)
+            budget -= size
+            if items and budget < 0:
+                result.close()
+                return tuple(items), False
+            items.append(item)
+        return tuple(items), True
+
+    def _journal(self, pk: int) -> tuple[JournalId, Path, Lane | None]:
+        known = self._journals.get(pk)
+        if known is None:
+            head = head_of(
+                self._conn.execute(select(journal_table).where(journal_table.c.id == pk)).one()
+            )
+            origin = trust.enrolled(self._conn, head.journal.node_id)
+            assert origin is not None, "a journal with segments has an enrolled origin"
+            target = head.journal.audience.to
+            addressed = None if target is None else trust.enrolled(self._conn, target)
+            lane = lanes_for(
+                head.journal.channel,
+                origin.path,
+                self._identity.path,
+                self._peer.path,
+                None if addressed is None else addressed.path,
+            )
+            known = self._journals[pk] = (head.journal, origin.path, lane)
+        return known
+
+    def _item(self, row: Row[Any], journal: JournalId, origin_path: Path) -> tuple[Item, int]:
+        runs: dict[JournalId, list[RuledPart]] = {}
+        for part_row in self._conn.execute(
+            select(parts_table, journal_table.c.node_id, journal_table.c.channel)
+            .add_columns(journal_table.c.epoch)
+            .join(journal_table, journal_table.c.id == parts_table.c.journal_id)
+            .where(parts_table.c.position == row.position)
+            .order_by(parts_table.c.id)
+        ):
+            rule = PartRule(part_row.waits, part_row.reach)
+            owner, owner_path = journal_of(part_row), origin_path
+            if part_row.journal_id != row.journal_id:
+                owner, owner_path, _ = self._journal(part_row.journal_id)
+            if self._goes(owner, owner_path, rule, late=part_row.late):
+                found = unpack_parts(part_row.first_seq, part_row.blob)
+                runs.setdefault(owner, []).extend(RuledPart(seq, part, rule) for seq, part in found)
+        for journal_pk, seqs in parts.read_released(self._conn, row.position):
+            owner, owner_path, _ = self._journal(journal_pk)
+            held = parts.read_parts(self._conn, journal_pk, seqs, waiting_only=True)
+            for named in held.values():
+                runs.setdefault(owner, []).extend(
+                    ruled
+                    for ruled in named.values()
+                    if self._goes(owner, owner_path, ruled.rule, late=True)
+                )
+        item = Item(
+            position=row.position,
+            seal=Seal(
+                journal=journal,
+                first_seq=row.first_seq,
+                headers=unpack_headers(row.headers),
+                checkpoint=row.checkpoint,
+            ),
+            cosignatures=cosigning.lines_at(
+                self._conn, row.journal_id, row.first_seq + row.record_count
+            ),
+            parts=tuple(_run(owner, ruled) for owner, ruled in runs.items() if ruled),
+        )
+        body_bytes = sum(len(ruled.part.body) + 64 for run in runs.values() for ruled in run)
+        return item, len(row.headers) + len(row.checkpoint) + body_bytes
+
+    def _goes(self, owner: JournalId, owner_path: Path, rule: PartRule, *, late: bool) -> bool:
+        return part_goes(
+            owner.channel,
+            owner_path,
+            self._identity.path,
+            self._peer.path,
+            reach=rule.reach,
+            release_when_accepted=rule.waits,
+            attached_to_acceptance=late,
+        )
+
+
+def _run(journal: JournalId, found: Iterable[RuledPart]) -> PartsRun:
+    by_seq: dict[int, list[Part]] = {}
+    for ruled in sorted(found, key=lambda ruled: ruled.seq):
+        by_seq.setdefault(ruled.seq, []).append(ruled.part)
+    return PartsRun(
+        journal=journal,
+        records=tuple(RecordParts(seq=seq, parts=tuple(held)) for seq, held in by_seq.items()),
+    )

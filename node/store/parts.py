@@ -1,0 +1,153 @@
+"""Parts: what came with which segment, what waits for an acceptance, what came too early."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+
+from yidao.node.store.packing import SeqPart, pack_parts, pack_seqs, unpack_parts, unpack_seqs
+from yidao.node.store.tables import parked_parts, released
+from yidao.node.store.tables import parts as table
+from yidao.sync.record import Part
+
+# No row spans more records, so that rows are found by their first one alone. An
+# acceptance may release old and new records together.
+MAX_SPAN: Final = 2_000
+
+
+class PartRule(NamedTuple):
+    """What a header says of a part that decides how far it travels.
+
+    Attributes:
+        waits: Released only when accepted.
+        reach: Tiers up.
+    """
+
+    waits: bool
+    reach: int
+
+
+class RuledPart(NamedTuple):
+    """A part with its record's sequence number and its rule."""
+
+    seq: int
+    part: Part
+    rule: PartRule
+
+
+def write_parts(
+    conn: Connection, journal_pk: int, position: int, found: Iterable[RuledPart], *, late: bool
+) -> None:
+    """Store parts that came with the segment at `position`, one row a rule.
+
+    Args:
+        conn: The writer's.
+        journal_pk: The journal of the parts' records.
+        position: Where the segment starts that they came with.
+        found: By ascending seq.
+        late: That segment is not their records' own.
+    """
+    runs: dict[tuple[PartRule, int], list[SeqPart]] = defaultdict(list)
+    start = 0
+    for seq, part, rule in found:
+        if not runs or seq - start >= MAX_SPAN:
+            start = seq
+        runs[rule, start].append((seq, part))
+    for (rule, _), run in runs.items():
+        first, last = run[0][0], run[-1][0]
+        conn.execute(
+            insert(table).values(
+                journal_id=journal_pk,
+                first_seq=first,
+                last_seq=last,
+                position=position,
+                waits=rule.waits,
+                late=late,
+                reach=rule.reach,
+                blob=pack_parts(first, run),
+            )
+        )
+
+
+def read_parts(
+    conn: Connection,
+    journal_pk: int,
+    seqs: Sequence[int],
+    *,
+    up_to: int | None = None,
+    waiting_only: bool = False,
+) -> Mapping[int, dict[str, RuledPart]]:
+    """Return the parts held of records, by sequence number and name.
+
+    Args:
+        conn: Any.
+        journal_pk: Their journal.
+        seqs: Which records.
+        up_to: Only parts that came with a segment that starts at or before it.
+        waiting_only: Only parts that wait for an acceptance.
+    """
+    if not seqs:
+        return {}
+    wanted = set(seqs)
+    low, high = min(wanted), max(wanted)
+    query = select(table).where(
+        table.c.journal_id == journal_pk,
+        table.c.first_seq > low - MAX_SPAN,
+        table.c.first_seq <= high,
+        table.c.last_seq >= low,
+    )
+    if up_to is not None:
+        query = query.where(table.c.position <= up_to)
+    if waiting_only:
+        query = query.where(table.c.waits.is_(True), table.c.late.is_(False))
+    found: dict[int, dict[str, RuledPart]] = defaultdict(dict)
+    for row in conn.execute(query.order_by(table.c.id)):
+        rule = PartRule(row.waits, row.reach)
+        for seq, part in unpack_parts(row.first_seq, row.blob):
+            if seq in wanted:
+                found[seq].setdefault(part.name, RuledPart(seq, part, rule))
+    return found
+
+
+def write_released(conn: Connection, position: int, releases: Iterable[tuple[int, int]]) -> None:
+    """Note what the acceptances in the segment at `position` let go further."""
+    by_journal: dict[int, set[int]] = defaultdict(set)
+    for journal_pk, seq in releases:
+        by_journal[journal_pk].add(seq)
+    for journal_pk, seqs in by_journal.items():
+        conn.execute(
+            insert(released).values(position=position, journal_id=journal_pk, seqs=pack_seqs(seqs))
+        )
+
+
+def read_released(conn: Connection, position: int) -> list[tuple[int, tuple[int, ...]]]:
+    """Return journal keys and sequence numbers that the segment at `position` released."""
+    rows = conn.execute(
+        select(released.c.journal_id, released.c.seqs).where(released.c.position == position)
+    )
+    return [(row.journal_id, unpack_seqs(row.seqs)) for row in rows]
+
+
+def park_parts(conn: Connection, journal_pk: int, found: Iterable[SeqPart]) -> None:
+    """Keep parts whose record is not here yet; they are checked when it comes."""
+    conn.execute(
+        insert(parked_parts),
+        [
+            {"journal_id": journal_pk, "seq": seq, "blob": pack_parts(seq, [(seq, part)])}
+            for seq, part in found
+        ],
+    )
+
+
+def take_parked(conn: Connection, journal_pk: int, first: int, end: int) -> list[SeqPart]:
+    """Return and remove the parked parts of records from `first` to before `end`."""
+    chosen = (
+        (parked_parts.c.journal_id == journal_pk)
+        & (parked_parts.c.seq >= first)
+        & (parked_parts.c.seq < end)
+    )
+    rows = conn.execute(select(parked_parts).where(chosen).order_by(parked_parts.c.seq)).all()
+    if rows:
+        conn.execute(delete(parked_parts).where(chosen))
+    return [pair for row in rows for pair in unpack_parts(row.seq, row.blob)]

@@ -1,0 +1,55 @@
+"""What everything inside one transaction of the writer shares."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from yidao.node.keys import Identity
+from yidao.node.store import problems
+from yidao.node.store.journals import Heads
+from yidao.sync.ids import JournalId, NodeId
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """One transaction.
+
+    Attributes:
+        now_ms: Unix milliseconds, read once.
+        random: Gives that many random bytes.
+        last_position: The last store position that is taken.
+    """
+
+    conn: Connection
+    identity: Identity
+    now_ms: int
+    random: Callable[[int], bytes]
+    heads: Heads
+    last_position: int
+
+    def take_positions(self, count: int) -> int:
+        """Take the next `count` store positions and return the first."""
+        first = self.last_position + 1
+        self.last_position += count
+        return first
+
+    def raise_problem(
+        self,
+        code: str,
+        params: Mapping[str, str | int],
+        *,
+        journal: JournalId | None = None,
+        seq: int | None = None,
+        peer: NodeId | None = None,
+    ) -> None:
+        """Write a problem down for a person (see `problems.raise_problem`)."""
+        problems.raise_problem(
+            self.conn, self.now_ms, code, params, journal=journal, seq=seq, peer=peer
+        )
+
+    def clear_problems(
+        self, code: str, *, journal: JournalId | None = None, peer: NodeId | None = None
+    ) -> None:
+        """Call problems of that code about that journal and peer mended."""
+        problems.clear_problems(self.conn, self.now_ms, code, journal=journal, peer=peer)

@@ -1,0 +1,154 @@
+"""Segments: one row a seal, with its tiles; finding records in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from yidao.node.store import errors
+from yidao.node.store.journals import Head
+from yidao.node.store.packing import pack_headers, unpack_headers
+from yidao.node.store.tables import segment, tile
+from yidao.sync.journal import Seal
+from yidao.sync.merkle import NodeAt, leaf_hashes
+from yidao.sync.tiles import TileEntries, node_reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A stored seal.
+
+    Attributes:
+        position: The store position of the first header.
+    """
+
+    position: int
+    journal_pk: int
+    first_seq: int
+    headers: tuple[bytes, ...]
+    checkpoint: bytes
+
+    @property
+    def end_seq(self) -> int:
+        """The journal's size with this segment."""
+        return self.first_seq + len(self.headers)
+
+    @property
+    def last_position(self) -> int:
+        """The store position of the last header."""
+        return self.position + len(self.headers) - 1
+
+
+def write_segment(
+    conn: Connection,
+    head: Head,
+    seal: Seal,
+    entries: Sequence[TileEntries],
+    *,
+    position: int,
+    now_ms: int,
+) -> None:
+    """Store a seal that was made or verified here, and the tile entries that it closes."""
+    conn.execute(
+        insert(segment).values(
+            position=position,
+            record_count=len(seal.headers),
+            journal_id=head.pk,
+            first_seq=seal.first_seq,
+            headers=pack_headers(seal.headers),
+            checkpoint=seal.checkpoint,
+            up_lane=head.routes.up_lane,
+            down_lane=head.routes.down_lane,
+            down_target=head.routes.down_target,
+            stored_ms=now_ms,
+        )
+    )
+    rows = [
+        {"journal_id": head.pk, "level": run.level, "idx": run.first + offset, "hash": value}
+        for run in entries
+        for offset, value in enumerate(run.hashes)
+    ]
+    if rows:
+        conn.execute(insert(tile), rows)
+
+
+def segment_of(row: Row[Any]) -> Segment:
+    """Return a segment row with its headers unpacked."""
+    headers = unpack_headers(row.headers)
+    if len(headers) != row.record_count:
+        raise errors.StoreInconsistent(what="count")
+    return Segment(
+        position=row.position,
+        journal_pk=row.journal_id,
+        first_seq=row.first_seq,
+        headers=headers,
+        checkpoint=row.checkpoint,
+    )
+
+
+def segment_at(conn: Connection, position: int) -> Segment | None:
+    """Return the segment that holds a store position."""
+    row = conn.execute(
+        select(segment)
+        .where(segment.c.position <= position)
+        .order_by(segment.c.position.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None or row.position + row.record_count <= position:
+        return None
+    return segment_of(row)
+
+
+def segment_with(conn: Connection, journal_pk: int, seq: int) -> Segment | None:
+    """Return the segment that holds a record of a journal."""
+    row = conn.execute(
+        select(segment)
+        .where(segment.c.journal_id == journal_pk, segment.c.first_seq <= seq)
+        .order_by(segment.c.first_seq.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None or row.first_seq + row.record_count <= seq:
+        return None
+    return segment_of(row)
+
+
+def headers_of(conn: Connection, journal_pk: int, first: int, count: int) -> list[bytes]:
+    """Return header bytes of records `first` to `first + count - 1`, fewer if not all are held."""
+    start = segment_with(conn, journal_pk, first)
+    if start is None:
+        return []
+    rows = conn.execute(
+        select(segment.c.first_seq, segment.c.headers)
+        .where(
+            segment.c.journal_id == journal_pk,
+            segment.c.first_seq > start.first_seq,
+            segment.c.first_seq < first + count,
+        )
+        .order_by(segment.c.first_seq)
+    )
+    found = list(start.headers[first - start.first_seq :])
+    for row in rows:
+        found.extend(unpack_headers(row.headers))
+    return found[:count]
+
+
+def tree_reader(conn: Connection, journal_pk: int) -> NodeAt:
+    """Return the reader of a journal's Merkle tree: stored tiles, leaves out of headers."""
+
+    def read(level: int, first: int, count: int) -> list[bytes]:
+        if level == 0:
+            return leaf_hashes(headers_of(conn, journal_pk, first, count))
+        rows = conn.execute(
+            select(tile.c.hash)
+            .where(
+                tile.c.journal_id == journal_pk,
+                tile.c.level == level,
+                tile.c.idx >= first,
+                tile.c.idx < first + count,
+            )
+            .order_by(tile.c.idx)
+        )
+        return [bytes(value) for value in rows.scalars()]
+
+    return node_reader(read)

@@ -1,0 +1,405 @@
+"""The store of one node: the only thing that other layers open, write through and read from."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Final, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from yidao.node.keys import Identity
+from yidao.node.store import (
+    cosigning,
+    errors,
+    lanecursors,
+    problems,
+    proving,
+    records,
+    tables,
+    trust,
+)
+from yidao.node.store.engine import Engines, open_engines, translate
+from yidao.node.store.journals import head_of
+from yidao.node.store.lanes import LaneReader
+from yidao.node.store.projections import Decider, Projector, Runner
+from yidao.node.store.transaction import Tx
+from yidao.node.store.values import (
+    EnrolledNode,
+    JournalHead,
+    Peer,
+    Problem,
+    Proven,
+    RebuildReport,
+    ScrubReport,
+    StoredRecord,
+)
+from yidao.node.store.writer import Writer, end_process
+from yidao.sync.enrolment import Enrolment
+from yidao.sync.ids import JournalId, Lane, NodeId, Path
+from yidao.sync.message import Holding, Item, LaneCursor, Receipt
+from yidao.sync.record import Part
+from yidao.sync.routing import lane_of
+
+T = TypeVar("T")
+STORE_TAMPERED: Final = "STORE_TAMPERED"
+
+
+class Store:
+    """A database, its writer and its readers.
+
+    `open`, `bind`, `start`, and at the end `close`. Reads may come from any
+    thread; writes are jobs for the writer's thread.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        clock_ms: Callable[[], int],
+        random: Callable[[int], bytes],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._engines = engines
+        self._clock_ms = clock_ms
+        self._random = random
+        self._on_fatal = on_fatal
+        self._identity: Identity | None = None
+        self._runner: Runner | None = None
+        self._writer: Writer | None = None
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        clock_ms: Callable[[], int],
+        random: Callable[[int], bytes],
+        on_fatal: Callable[[BaseException], None] = end_process,
+    ) -> Self:
+        """Open a database, making or upgrading its tables.
+
+        Args:
+            url: `sqlite:////absolute/path/store.db` or `postgresql://…`.
+            clock_ms: Unix milliseconds.
+            random: Gives that many unpredictable bytes.
+            on_fatal: Called when the writer's disk fails; it should not return.
+
+        Raises:
+            StoreError: See `engine.open_engines`.
+        """
+        return cls(open_engines(url, random), clock_ms, random, on_fatal)
+
+    @property
+    def store_id(self) -> bytes:
+        """16 random bytes that a copy shares and a new store does not."""
+        return self._engines.store_id
+
+    @property
+    def identity(self) -> Identity:
+        """Whom this store serves; `StoreUnbound` before `bind`."""
+        if self._identity is None:
+            raise errors.StoreUnbound
+        return self._identity
+
+    def bind(self, identity: Identity, chain: Sequence[Enrolment] = ()) -> None:
+        """Say which node this store serves, and what it knows of the nodes above it.
+
+        Args:
+            identity: The node.
+            chain: Verified enrolments from the root down to this node.
+
+        Raises:
+            StoreOfAnotherNode: The store has served another one.
+            EnrolmentConflict: The chain contradicts what the store holds.
+        """
+        own = Enrolment(
+            node_id=identity.node_id,
+            path=identity.path,
+            journal_key=identity.journal.public_key,
+            cosign_key=identity.cosign.public_key,
+            suite=identity.suite,
+        )
+        with self._translated(), self._engines.writer.begin() as conn:
+            _claim(conn, "network", identity.network)
+            _claim(conn, "node_id", identity.node_id)
+            by_path = {enrolment.path: enrolment.node_id for enrolment in chain}
+            for enrolment in (*chain, own):
+                parent = enrolment.path.parent
+                above = None if parent is None else by_path.get(parent)
+                trust.learn(conn, enrolment, above or enrolment.node_id)
+        self._identity = identity
+
+    def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
+        """Start the writer, and with it what runs over the records."""
+        runner = Runner(projectors, deciders)
+        with self._translated(), self._engines.writer.begin() as conn:
+            runner.load(conn)
+            position = conn.execute(select(tables.head.c.last_position)).scalar_one()
+        self._runner = runner
+        self._writer = Writer(
+            self._engines.writer,
+            self.identity,
+            runner,
+            clock_ms=self._clock_ms,
+            random=self._random,
+            last_position=position,
+            on_fatal=self._on_fatal,
+        )
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish the queued jobs and close the database."""
+        if self._writer is not None:
+            self._writer.close()
+        self._engines.close()
+
+    # Writing.
+
+    def submit(self, job: Callable[[Tx], T]) -> "Future[T]":
+        """Queue a job; the future is done once the job's transaction is fsynced.
+
+        A job that raises is undone alone and its future raises the same. Its
+        result must not hold the transaction.
+        """
+        return self._running().submit(job)
+
+    def run(self, job: Callable[[Tx], T]) -> T:
+        """Run a job and wait until it is durable."""
+        return self.submit(job).result()
+
+    def on_commit(self, callback: Callable[[int], None]) -> None:
+        """Call back after each commit with the last position, in the writer's thread."""
+        self._running().on_commit(callback)
+
+    def on_applied(self, callback: Callable[[int], None]) -> None:
+        """Call back when projections have moved, in the writer's thread."""
+        self._running().on_applied(callback)
+
+    def applied(self, position: int) -> "Future[int]":
+        """Return a future that is done once what stands at `position` can be read in the views."""
+        return self._running().applied(position)
+
+    def last_position(self) -> int:
+        """Return the last durable position."""
+        return self._running().last_position
+
+    @property
+    def applied_position(self) -> int:
+        """The position that all projectors have folded."""
+        return self._running().applied_position
+
+    @property
+    def commits(self) -> int:
+        """How many transactions the writer has committed since the start."""
+        return self._running().commits
+
+    # Reading.
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a read-only snapshot."""
+        with self._translated(), self._engines.reader.connect() as conn:
+            yield conn
+
+    def records(self, after: int, limit: int) -> tuple[StoredRecord, ...]:
+        """Return records after a position (see `records.read_records`)."""
+        with self.read() as conn:
+            return tuple(records.read_records(conn, after, limit)[0])
+
+    def record_at(self, position: int) -> StoredRecord | None:
+        """Return the record at a position."""
+        with self.read() as conn:
+            return records.record_at(conn, position)
+
+    def lookup(self, record_id: bytes) -> int | None:
+        """Return the position of an own record."""
+        with self.read() as conn:
+            return records.position_of_id(conn, record_id)
+
+    def parts_of(
+        self, journal_pk: int, seqs: Sequence[int], at_position: int | None = None
+    ) -> Mapping[int, Mapping[str, Part]]:
+        """Return the parts held of records, by sequence number and name."""
+        with self.read() as conn:
+            return records.parts_of(conn, journal_pk, seqs, at_position)
+
+    def heads(self) -> tuple[JournalHead, ...]:
+        """Return how far every declared journal is held."""
+        with self.read() as conn:
+            rows = conn.execute(
+                select(tables.journal)
+                .where(tables.journal.c.public_key.is_not(None))
+                .order_by(tables.journal.c.id)
+            )
+            heads = [head_of(row) for row in rows]
+        return tuple(
+            JournalHead(
+                pk=head.pk,
+                journal=head.journal,
+                size=head.size,
+                root=head.state.frontier.root(),
+                checkpoint=head.checkpoint,
+                own=head.own,
+                quarantine_code=head.quarantine_code,
+                quarantined_at_seq=head.quarantined_at_seq,
+            )
+            for head in heads
+        )
+
+    def enrolments(self) -> tuple[EnrolledNode, ...]:
+        """Return every enrolment known, by path."""
+        with self.read() as conn:
+            rows = conn.execute(select(tables.enrolment).order_by(tables.enrolment.c.path))
+            return tuple(trust.enrolled_of(row) for row in rows)
+
+    def enrolled(self, node_id: NodeId) -> EnrolledNode | None:
+        """Return the enrolment of a node."""
+        with self.read() as conn:
+            return trust.enrolled(conn, node_id)
+
+    def enrolled_at(self, path: Path) -> EnrolledNode | None:
+        """Return the enrolment of the node that stands at a path."""
+        with self.read() as conn:
+            return trust.enrolled_at(conn, path)
+
+    def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
+        """Return problems, the latest seen first."""
+        with self.read() as conn:
+            return problems.read_problems(conn, open_only=open_only)
+
+    def prove(self, position: int) -> Proven:
+        """Return a record with its proof (see `proving.prove`)."""
+        with self.read() as conn:
+            return proving.prove(conn, self.identity, position)
+
+    # For the link.
+
+    def read_lane(
+        self, peer: Peer, lane: Lane, after: int, up_to: int, max_bytes: int
+    ) -> tuple[tuple[Item, ...], int]:
+        """Return items of a lane for a peer, and how far it is scanned (see `LaneReader`)."""
+        with self.read() as conn:
+            return LaneReader(conn, self.identity, peer).lane(lane, after, up_to, max_bytes)
+
+    def read_backfill(
+        self, peer: Peer, journal: JournalId, from_seq: int, up_to: int, max_bytes: int
+    ) -> tuple[Item, ...]:
+        """Return items of one journal that a peer wants again, from a record on."""
+        lane = lane_of(journal.channel)
+        with self.read() as conn:
+            pk = conn.execute(
+                select(tables.journal.c.id).where(
+                    tables.journal.c.node_id == journal.node_id,
+                    tables.journal.c.channel == journal.channel,
+                    tables.journal.c.epoch == journal.epoch,
+                )
+            ).scalar_one_or_none()
+            if pk is None or lane is None:
+                return ()
+            reader = LaneReader(conn, self.identity, peer)
+            return reader.backfill(lane, pk, from_seq, up_to, max_bytes)
+
+    def cursors(self, peer: Peer) -> tuple[LaneCursor, ...]:
+        """Return where we stand in the peer's store; empty for a store new to us."""
+        with self.read() as conn:
+            found = (lanecursors.read_cursor(conn, peer, lane) for lane in Lane)
+            return tuple(cursor for cursor in found if cursor is not None)
+
+    def cursor_is_ours(self, cursor: LaneCursor) -> bool:
+        """Whether a peer's cursor fits this store."""
+        with self.read() as conn:
+            return cursor.position == 0 or lanecursors.is_ours(conn, cursor)
+
+    def holdings(self, peer: Peer) -> tuple[Holding, ...]:
+        """Return what is held of the journals that come by this peer."""
+        with self.read() as conn:
+            return lanecursors.read_holdings(conn, peer)
+
+    def wanted(self, peer: Peer) -> tuple[Holding, ...]:
+        """Return the journals that this peer should send again, and from where."""
+        with self.read() as conn:
+            return lanecursors.read_wanted(conn, peer)
+
+    def acknowledged(self, node_id: NodeId) -> Mapping[Lane, int]:
+        """Return up to where a peer said that it holds our records durably."""
+        with self.read() as conn:
+            return lanecursors.read_acks(conn, node_id)
+
+    def receipts(
+        self, peer: Peer, after: int = 0, limit: int = 256
+    ) -> tuple[tuple[Receipt, ...], int]:
+        """Return receipts for a peer since a mark, and the next mark."""
+        with self.read() as conn:
+            return cosigning.receipts_for(
+                conn, self.identity.path, self.identity.node_id, peer, after, limit
+            )
+
+    # The whole store.
+
+    def scrub(self) -> ScrubReport:
+        """Compare everything stored with what was signed; each fault becomes a problem."""
+        with self.read() as conn:
+            report = proving.scrub(conn, self.identity)
+
+        def note(tx: Tx) -> None:
+            for fault in report.faults:
+                tx.raise_problem(
+                    STORE_TAMPERED,
+                    journal=fault.journal,
+                    seq=fault.seq,
+                    what=fault.code,
+                    position=fault.position,
+                )
+
+        if report.faults:
+            self.run(note)
+        return report
+
+    def rebuild(self) -> RebuildReport:
+        """Empty the projected tables, fold everything again and compare, in one transaction."""
+        runner = self._runner
+        if runner is None:
+            raise errors.StoreUnbound
+
+        def job(tx: Tx) -> RebuildReport:
+            report, position = runner.rebuild(tx)
+            tx.after_commit.append(lambda: runner.rebuilt(position))
+            return report
+
+        return self.run(job)
+
+    def checkpoint_wal(self) -> None:
+        """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
+
+        def errand(engine: Engine) -> None:
+            if engine.dialect.name != "sqlite":
+                return
+            raw = engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                raw.close()
+
+        self._running().errand(errand).result()
+
+    def _running(self) -> Writer:
+        if self._writer is None:
+            raise errors.StoreUnbound
+        return self._writer
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
+
+def _claim(conn: Connection, key: str, value: bytes) -> None:
+    found = conn.execute(
+        select(tables.meta.c.value).where(tables.meta.c.key == key)
+    ).scalar_one_or_none()
+    if found is None:
+        conn.execute(insert(tables.meta).values(key=key, value=value))
+    elif found != value:
+        raise errors.StoreOfAnotherNode(node_id=value.hex(), found=bytes(found).hex())

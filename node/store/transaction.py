@@ -1,0 +1,95 @@
+"""What a job may do inside the writer's transaction."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from yidao.node.keys import Identity
+from yidao.node.store import cosigning, lanecursors, trust
+from yidao.node.store.appending import Appender
+from yidao.node.store.ingesting import Ingest
+from yidao.node.store.scope import Scope
+from yidao.node.store.values import Draft, Outcome, Peer, Ticket
+from yidao.sync.enrolment import Enrolment
+from yidao.sync.ids import JournalId, Lane, NodeId
+from yidao.sync.message import Frame, Receipt
+
+
+class Tx:
+    """A job's view of its group's transaction; of no use once the job has returned.
+
+    Attributes:
+        after_commit: Called in the writer's thread once the group is durable.
+    """
+
+    def __init__(self, scope: Scope, appender: Appender) -> None:
+        self._scope = scope
+        self._appender = appender
+        self.after_commit: list[Callable[[], None]] = []
+
+    @property
+    def conn(self) -> Connection:
+        """The writer's connection, in the group's transaction."""
+        return self._scope.conn
+
+    @property
+    def now_ms(self) -> int:
+        """The clock, read once a group."""
+        return self._scope.now_ms
+
+    @property
+    def identity(self) -> Identity:
+        """Who this node is."""
+        return self._scope.identity
+
+    def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
+        """Append records to this node's journal of a channel (see `Appender.append`)."""
+        return self._appender.append(channel, drafts)
+
+    def ingest(self, peer: Peer, frame: Frame) -> Outcome:
+        """Verify and store what a peer sent (see `ingesting`)."""
+        return Ingest(self._scope, peer, frame).run()
+
+    def add_receipt(self, peer: Peer, receipt: Receipt) -> None:
+        """Store the cosignatures of a receipt; a bad one is a problem and is dropped."""
+        cosigning.add_receipt(self._scope, peer, receipt)
+
+    def cosign(self, journal_pk: int) -> None:
+        """Cosign a foreign journal's newest checkpoint."""
+        head = self._scope.heads.by_pk(journal_pk)
+        if head is not None and not head.own:
+            cosigning.cosign_head(self._scope, head)
+
+    def cosign_due(self, interval_seconds: int) -> int:
+        """Cosign deeper journals that the tier below has cosigned; return how many."""
+        return cosigning.cosign_due(self._scope, interval_seconds)
+
+    def peer_acked(self, peer: Peer, lane: Lane, position: int) -> None:
+        """Note up to where a peer holds our records durably."""
+        lanecursors.write_ack(self._scope.conn, peer.node_id, lane, position)
+
+    def learn(self, enrolment: Enrolment, parent_id: NodeId) -> None:
+        """Write an enrolment down that a verified chain proved.
+
+        Raises:
+            EnrolmentConflict: It contradicts one that is known.
+        """
+        trust.learn(self._scope.conn, enrolment, parent_id)
+
+    def raise_problem(
+        self,
+        code: str,
+        *,
+        journal: JournalId | None = None,
+        seq: int | None = None,
+        peer: NodeId | None = None,
+        **params: str | int,
+    ) -> None:
+        """Write a problem down for a person, or count it once more."""
+        self._scope.raise_problem(code, params, journal=journal, seq=seq, peer=peer)
+
+    def clear_problems(
+        self, code: str, *, journal: JournalId | None = None, peer: NodeId | None = None
+    ) -> None:
+        """Call every open problem of that code about that journal and peer mended."""
+        self._scope.clear_problems(code, journal=journal, peer=peer)

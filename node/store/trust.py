@@ -1,0 +1,234 @@
+"""Who may write what: enrolments and journal declarations, folded at once.
+
+Both are records of `node` journals. They are folded in the transaction that
+stores them and not by a projector, because the next item of the same frame may
+already rest on them. A record that is wrong inside is a verdict (a problem), it
+never stops its journal.
+
+A `node` journal is declared by its node's enrolment, every other journal of a
+node below by `node.journal.opened`. The journals of nodes above are declared by
+their enrolment alone: their `node` journals do not travel down.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from yidao.node.store import errors
+from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
+from yidao.node.store.scope import Scope
+from yidao.node.store.tables import enrolment as table
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.values import EnrolledNode
+from yidao.sync.enrolment import KIND as KIND_ENROLLED
+from yidao.sync.enrolment import Enrolment
+from yidao.sync.errors import (
+    EnrolmentChainBroken,
+    EnrolmentMalformed,
+    HeaderFieldInvalid,
+    SyncError,
+)
+from yidao.sync.ids import Audience, JournalId, NodeId, Path
+from yidao.sync.record import Header
+
+NODE_CHANNEL: Final = "node"
+KIND_OPENED: Final = "node.journal.opened"
+_OPENED_OBJECT: Final = "journal"
+
+
+def opened_object(journal: JournalId) -> str:
+    """Return the object of the record that declares a journal."""
+    return f"{_OPENED_OBJECT}/{journal.channel}/{journal.epoch}"
+
+
+def enrolled(conn: Connection, node_id: NodeId) -> EnrolledNode | None:
+    """Return the enrolment of a node, or None."""
+    row = conn.execute(select(table).where(table.c.node_id == node_id)).one_or_none()
+    return None if row is None else enrolled_of(row)
+
+
+def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
+    """Return the enrolment of the node that stands at a path, or None."""
+    row = conn.execute(select(table).where(table.c.path == str(path))).one_or_none()
+    return None if row is None else enrolled_of(row)
+
+
+def enrolled_of(row: Row[Any]) -> EnrolledNode:
+    """Return an enrolment row as a value."""
+    return EnrolledNode(
+        node_id=NodeId(row.node_id),
+        path=Path.parse(row.path),
+        parent_id=NodeId(row.parent_id),
+        journal_key=row.journal_key,
+        cosign_key=row.cosign_key,
+        suite=row.suite,
+        tls_sha256=row.tls_sha256,
+        ca_sha256=row.ca_sha256,
+        position=row.position,
+    )
+
+
+def learn(
+    conn: Connection, found: Enrolment, parent_id: NodeId, position: int | None = None
+) -> None:
+    """Write an enrolment down; the same one again changes nothing.
+
+    Raises:
+        EnrolmentConflict: The node has another key or path, or the path another node.
+    """
+    rows = conn.execute(
+        select(table).where(or_(table.c.node_id == found.node_id, table.c.path == str(found.path)))
+    ).all()
+    if not rows:
+        conn.execute(
+            insert(table).values(
+                node_id=found.node_id,
+                path=str(found.path),
+                parent_id=parent_id,
+                journal_key=found.journal_key,
+                cosign_key=found.cosign_key,
+                suite=found.suite,
+                tls_sha256=found.tls_sha256,
+                ca_sha256=found.ca_sha256,
+                position=position,
+            )
+        )
+        return
+    known = enrolled_of(rows[0])
+    if len(rows) > 1 or (known.node_id, known.path, known.journal_key, known.cosign_key) != (
+        found.node_id,
+        found.path,
+        found.journal_key,
+        found.cosign_key,
+    ):
+        raise errors.EnrolmentConflict(path=str(found.path), node_id=found.node_id.hex())
+    # What a chain taught has neither TLS keys (the root statement) nor a position.
+    conn.execute(
+        update(table)
+        .where(table.c.node_id == found.node_id)
+        .values(
+            tls_sha256=found.tls_sha256 or known.tls_sha256,
+            ca_sha256=found.ca_sha256 or known.ca_sha256,
+            position=known.position if position is None else position,
+        )
+    )
+
+
+def place(conn: Connection, node_id: NodeId, position: int) -> None:
+    """Note where an enrolment's record stands."""
+    conn.execute(update(table).where(table.c.node_id == node_id).values(position=position))
+
+
+def routes(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Routes:
+    """Return where a journal of that origin goes from this node."""
+    target = journal.audience.to
+    target_path = None
+    if target is not None:
+        addressed = enrolled(scope.conn, target)
+        if addressed is not None:
+            target_path = addressed.path
+    return routes_of(journal.channel, origin.path, scope.identity.path, target_path)
+
+
+def declare(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Head:
+    """Give a journal its key and its routes, making its head if there is none."""
+    head = scope.heads.get(journal)
+    if head is None:
+        return scope.heads.create(
+            journal,
+            suite=origin.suite,
+            public_key=origin.journal_key,
+            routes=routes(scope, journal, origin),
+            own=origin.node_id == scope.identity.node_id,
+        )
+    if head.public_key is None:
+        head.suite, head.public_key = origin.suite, origin.journal_key
+        head.routes = routes(scope, journal, origin)
+        head.is_dirty = True
+    return head
+
+
+def declared_by_enrolment(scope: Scope, journal: JournalId, origin: EnrolledNode) -> bool:
+    """Whether an enrolment alone declares this journal (see the module's text)."""
+    if journal.channel == NODE_CHANNEL:
+        return True
+    audience = journal.audience.audience
+    return audience in (Audience.DOWN, Audience.TO) and origin.path.is_ancestor_of(
+        scope.identity.path
+    )
+
+
+def note_undeclared(scope: Scope, journal: JournalId, via: NodeId) -> Head:
+    """Make the head of a journal that nothing declares, so that it can be asked for later."""
+    return scope.heads.create(journal, suite=None, public_key=None, routes=NOWHERE, via=via)
+
+
+def fold_foreign(
+    scope: Scope, head: Head, seq: int, header: Header, core: bytes | None, position: int
+) -> None:
+    """Fold one record of another node's `node` journal; what is wrong in it is a problem."""
+    enroller = enrolled(scope.conn, head.journal.node_id)
+    assert enroller is not None, "a node journal is admitted by its node's enrolment"
+    try:
+        if header.kind == KIND_ENROLLED:
+            fold_enrolled(scope, enroller, header, core, position)
+        elif header.kind == KIND_OPENED:
+            declare(scope, _opened(head.journal, header), enroller)
+    except (SyncError, errors.EnrolmentConflict) as error:
+        scope.raise_problem(error.code, error.params, journal=head.journal, seq=seq)
+
+
+def fold_enrolled(
+    scope: Scope,
+    enroller: EnrolledNode | None,
+    header: Header,
+    core: bytes | None,
+    position: int | None,
+) -> NodeId:
+    """Fold one enrolment and return whom it enrols.
+
+    Args:
+        scope: The transaction.
+        enroller: Who wrote it; None for the root's enrolment of itself.
+        header: The record's header.
+        core: Its core part; None if it did not come, which is an error.
+        position: Where the record stands; None before it is sealed.
+
+    Raises:
+        EnrolmentMalformed, KeyWeak, …: The core is wrong.
+        EnrolmentChainBroken: The enroller stands not right above the path.
+        EnrolmentConflict: See `learn`.
+    """
+    if core is None:
+        raise EnrolmentMalformed(field="core")
+    found = Enrolment.decode(core)
+    writer = NodeId(header.node_id)
+    is_root_itself = found.path == Path() and found.node_id == writer
+    if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
+        raise EnrolmentChainBroken(step=0, reason="path not below enroller")
+    learn(scope.conn, found, writer, position)
+    _declare_noted(scope, found.node_id)
+    return found.node_id
+
+
+def _declare_noted(scope: Scope, node_id: NodeId) -> None:
+    """Declare `node` journals that came before their enrolment and were refused."""
+    rows = scope.conn.execute(
+        select(journal_table).where(
+            journal_table.c.node_id == node_id,
+            journal_table.c.channel == NODE_CHANNEL,
+            journal_table.c.public_key.is_(None),
+        )
+    ).all()
+    origin = enrolled(scope.conn, node_id)
+    assert origin is not None, "it was just learned"
+    for row in rows:
+        declare(scope, journal_of(row), origin)
+
+
+def _opened(node_journal: JournalId, header: Header) -> JournalId:
+    """Return the journal that a `node.journal.opened` names."""
+    pieces = header.object_id.split("/")
+    if len(pieces) != 3 or pieces[0] != _OPENED_OBJECT:
+        raise HeaderFieldInvalid(field="object_id")
+    return JournalId(node_id=node_journal.node_id, channel=pieces[1], epoch=pieces[2])

@@ -1,0 +1,305 @@
+"""The single writer: one thread, one connection, one commit for all who wait.
+
+It takes the first job and all that wait, up to 2,000 records, and never sleeps
+to collect more: while one group is being fsynced the next one gathers. A job
+gets its answer after the COMMIT that made it durable, never before.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from yidao.node.keys import Identity
+from yidao.node.store import errors
+from yidao.node.store.engine import is_fatal, translate
+from yidao.node.store.group import Group, GroupBroken
+from yidao.node.store.projections import Runner
+from yidao.node.store.transaction import Tx
+from yidao.node.store.values import MAX_GROUP_RECORDS
+
+T = TypeVar("T")
+FATAL_EXIT_CODE: Final = 70
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[Tx], Any]
+    future: "Future[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """Work on the writer's connection between transactions."""
+
+    work: Callable[[Engine], Any]
+    future: "Future[Any]"
+
+
+def end_process(error: BaseException) -> None:
+    """End the process at once: after a failed fsync nothing here may be believed."""
+    log.critical("store.disk.failed", error=type(error).__name__)
+    os._exit(FATAL_EXIT_CODE)
+
+
+class Writer:
+    """Runs jobs in groups, and the projections behind them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        identity: Identity,
+        runner: Runner,
+        *,
+        clock_ms: Callable[[], int],
+        random: Callable[[int], bytes],
+        last_position: int,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._engine = engine
+        self._identity = identity
+        self._runner = runner
+        self._clock_ms = clock_ms
+        self._random = random
+        self._on_fatal = on_fatal
+        self._queue: deque[_Job | _Errand] = deque()
+        self._wake = threading.Condition()
+        self._is_closing = False
+        self._waiters: list[tuple[int, Future[int]]] = []
+        self._on_commit: list[Callable[[int], None]] = []
+        self._on_applied: list[Callable[[int], None]] = []
+        self.last_position = last_position
+        self.applied_position = runner.applied(last_position)
+        self.commits = 0
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, work: Callable[[Tx], T]) -> "Future[T]":
+        """Queue a job; its future is done once it is durable, or has failed."""
+        future: Future[T] = Future()
+        self._put(_Job(work, future))
+        return future
+
+    def errand(self, work: Callable[[Engine], T]) -> "Future[T]":
+        """Queue work on the writer's connection outside of any transaction."""
+        future: Future[T] = Future()
+        self._put(_Errand(work, future))
+        return future
+
+    def on_commit(self, callback: Callable[[int], None]) -> None:
+        """Call back in this thread after each commit, with the last position."""
+        self._on_commit.append(callback)
+
+    def on_applied(self, callback: Callable[[int], None]) -> None:
+        """Call back in this thread when projections have moved, with the applied position."""
+        self._on_applied.append(callback)
+
+    def applied(self, position: int) -> "Future[int]":
+        """Return a future that is done once every projector has folded up to `position`."""
+        future: Future[int] = Future()
+        with self._wake:
+            self._waiters.append((position, future))
+        self._answer_waiters()
+        return future
+
+    def close(self) -> None:
+        """Run what is queued, then stop the thread."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._fail_everything(errors.StoreClosed())
+
+    def _put(self, item: _Job | _Errand) -> None:
+        with self._wake:
+            if self._is_closing:
+                raise errors.StoreClosed
+            self._queue.append(item)
+            self._wake.notify()
+
+    def _take(self) -> _Job | _Errand | None:
+        with self._wake:
+            return self._queue.popleft() if self._queue else None
+
+    def _run(self) -> None:
+        try:
+            while self._wait():
+                self._turn()
+        except BaseException as error:
+            with self._wake:
+                self._is_closing = True
+            log.exception("store.writer.stopped")
+            self._on_fatal(error)
+            self._fail_everything(errors.StoreClosed())
+
+    def _wait(self) -> bool:
+        with self._wake:
+            while not self._queue and not self._is_closing:
+                if self._runner.behind(self.last_position):
+                    return True
+                self._wake.wait()
+            return bool(self._queue) or not self._is_closing
+
+    def _turn(self) -> None:
+        item = self._take()
+        if isinstance(item, _Errand):
+            self._run_errand(item)
+        elif item is not None:
+            self._run_group(item)
+        if self._runner.behind(self.last_position):
+            self._project()
+
+    def _run_errand(self, errand: _Errand) -> None:
+        if not errand.future.set_running_or_notify_cancel():
+            return
+        try:
+            errand.future.set_result(errand.work(self._engine))
+        except SQLAlchemyError as error:
+            errand.future.set_exception(translate(error))
+            self._stop_if_fatal(error)
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            errand.future.set_exception(error)
+
+    def _run_group(self, first: _Job) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._engine.connect() as conn, conn.begin() as transaction:
+                group = Group(conn, self._identity, self._clock_ms(), self._random)
+                self._run_jobs(group, first, done)
+                position = group.finish()
+                transaction.commit()
+        except (SQLAlchemyError, GroupBroken) as error:
+            self._fail_group(error, [future for future, _ in done])
+            return
+        except BaseException as error:
+            for future, _ in done:
+                future.set_exception(errors.StoreWriteFailed(reason=type(error).__name__))
+            raise
+        self._committed(position)
+        for callback in group.tx.after_commit:
+            callback()
+        for future, result in done:
+            future.set_result(result)
+        self._tell_commit()
+
+    def _run_jobs(self, group: Group, first: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
+        job: _Job | None = first
+        count = 0
+        while job is not None:
+            count += 1
+            self._run_job(group, job, done)
+            if group.records + count >= MAX_GROUP_RECORDS:
+                return
+            job = self._take_job()
+
+    def _take_job(self) -> _Job | None:
+        with self._wake:
+            if self._queue and isinstance(self._queue[0], _Job):
+                item = self._queue.popleft()
+                assert isinstance(item, _Job), "looked at above"
+                return item
+            return None
+
+    def _run_job(self, group: Group, job: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        callbacks = len(group.tx.after_commit)
+        try:
+            result = group.attempt(job.work)
+        except GroupBroken:
+            done.append((job.future, None))
+            raise
+        except SQLAlchemyError as error:
+            del group.tx.after_commit[callbacks:]
+            job.future.set_exception(translate(error))
+            self._stop_if_fatal(error)
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            del group.tx.after_commit[callbacks:]
+            job.future.set_exception(error)
+        else:
+            done.append((job.future, result))
+
+    def _fail_group(
+        self, error: SQLAlchemyError | GroupBroken, futures: "list[Future[Any]]"
+    ) -> None:
+        cause = error.cause if isinstance(error, GroupBroken) else error
+        log.error("store.commit.failed", reason=type(cause).__name__)
+        for future in futures:
+            future.set_exception(translate(cause))
+        self._stop_if_fatal(cause)
+
+    def _stop_if_fatal(self, error: SQLAlchemyError) -> None:
+        if is_fatal(error):
+            raise error
+
+    def _project(self) -> None:
+        """Give the projections one batch, in a transaction of its own."""
+        try:
+            with self._engine.connect() as conn, conn.begin() as transaction:
+                group = Group(conn, self._identity, self._clock_ms(), self._random)
+                moved = self._runner.step(group)
+                position = group.finish()
+                transaction.commit()
+        except (SQLAlchemyError, GroupBroken) as error:
+            # Nothing moved; it is tried again after the next job.
+            self._fail_group(error, [])
+            self._pause()
+            return
+        self._runner.moved(moved)
+        grew = position != self.last_position
+        self._committed(position)
+        if grew:
+            self._tell_commit()
+        for callback in self._on_applied:
+            callback(self.applied_position)
+
+    def _pause(self) -> None:
+        """Wait a moment, unless a job comes, before a full disk is asked again."""
+        with self._wake:
+            if not self._queue and not self._is_closing:
+                self._wake.wait(timeout=1.0)
+
+    def _committed(self, position: int) -> None:
+        self.commits += 1
+        self.last_position = position
+        self.applied_position = self._runner.applied(position)
+        self._answer_waiters()
+
+    def _tell_commit(self) -> None:
+        for callback in self._on_commit:
+            callback(self.last_position)
+
+    def _answer_waiters(self) -> None:
+        with self._wake:
+            ready = [one for one in self._waiters if one[0] <= self.applied_position]
+            waiting = [one for one in self._waiters if one[0] > self.applied_position]
+            stalled = self._runner.stalled_projectors()
+            failed = waiting if stalled else []
+            self._waiters = [] if stalled else waiting
+        for _, future in ready:
+            if future.set_running_or_notify_cancel():
+                future.set_result(self.applied_position)
+        for _, future in failed:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(errors.ProjectionStalled(name=",".join(sorted(stalled))))
+
+    def _fail_everything(self, error: errors.StoreError) -> None:
+        with self._wake:
+            queued, self._queue = list(self._queue), deque()
+            waiters, self._waiters = self._waiters, []
+        for future in (*(item.future for item in queued), *(future for _, future in waiters)):
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
