@@ -277,7 +277,5 @@ def _roots_of_consistency(
 
 
 def _check_hashes(hashes: Sequence[bytes]) -> None:
-    if len(hashes) > MAX_PROOF_HASHES:
-        raise errors.ProofInvalid(reason="length")
     if any(len(value) != HASH_BYTES for value in hashes):
         raise errors.ProofInvalid(reason="hash")

@@ -22,6 +22,7 @@ KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _FIELD_PRIME: Final = 2**255 - 19
+_CURVE_D: Final = -121665 * pow(121666, -1, _FIELD_PRIME) % _FIELD_PRIME
 # y coordinates of the points of order 1, 2, 4 and 8 (security.md §0.4). With such
 # a key one fixed signature verifies for many messages or for all.
 _SMALL_ORDER_Y: Final = frozenset(
@@ -109,7 +110,8 @@ def check_public_key(number: int, key: bytes) -> None:
     """Return only if `key` is fit for suite `number`.
 
     Run it where a key enters the tree (enrolment, key change). The library loads
-    weak keys without a word, and a proof of possession does not stop them.
+    weak keys and points off the curve without a word, and a proof of possession
+    does not stop the weak ones.
 
     Raises:
         SuiteUnknown: No such suite.
@@ -129,8 +131,6 @@ def verify(number: int, key: bytes, signature: bytes, message: bytes) -> None:
     """
     suite(number)
     loaded = _load_key(key)
-    if len(signature) != SIGNATURE_BYTES:
-        raise errors.SignatureInvalid
     try:
         loaded.verify(signature, message)
     except InvalidSignature:
@@ -176,7 +176,9 @@ def _load_key(key: bytes) -> Ed25519PublicKey:
     y = int.from_bytes(key, "little") & ((1 << 255) - 1)
     if y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
         raise errors.KeyWeak
-    try:
-        return Ed25519PublicKey.from_public_bytes(key)
-    except ValueError:
-        raise errors.KeyMalformed(reason="point") from None
+    # x^2 = (y^2 - 1) / (d y^2 + 1) must have a root; the quotient of two numbers is a
+    # square exactly if their product is (Euler's criterion).
+    product = (y * y - 1) * (_CURVE_D * y * y + 1)
+    if pow(product, (_FIELD_PRIME - 1) // 2, _FIELD_PRIME) != 1:
+        raise errors.KeyMalformed(reason="point")
+    return Ed25519PublicKey.from_public_bytes(key)

@@ -225,6 +225,29 @@ def test_an_equal_or_empty_tree_needs_an_empty_proof() -> None:
             verify_consistency(*arguments)
 
 
+def test_a_proof_for_another_size_is_refused_though_its_hashes_lead_to_the_root() -> None:
+    """An inner node is no leaf, and the sizes are part of what is proved."""
+    four, seven, eight = (reference_root(LEAVES[:size]) for size in (4, 7, 8))
+    with pytest.raises(errors.ProofInvalid):
+        verify_inclusion(node_at(1, 0), 0, 4, [node_at(1, 1)], four)
+    with pytest.raises(errors.ProofInvalid):
+        verify_inclusion(LEAVES[1], 0, 1, [LEAVES[0]], node_at(1, 0))
+    verify_consistency(4, 8, consistency_proof(4, 8, node_at), four, eight)
+    with pytest.raises(errors.ProofInvalid):
+        verify_consistency(4, 16, consistency_proof(4, 8, node_at), four, eight)
+    with pytest.raises(errors.ProofInvalid):
+        verify_consistency(3, 4, consistency_proof(7, 8, node_at), seven, eight)
+
+
+def test_sizes_and_hashes_out_of_range_are_refused() -> None:
+    """Whatever else would fit."""
+    with pytest.raises(errors.ProofInvalid):
+        verify_consistency(0, MAX_TREE_SIZE + 1, [], EMPTY_ROOT, bytes(32))
+    with pytest.raises(errors.ProofInvalid) as caught:
+        verify_inclusion(LEAVES[0], 0, 2, [bytes(33)], bytes(32))
+    assert caught.value.params["reason"] == "hash"
+
+
 def test_proofs_longer_than_any_tree_are_refused_at_once() -> None:
     """64 hashes are too many for every size (corpus row 64)."""
     path = [bytes(32)] * 64

@@ -105,6 +105,7 @@ MALFORMED = {
     "no padding": f"text\n\n{SIGNATURE_LINE[:-1]}\n".encode(),
     "base64 of URLs": f"text\n\n{SIGNATURE_LINE[:-5]}_-M=\n".encode(),
     "stray bits in base64": f"text\n\n{SIGNATURE_LINE.replace('aQM=', 'aQN=')}\n".encode(),
+    "half a line at the end": f"text\n\n{SIGNATURE_LINE}\n— a".encode(),
     "key id alone": "text\n\n— a AAAAAA==\n".encode(),
     "seventeen signatures": ("text\n\n" + f"{SIGNATURE_LINE}\n" * (MAX_SIGNATURES + 1)).encode(),
     "over 64 KiB": b"a" * 65_536 + f"\n\n{SIGNATURE_LINE}\n".encode(),
@@ -143,6 +144,12 @@ def test_a_bad_key_name_is_refused(name: str, signer: Ed25519Signer) -> None:
         sign_note("text\n", name, signer)
     with pytest.raises(errors.KeyMalformed):
         key_of(signer, name)
+
+
+def test_a_key_of_another_type_is_refused(signer: Ed25519Signer) -> None:
+    """Types that this version cannot verify with are no verifier keys."""
+    with pytest.raises(errors.KeyMalformed):
+        key_of(signer, "a", 0x06)
 
 
 def test_base64_has_one_text_for_each_value() -> None:

@@ -74,6 +74,7 @@ def test_a_minimal_header_needs_nothing_optional(make_header: MakeHeader) -> Non
         ("object_id", ""),
         ("object_id", "a\tb"),
         ("object_id", "a" * 257),
+        ("object_id", "\u2028"),
         ("object_version", 0),
         ("object_version", MAX_VERSION + 1),
         ("object_version", -1),
@@ -156,6 +157,12 @@ def test_an_unknown_critical_feature_is_refused(make_header: MakeHeader) -> None
     with pytest.raises(errors.HeaderCriticalUnknown) as caught:
         make_header(critical=(7,)).encode()
     assert caught.value.params["feature"] == 7
+
+
+def test_text_that_has_no_utf8_cannot_be_sealed(make_header: MakeHeader) -> None:
+    """A lone surrogate, as a careless decoder makes it, is a typed error."""
+    with pytest.raises(errors.HeaderFieldInvalid):
+        make_header(object_id="a\ud800").encode()
 
 
 def test_a_commitment_is_the_hash_of_salt_and_body() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -87,3 +88,31 @@ def test_the_self_test_passes_here_and_notices_a_library_that_lies(
     monkeypatch.setattr(suite, "verify", lambda *_: None)
     with pytest.raises(errors.SuiteSelfTestFailed):
         suite.self_test()
+
+
+def refuse(*_: object) -> None:
+    raise errors.SignatureInvalid
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("verify", refuse),
+        ("sha256", hashlib.sha512),
+        ("Ed25519Signer", lambda _seed: Ed25519Signer(bytes(32))),
+    ],
+)
+def test_the_self_test_notices_each_broken_piece(
+    name: str, broken: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hash, a signer or a verifier that gives other answers stops the node."""
+    monkeypatch.setattr(suite, name, broken)
+    with pytest.raises(errors.SuiteSelfTestFailed):
+        suite.self_test()
+
+
+def test_a_point_off_the_curve_is_refused() -> None:
+    """Half of all 32-byte strings name no point; y = 2 is the smallest of them."""
+    with pytest.raises(errors.KeyMalformed) as caught:
+        suite.check_public_key(ED25519_SHA256, (2).to_bytes(32, "little"))
+    assert caught.value.params["reason"] == "point"
