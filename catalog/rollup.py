@@ -18,8 +18,8 @@ from typing import Final
 
 import orjson
 
-from yidao.catalog.errors import CatalogError, RollupMismatch
-from yidao.catalog.numbers import checked, format_decimal
+from yidao.catalog.errors import CatalogError, NumberInvalid, RollupMismatch
+from yidao.catalog.numbers import checked, format_decimal, parse_decimal
 from yidao.catalog.pack.model import Field, FieldKind, Form, RollupKind, Value
 
 _COUNTED: Final = (RollupKind.SUM, RollupKind.COUNT)
@@ -158,20 +158,27 @@ class Rollup:
             document = orjson.loads(data)
             return cls(
                 form=str(document["form"]),
-                rows=int(document["rows"]),
+                rows=_integer(document["rows"]),
                 fields={
                     str(name): FieldTotal(
                         kind=RollupKind(kind),
                         value_kind=FieldKind(value_kind),
-                        scale=int(scale),
-                        amount=checked(int(amount)),
-                        bag={str(value): int(count) for value, count in bag.items()},
+                        scale=_integer(scale),
+                        amount=_integer(amount),
+                        bag={str(value): _integer(count) for value, count in bag.items()},
                     )
                     for name, (kind, value_kind, scale, amount, bag) in document["fields"].items()
                 },
             )
         except (CatalogError, ValueError, KeyError, TypeError, AttributeError):
             raise RollupMismatch(form="", field="") from None
+
+
+def _integer(value: object) -> int:
+    """Read an integer; a float would be a rounded figure, and a flag is none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    return checked(value)
 
 
 class _Tally:
@@ -203,15 +210,14 @@ class _Tally:
         if field.rollup is RollupKind.COUNT:
             # A flag counts where it is true, anything else where it is filled in.
             return int(value is not False)
-        digits = value.replace(".", "") if isinstance(value, str) else str(int(value))
-        expected = field.scale if isinstance(value, str) else 0
-        scale = len(value.partition(".")[2]) if isinstance(value, str) else 0
-        if scale != expected or not digits.removeprefix("-").isascii():
-            raise RollupMismatch(form=self._form.id, field=field.name)
-        try:
-            return int(digits)
-        except ValueError:
-            raise RollupMismatch(form=self._form.id, field=field.name) from None
+        if isinstance(value, str) and field.kind is FieldKind.DECIMAL:
+            try:
+                return parse_decimal(value, field.precision, field.scale)
+            except NumberInvalid:
+                raise RollupMismatch(form=self._form.id, field=field.name) from None
+        if isinstance(value, int) and field.kind is FieldKind.INT:
+            return value
+        raise RollupMismatch(form=self._form.id, field=field.name)
 
     def result(self) -> Rollup:
         return Rollup(
@@ -269,9 +275,11 @@ def _shown(total: FieldTotal) -> Total:
     if not present:
         return ""
     if total.kind is RollupKind.LATEST:
-        return max(present).partition("|")[2]
-    choose = min if total.kind is RollupKind.MIN else max
-    return choose(present, key=lambda value: _ordering(total.value_kind, value))
+        chosen = max(present).partition("|")[2]
+    else:
+        choose = min if total.kind is RollupKind.MIN else max
+        chosen = choose(present, key=lambda value: _ordering(total.value_kind, value))
+    return int(chosen) if total.value_kind is FieldKind.INT else chosen
 
 
 def _ordering(kind: FieldKind, value: str) -> tuple[int, str]:
