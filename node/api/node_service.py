@@ -1,0 +1,231 @@
+"""The local API of the node itself: health, children, evidence, upkeep of the store."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Protocol
+
+import grpc.aio
+
+from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
+from yidao.node.access.actors import authorise
+from yidao.node.errors import NodeError
+from yidao.node.keys import Chain, Identity
+from yidao.node.store.store import Store
+from yidao.node.store.values import Problem
+from yidao.sync.evidence import build_evidence
+from yidao.sync.ids import NodeId, Path
+from yidao.sync.message import EnrolmentProof
+from yidao.sync.proof import parse_proof
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class RecordUnknown(NodeError):
+    """This node holds no record of that id, or not with its proof. Params: record."""
+
+    code = "RECORD_UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerView:
+    """What `status` says of one peer.
+
+    Attributes:
+        role: `parent` or `child`.
+        state: `connected`, `connecting`, `never` or `lost`.
+        lag: Records of this store that the peer has not acknowledged.
+    """
+
+    node_id: NodeId
+    path: str
+    role: str
+    state: str
+    lag: int
+    last_seen_ms: int
+    next_retry_ms: int
+
+
+class HealthPort(Protocol):
+    """What the daemon knows of its links and receipts."""
+
+    def peers(self) -> list[PeerView]:
+        """The parent and all children."""
+
+    def receipts(self) -> tuple[int, int]:
+        """Own journals whose newest checkpoint the parent holds, and how many there are."""
+
+
+class TokenPort(Protocol):
+    """Makes join bundles."""
+
+    def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:
+        """Return the encoded bundle of a new child at `path`."""
+
+
+class NodeServicer(node_pb2_grpc.NodeServiceServicer):
+    """Serves `NodeService`."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity,
+        health: HealthPort,
+        tokens: TokenPort,
+        *,
+        chain: Callable[[], Chain],
+        locate: Callable[[bytes], int | None],
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._health = health
+        self._tokens = tokens
+        self._chain = chain
+        self._locate = locate
+
+    async def Status(
+        self, request: node_pb2.StatusRequest, context: Context
+    ) -> node_pb2.StatusResponse:
+        """Health of this node."""
+        return await asyncio.to_thread(self._status)
+
+    async def AddChild(
+        self, request: node_pb2.AddChildRequest, context: Context
+    ) -> node_pb2.AddChildResponse:
+        """Make a join bundle."""
+        bundle = await asyncio.to_thread(
+            self._tokens.add,
+            self._identity.path.child(request.label),
+            operator=self._user(request.operator),
+            life=timedelta(seconds=request.ttl_seconds),
+        )
+        return node_pb2.AddChildResponse(bundle=bundle)
+
+    async def ExportEvidence(
+        self, request: node_pb2.ExportEvidenceRequest, context: Context
+    ) -> node_pb2.ExportEvidenceResponse:
+        """Prove one record."""
+        evidence = await asyncio.to_thread(self._evidence, request.record_id)
+        return node_pb2.ExportEvidenceResponse(evidence=evidence)
+
+    async def Rebuild(
+        self, request: node_pb2.RebuildRequest, context: Context
+    ) -> node_pb2.RebuildResponse:
+        """Fold all journals again."""
+        report = await asyncio.to_thread(self._store.rebuild)
+        return node_pb2.RebuildResponse(
+            before=[
+                node_pb2.TableDigest(table=t.name, rows=t.rows, sha256=t.before)
+                for t in report.tables
+            ],
+            after=[
+                node_pb2.TableDigest(table=t.name, rows=t.rows, sha256=t.after)
+                for t in report.tables
+            ],
+        )
+
+    async def VerifyStore(
+        self, request: node_pb2.VerifyStoreRequest, context: Context
+    ) -> node_pb2.VerifyStoreResponse:
+        """Recompute every root and digest."""
+        report = await asyncio.to_thread(self._store.scrub)
+        problems = [
+            node_pb2.Problem(
+                code=fault.code,
+                params={
+                    "journal": fault.journal.origin(self._identity.network),
+                    "seq": str(fault.seq),
+                },
+                count=1,
+            )
+            for fault in report.faults
+        ]
+        return node_pb2.VerifyStoreResponse(records=report.records, problems=problems)
+
+    def _user(self, actor: str) -> str:
+        """The user of an actor that must be of this node."""
+        return authorise(actor, self._identity.path).user
+
+    def _status(self) -> node_pb2.StatusResponse:
+        store, own = self._store, self._identity
+        current, expected = self._health.receipts()
+        heads = store.heads()
+        return node_pb2.StatusResponse(
+            network=own.network,
+            node_id=own.node_id,
+            path=str(own.path),
+            epoch=own.epoch,
+            state="active",
+            last_position=store.last_position(),
+            applied_position=store.applied_position,
+            records=sum(head.size for head in heads),
+            peers=[_peer(view) for view in self._health.peers()],
+            problems=[self._problem(problem) for problem in store.problems()],
+            journals=[
+                local_pb2.Frontier(
+                    origin=head.journal.origin(own.network), size=head.size, root=head.root
+                )
+                for head in heads
+            ],
+            durability=store.durability,
+            version=version("yidao"),
+            receipts_current=current,
+            receipts_expected=expected,
+        )
+
+    def _problem(self, problem: Problem) -> node_pb2.Problem:
+        params = {name: str(value) for name, value in problem.params.items()}
+        if problem.journal is not None:
+            params["journal"] = problem.journal.origin(self._identity.network)
+        if problem.seq is not None:
+            params["seq"] = str(problem.seq)
+        if problem.peer is not None:
+            node = self._store.enrolled(problem.peer)
+            params["peer"] = str(node.path) if node else problem.peer.hex()
+        return node_pb2.Problem(
+            code=problem.code,
+            params=params,
+            first_ms=problem.first_ms,
+            last_ms=problem.last_ms,
+            count=problem.count,
+        )
+
+    def _evidence(self, record_id: bytes) -> bytes:
+        position = self._store.lookup(record_id) or self._locate(record_id)
+        if position is None:
+            raise RecordUnknown(record=record_id.hex())
+        proven = self._store.prove(position)
+        return build_evidence(
+            header=proven.header,
+            proof=parse_proof(proven.proof),
+            parts=proven.parts,
+            statement=self._chain().statement,
+            chain=self._proofs_to(proven.journal.node_id),
+        )
+
+    def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+        """Own chain down to this node, then enrolment by enrolment down to the origin."""
+        below: list[EnrolmentProof] = []
+        while node_id != self._identity.node_id:
+            node = self._store.enrolled(node_id)
+            if node is None or node.position is None:
+                raise RecordUnknown(record=node_id.hex())
+            proven = self._store.prove(node.position)
+            core = next(part for part in proven.parts if part.name == "core")
+            below.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
+            node_id = node.parent_id
+        return (*self._chain().proofs, *reversed(below))
+
+
+def _peer(view: PeerView) -> node_pb2.Peer:
+    return node_pb2.Peer(
+        node_id=view.node_id,
+        path=view.path,
+        role=view.role,
+        state=view.state,
+        lag=max(view.lag, 0),
+        last_seen_ms=view.last_seen_ms,
+        next_retry_ms=view.next_retry_ms,
+    )

@@ -1,0 +1,19 @@
+"""The command line: one file a verb.
+
+Verbs import what they need when they run, so that `yidao --help` answers at
+once. Texts are Chinese or English (`--lang`), every verb that answers with
+data takes `--json`, and exit codes are those of `yidao.node.cli.output`.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; a defect prints its kind, never a payload."""
+    from yidao.node.cli.commands import app
+
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `| head` does.
+        sys.stderr.close()

@@ -1,0 +1,64 @@
+"""All verbs, put together."""
+
+from typing import Annotated
+
+import typer
+
+from yidao.node.cli import (
+    child,
+    demo,
+    directive,
+    doctor,
+    evidence,
+    imports,
+    init,
+    join,
+    pack,
+    returns,
+    run,
+    status,
+    store,
+)
+from yidao.node.cli.speech import say
+
+app = typer.Typer(
+    name="yidao",
+    help=say(
+        "驿道: 联邦数据交换节点 — 加封的报表上行, 指令下行",
+        "Yidao: a federated data-exchange node; sealed reports up, directives down",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("yidao"))
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    lang: Annotated[
+        str, typer.Option("--lang", help=say("语言: zh 或 en", "Language: zh or en"))
+    ] = "zh",
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help=say("版本", "The version")
+        ),
+    ] = False,
+) -> None:
+    """Options of every verb; `--lang` was read before (see `speech`)."""
+    del lang, version
+
+
+for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
+    verb.register(app)
+for verb in (status, doctor, store, demo):
+    verb.register(app)

@@ -1,0 +1,185 @@
+"""`yidao return`: list, accept, send back, roll up."""
+
+from typing import Annotated
+
+import typer
+
+from yidao.node.cli.output import Data, Json, answer, table, told_errors
+from yidao.node.cli.speech import LANGUAGE, say
+
+Form = Annotated[str, typer.Option(help=say("表", "Form, such as consumption"))]
+Period = Annotated[str, typer.Option(help=say("报告期, 如 2025-Q2", "Period, such as 2025-Q2"))]
+Actor = Annotated[str, typer.Option(help=say("审核人, 如 wang@/33/3301", "Reviewer"))]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    returns = typer.Typer(help=say("报表", "Returns"), no_args_is_help=True)
+    app.add_typer(returns, name="return")
+    _register_list(returns)
+    _register_review(returns)
+    _register_rollup(returns)
+
+
+def _register_list(returns: typer.Typer) -> None:
+    @returns.command("list", help=say("列出报表", "List returns"))
+    def list_returns(
+        data: Data,
+        form: Form = "",
+        period: Period = "",
+        unit: Annotated[str, typer.Option(help=say("单位代码", "Unit code"))] = "",
+        state: Annotated[
+            str,
+            typer.Option(help="refused | submitted | doubtful | accepted | returned | superseded"),
+        ] = "",
+        limit: Annotated[int, typer.Option(help=say("最多条数", "At most"))] = 50,
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+
+            with connect(data) as client:
+                page = client.returns(
+                    form=form, period=period, unit=unit, state=state, limit=limit
+                )
+            rows = [
+                {
+                    "record_id": r.record_id,
+                    "form": r.form,
+                    "period": r.period,
+                    "unit": r.unit,
+                    "version": r.version,
+                    "state": r.state,
+                    "pack_version": r.pack_version,
+                    "origin": r.origin_path,
+                    "reviewed_by": r.reviewed_by,
+                    "reason": r.reason,
+                    "faults": [
+                        {"field": f.field, "rule": f.rule, "code": f.code, "zh": f.zh, "en": f.en}
+                        for f in r.faults
+                    ],
+                }
+                for r in page.returns
+            ]
+            shown = [
+                [
+                    r.form,
+                    r.period,
+                    r.unit,
+                    f"v{r.version}",
+                    r.state,
+                    r.reason or "; ".join(f.zh if LANGUAGE == "zh" else f.en for f in r.faults),
+                ]
+                for r in page.returns
+            ]
+            columns = [
+                say("表", "form"),
+                say("报告期", "period"),
+                say("单位", "unit"),
+                say("版本", "version"),
+                say("状态", "state"),
+                say("原因", "reason"),
+            ]
+            answer(as_json, {"returns": rows, "next": page.next}, table(columns, shown))
+
+
+def _register_review(returns: typer.Typer) -> None:
+    def review(data: Data, as_json: bool, **request: object) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+
+            with connect(data) as client:
+                done = client.review_all(**request)  # type: ignore[arg-type]
+            answer(
+                as_json,
+                {"reviewed": done.reviewed, "position": done.position},
+                say(f"已审核 {done.reviewed} 份", f"{done.reviewed} reviewed"),
+            )
+
+    @returns.command(help=say("接受下级报表 (全部或指定)", "Accept what children submitted"))
+    def accept(
+        data: Data,
+        actor: Actor,
+        form: Form = "",
+        period: Period = "",
+        record: Annotated[
+            list[str] | None, typer.Option(help=say("记录号", "Record ids (hex)"))
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        review(
+            data,
+            as_json,
+            actor=actor,
+            form=form,
+            period=period,
+            record_ids=[bytes.fromhex(each) for each in record or ()],
+            decision="accept",
+            reason="",
+        )
+
+    @returns.command("send-back", help=say("退回报表, 说明原因", "Return a return, with a reason"))
+    def send_back(
+        data: Data,
+        actor: Actor,
+        record: Annotated[list[str], typer.Option(help=say("记录号", "Record ids (hex)"))],
+        reason: Annotated[str, typer.Option(help=say("原因", "Reason"))],
+        as_json: Json = False,
+    ) -> None:
+        review(
+            data,
+            as_json,
+            actor=actor,
+            form="",
+            period="",
+            record_ids=[bytes.fromhex(each) for each in record],
+            decision="return",
+            reason=reason,
+        )
+
+
+def _register_rollup(returns: typer.Typer) -> None:
+    @returns.command(
+        "roll-up", help=say("汇总, 并说明出自哪些日志", "Totals and the journals they rest on")
+    )
+    def roll_up(
+        data: Data,
+        form: Form,
+        period: Period,
+        pack: Annotated[str, typer.Option(help=say("标准", "Pack"))] = "energy",
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+
+            with connect(data) as client:
+                totals = client.roll_up(pack=pack, form=form, period=period)
+            facts = {
+                "submitted": {
+                    "returns": totals.submitted.returns,
+                    "fields": dict(totals.submitted.fields),
+                },
+                "accepted": {
+                    "returns": totals.accepted.returns,
+                    "fields": dict(totals.accepted.fields),
+                    "indicators": dict(totals.accepted.indicators),
+                },
+                "frontiers": [
+                    {"origin": f.origin, "size": f.size, "root": f.root} for f in totals.frontiers
+                ],
+            }
+            rows = [
+                [name, totals.submitted.fields.get(name, "-"), value]
+                for name, value in totals.accepted.fields.items()
+            ]
+            rows += [[name, "", value] for name, value in totals.accepted.indicators.items()]
+            rows.insert(
+                0,
+                [
+                    say("报表数", "returns"),
+                    str(totals.submitted.returns),
+                    str(totals.accepted.returns),
+                ],
+            )
+            columns = [say("项目", "item"), say("已报", "submitted"), say("已接受", "accepted")]
+            answer(as_json, facts, table(columns, rows))

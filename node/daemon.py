@@ -1,0 +1,211 @@
+"""The composition root: the only place where everything is constructed and joined together.
+
+Order of the start: folder and lock, keys, self-tests, store, affairs, local
+API, links. Whatever fails, fails before the first byte is served. The end runs
+the other way round, and a kill at any moment loses nothing that was answered.
+"""
+
+import asyncio
+import functools
+import os
+import random
+import secrets
+import signal
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path as FilePath
+
+from google.protobuf.internal import api_implementation
+
+from yidao.node import datadir
+from yidao.node.affairs.affairs import Affairs
+from yidao.node.affairs.locate import locate
+from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.server import LocalServer
+from yidao.node.api.services import local_services
+from yidao.node.clock import check_clock, system_clock_ms
+from yidao.node.config import Settings, load_settings
+from yidao.node.errors import NodeError
+from yidao.node.health import Health
+from yidao.node.jobs import Jobs
+from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
+from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.dialer import Dialer
+from yidao.node.link.founding import record_founding
+from yidao.node.link.hub import Hub
+from yidao.node.link.peercheck import Peer
+from yidao.node.link.server import LinkServer
+from yidao.node.link.tokens import ChildTokens
+from yidao.node.logging import configure, get_logger
+from yidao.node.routine import last_runs, routine_jobs
+from yidao.node.setup import CONFIG_NAME
+from yidao.node.store.store import Store
+from yidao.sync import suite
+from yidao.sync.enrolment import verify_chain
+from yidao.sync.ids import Path
+
+SOCKET_NAME = "local.sock"
+
+log = get_logger()
+
+
+class ProtobufSlow(NodeError):
+    """Protobuf runs on a parser whose limits are not those relied on (params: found)."""
+
+    code = "PROTOBUF_PARSER_UNFIT"
+
+
+def serve(data: FilePath, overrides: Mapping[str, str | float]) -> None:
+    """Run the node whose data folder this is until it is told to stop.
+
+    Raises:
+        YidaoError: The node cannot start; nothing was changed.
+    """
+    import uvloop
+
+    folder = datadir.prepare(data, create=False)
+    file = folder / CONFIG_NAME
+    settings = load_settings(
+        file if file.exists() else None, os.environ, data_dir=folder, **overrides
+    )
+    configure(level=settings.log_level, format=settings.log_format)
+    check_clock(system_clock_ms())
+    self_test()
+    with datadir.FolderLock.take(folder):
+        uvloop.run(Daemon(settings).run())
+
+
+def self_test() -> None:
+    """Refuse to start on libraries that do not do what is relied on.
+
+    Raises:
+        ProtobufSlow: Protobuf runs on its pure Python parser, whose depth limits differ.
+        SuiteSelfTestFailed: The signature suite fails its vectors.
+    """
+    if api_implementation.Type() != "upb":
+        raise ProtobufSlow(found=api_implementation.Type())
+    suite.self_test()
+
+
+class Daemon:
+    """One node, from start to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = KeyFolder(settings.data_dir)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start everything, wait for a signal, stop everything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        identity = self._keys.load_identity()
+        certificates = self._keys.load_certificates()
+        root_pem = certificates.root_pem
+        chain = Chain(statement=b"", proofs=())
+        if identity.path.depth > 0:
+            chain = self._keys.load_chain()
+        store = self._open_store(identity, chain, root_pem)
+        affairs = Affairs(
+            store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes
+        )
+        store.start(affairs.projectors, affairs.deciders)
+        if identity.path.depth == 0:
+            chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
+        hub = Hub(
+            store=store,
+            identity=identity,
+            chain=chain,
+            root_pem=root_pem,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+            save_chain=self._keys.save_chain,
+        )
+        tokens = ChildTokens(
+            store=store,
+            identity=identity,
+            chain=chain,
+            root_pem=root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        node_service = NodeServicer(
+            store,
+            identity,
+            Health(store, identity, hub),
+            Bundles(tokens, self._settings),
+            lambda: hub.chain,
+        )
+        local = LocalServer(
+            self._settings.data_dir / SOCKET_NAME,
+            [*local_services(affairs), node_service.as_service()],
+        )
+        links = LinkServer(hub, certificates, self._settings)
+        admission = Admission(
+            store=store,
+            identity=identity,
+            chain=lambda: hub.chain,
+            authority=load_authority(certificates),
+            clock_ms=system_clock_ms,
+            attempts_per_minute=self._settings.join_attempts_per_minute,
+        )
+        joins = join_server(admission, certificates, self._settings.join_listen)
+        jobs = Jobs(
+            routine_jobs(store, hub, links, self._settings), last_runs(store), system_clock_ms
+        )
+        hub.start()
+        await links.start()
+        await joins.start()
+        await local.start()
+        jobs.start()
+        dialing = self._dial(hub, certificates)
+        log.info("node.daemon.started", path=str(identity.path), position=store.last_position())
+        try:
+            await self._stop.wait()
+        finally:
+            log.info("node.daemon.stopping", path=str(identity.path))
+            jobs.stop()
+            if dialing is not None:
+                dialing.cancel()
+                await asyncio.gather(dialing, return_exceptions=True)
+            await hub.stop()
+            await local.stop(grace_seconds=1.0)
+            await joins.stop(grace=1.0)
+            await links.stop()
+            await asyncio.to_thread(store.close)
+
+    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+        url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
+        store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
+        known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
+        store.bind(identity, known)
+        return store
+
+    def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
+        if self._settings.parent_address is None or hub.identity.path.depth == 0:
+            return None
+        known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
+        parent = known[-2]
+        peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
+        dialer = Dialer(hub, peer, certificates, self._settings, random.random)
+        return asyncio.create_task(dialer.run(), name="dialer")
+
+
+class Bundles:
+    """Makes join bundles that name this node's own addresses."""
+
+    def __init__(self, tokens: ChildTokens, settings: Settings) -> None:
+        self._tokens = tokens
+        self._settings = settings
+
+    def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:
+        """Return the encoded bundle of a new child at `path`."""
+        bundle = self._tokens.add(
+            path,
+            operator=operator,
+            life=life,
+            join_addresses=(self._settings.join_listen,),
+            link_address=self._settings.listen,
+        )
+        return bundle.encode()

@@ -1,0 +1,167 @@
+"""A tree of real daemons on the loopback interface, started and stopped as an operator would.
+
+Every node is one process (`yidao run`) with its own folder, ports and
+identity. Only processes started here are ended here, by their process id.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yidao.api.errors import YidaoError
+from yidao.node.client import Client
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 15.0
+
+
+class DemoStepFailed(YidaoError):
+    """A step of the demonstration did not come out as it must. Params: step, detail."""
+
+    code = "DEMO_STEP_FAILED"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ask the kernel for loopback ports that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def wait_until(step: str, met: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition; a demonstration that waits in vain has failed.
+
+    Raises:
+        DemoStepFailed: the condition was not met in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            raise DemoStepFailed(step=step, detail=f"not within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+@dataclass(slots=True, kw_only=True)
+class DemoNode:
+    """One daemon of the demonstration.
+
+    Attributes:
+        name: What a person calls it, `浙江省`.
+        path: Its place, `/33`.
+        folder: Its data folder.
+    """
+
+    name: str
+    path: str
+    folder: Path
+    link_port: int
+    join_port: int
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.folder.with_suffix(".log")
+
+    @property
+    def socket(self) -> Path:
+        """The local API's socket."""
+        return self.folder / "local.sock"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start the daemon and return once its local API answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                [*yidao_command(), "run", "--data", str(self.folder)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=clean_environment(),
+            )
+        wait_until(f"start {self.path}", self._answers, _START_SECONDS)
+
+    def stop(self) -> None:
+        """End the daemon in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the daemon as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """A client of this node's local API."""
+        with Client.open(self.socket) as client:
+            yield client
+
+    def _answers(self) -> bool:
+        if not self.running:
+            tail = self.log.read_text(errors="replace")[-600:]
+            raise DemoStepFailed(step=f"start {self.path}", detail=tail)
+        try:
+            with self.client() as client:
+                client.status()
+        except YidaoError:
+            return False
+        return True
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        if self.running:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise DemoStepFailed(
+                step=f"stop {self.path}", detail=f"did not end within {_STOP_SECONDS:.0f} s"
+            ) from None
+        self.process = None
+
+
+def yidao_command() -> list[str]:
+    """The command line that runs this very installation of Yidao."""
+    return [sys.executable, "-m", "yidao.node"]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of another node."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("YIDAO_")}
+
+
+def run_yidao(*arguments: str, expect: int = 0) -> str:
+    """Run one command to its end and return what it printed.
+
+    Raises:
+        DemoStepFailed: it ended with another exit code than expected.
+    """
+    done = subprocess.run(  # noqa: S603
+        [*yidao_command(), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode != expect:
+        detail = f"exit {done.returncode}: {done.stderr[-600:]}"
+        raise DemoStepFailed(step="yidao " + " ".join(arguments[:2]), detail=detail)
+    return done.stdout

@@ -1,0 +1,120 @@
+"""The child's side: dial the parent, hold the session, dial again.
+
+A lost line is nothing special here. The dialer waits a jittered delay that
+grows from seconds to a few minutes, and starts over from the smallest once a
+session has reached the point where records flow. Everything that was missed
+comes by the session's own resume.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+import grpc
+import grpc.aio
+
+from yidao.api.errors import YidaoError
+from yidao.node.config import Settings
+from yidao.node.keys import NodeCertificates
+from yidao.node.link.credentials import channel_credentials, target_name
+from yidao.node.link.driver import Driver
+from yidao.node.link.hub import Hub
+from yidao.node.link.options import CONTROL, DATA, SERVICE, SESSION_KEY, client_options
+from yidao.node.link.peercheck import Peer
+from yidao.node.logging import get_logger
+from yidao.sync.backoff import Backoff
+
+log = get_logger()
+
+
+class Dialer:
+    """Keeps a link to the parent."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        parent: Peer,
+        certificates: NodeCertificates,
+        settings: Settings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._hub = hub
+        self._parent = parent
+        self._certificates = certificates
+        self._settings = settings
+        self._jitter = jitter
+        self._flowed = False
+        self.last_error = ""
+
+    async def run(self) -> None:
+        """Dial until cancelled."""
+        backoff = Backoff(
+            min_seconds=self._settings.backoff_min_seconds,
+            max_seconds=self._settings.backoff_max_seconds,
+        )
+        while True:
+            self._flowed = False
+            try:
+                self.last_error = await self._hold_session()
+            except YidaoError as error:
+                self.last_error = error.code
+            except grpc.aio.AioRpcError as error:
+                self.last_error = f"{error.code().name}: {error.details() or ''}"[:200]
+            if self._flowed:
+                backoff = backoff.reset()
+            delay_seconds, backoff = backoff.next(self._jitter())
+            self._hub.next_dial_ms = self._hub.clock_ms() + int(delay_seconds * 1000)
+            log.info(
+                "link.parent.lost",
+                parent=str(self._parent.path),
+                cause=self.last_error,
+                retry_seconds=round(delay_seconds, 2),
+            )
+            await asyncio.sleep(delay_seconds)
+
+    async def _hold_session(self) -> str:
+        """Hold one session from dial to close and return why it ended."""
+        address = self._settings.parent_address or ""
+        channel = grpc.aio.secure_channel(
+            address,
+            channel_credentials(self._certificates),
+            options=client_options(self._settings, target_name(self._parent.path)),
+        )
+        driver, key = self._hub.open(self._parent, secrets.token_hex(16))
+        metadata = ((SESSION_KEY, key),)
+        try:
+            control = channel.stream_stream(f"/{SERVICE}/{CONTROL}")(
+                _drain(driver.control_out), metadata=metadata
+            )
+            data = asyncio.create_task(self._hold_data(channel, driver, metadata))
+            try:
+                await driver.run(aiter(control))
+            finally:
+                data.cancel()
+                with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                    await data
+            if not driver.close_code and (code := await control.code()) is not grpc.StatusCode.OK:
+                return f"{code.name}: {await control.details()}"[:200]
+            return driver.close_code or "LINK_CLOSED"
+        finally:
+            self._hub.forget(driver, key)
+            await channel.close(grace=0.5)
+
+    async def _hold_data(
+        self, channel: grpc.aio.Channel, driver: Driver, metadata: tuple[tuple[str, str], ...]
+    ) -> None:
+        await driver.located.wait()
+        self._flowed = True
+        data = channel.stream_stream(f"/{SERVICE}/{DATA}")(
+            _drain(driver.data_out), metadata=metadata
+        )
+        try:
+            await driver.read_data(aiter(data))
+        except grpc.aio.AioRpcError as error:
+            await driver.close(f"DATA_{error.code().name}")
+
+
+async def _drain(queue: "asyncio.Queue[bytes | None]") -> AsyncIterator[bytes]:
+    while (message := await queue.get()) is not None:
+        yield message

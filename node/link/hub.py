@@ -1,0 +1,209 @@
+"""All links of one node: who is connected, who is woken, what crosses from one link to another.
+
+The hub is the `Surroundings` of every driver. It knows at most one session a
+peer: a newer one ends the older, since a child that dials again has lost its
+line even where this side has not noticed yet.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from yidao.node.config import Settings
+from yidao.node.keys import Chain, Identity
+from yidao.node.link.driver import Driver
+from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSessionUnknown
+from yidao.node.link.peercheck import Peer as CheckedPeer
+from yidao.node.logging import get_logger
+from yidao.node.store.store import Store
+from yidao.node.store.values import Peer
+from yidao.node.store.writer import Tx
+from yidao.sync.enrolment import verify_chain
+from yidao.sync.ids import NodeId
+from yidao.sync.message import Hello, Receipt, Refusal
+from yidao.sync.session import Limits, Session
+
+_PROTOCOL_VERSION = 1
+_READER_THREADS = 4
+
+log = get_logger()
+
+
+class Hub:
+    """The links of one node. Lives on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        identity: Identity,
+        chain: Chain,
+        root_pem: bytes,
+        settings: Settings,
+        clock_ms: Callable[[], int],
+        save_chain: Callable[[Chain], None],
+    ) -> None:
+        self.store = store
+        self.identity = identity
+        self.chain = chain
+        self.root_pem = root_pem
+        self.clock_ms = clock_ms
+        self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
+        self._settings = settings
+        self._save_chain = save_chain
+        self._drivers: dict[NodeId, Driver] = {}
+        self._sessions: dict[str, Driver] = {}
+        self._last_seen_ms: dict[NodeId, int] = {}
+        self.next_dial_ms = 0
+
+    def start(self) -> None:
+        """Wake the links whenever the store commits. Call on the event loop."""
+        loop = asyncio.get_running_loop()
+        self.store.on_commit(lambda _position: loop.call_soon_threadsafe(self._wake_all))
+
+    async def stop(self) -> None:
+        """Say goodbye to every peer."""
+        for driver in list(self._drivers.values()):
+            await driver.close("NODE_STOPPING")
+        self.readers.shutdown(wait=False, cancel_futures=True)
+
+    def open(self, peer: CheckedPeer, session_key: str | None = None) -> tuple[Driver, str]:
+        """Make the driver of a new connection and register it."""
+        key = session_key or secrets.token_hex(16)
+        session = Session(
+            own=self._hello(),
+            peer_node_id=peer.node_id,
+            peer_path=peer.path,
+            limits=self._limits(),
+        )
+        driver = Driver(session=session, peer=peer, around=self, clock_ms=self.clock_ms)
+        self._sessions[key] = driver
+        return driver, key
+
+    async def registered(self, driver: Driver) -> None:
+        """Let the newest session of a peer win."""
+        older = self._drivers.get(driver.peer.node_id)
+        self._drivers[driver.peer.node_id] = driver
+        if older is not None and older is not driver:
+            log.info("link.session.replaced", peer=str(driver.peer.path))
+            await older.close("SESSION_REPLACED")
+
+    def forget(self, driver: Driver, session_key: str) -> None:
+        """Drop a session that ended."""
+        self._sessions.pop(session_key, None)
+        peer = driver.peer
+        self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
+        if self._drivers.get(peer.node_id) is driver:
+            del self._drivers[peer.node_id]
+        log.info("link.session.closed", peer=str(peer.path), code=driver.close_code)
+
+    def session(self, session_key: str, peer: CheckedPeer) -> Driver:
+        """Find the session that a data stream belongs to.
+
+        Raises:
+            LinkSessionUnknown: There is none of that name with that peer.
+        """
+        driver = self._sessions.get(session_key)
+        if driver is None or driver.peer.node_id != peer.node_id:
+            raise LinkSessionUnknown
+        return driver
+
+    async def greeted(self, driver: Driver, hello: Hello) -> None:
+        """Check the peer's hello; a parent's chain teaches the keys of all above."""
+        if hello.network != self.identity.network:
+            raise LinkNetworkMismatch
+        if hello.path != driver.peer.path:
+            raise LinkPathMismatch(said=str(hello.path), certified=str(driver.peer.path))
+        if driver.peer.path.is_ancestor_of(self.identity.path):
+            await self._learn_chain(hello)
+        await self.registered(driver)
+        peer_id = driver.peer.node_id
+        await asyncio.wrap_future(
+            self.store.submit(lambda tx: tx.clear_problems("LINK_REFUSED", peer=peer_id))
+        )
+        log.info("link.session.opened", peer=str(driver.peer.path))
+
+    async def receipt_arrived(self, driver: Driver, receipt: Receipt) -> None:
+        """Keep a cosignature; the commit wakes the link that it must go on to."""
+        peer = Peer(
+            node_id=driver.peer.node_id, path=driver.peer.path, store_id=self.store.store_id
+        )
+        # Not waited for: a receipt is a sidecar, and a bad one becomes a problem row.
+        self.store.submit(lambda tx: tx.add_receipt(peer, receipt))
+
+    def refused(self, driver: Driver, refusal: Refusal) -> None:
+        """Make a refusal visible: the other side found what this node sent to be wrong."""
+        peer = driver.peer
+        log.error(
+            "link.journal.refused",
+            peer=str(peer.path),
+            journal=str(refusal.journal),
+            seq=refusal.seq,
+            code=refusal.code,
+        )
+        self.store.submit(
+            lambda tx: tx.raise_problem(
+                "LINK_REFUSED",
+                journal=refusal.journal,
+                seq=refusal.seq,
+                peer=peer.node_id,
+                reason=refusal.code,
+            )
+        )
+
+    def connected(self) -> Iterable[Driver]:
+        """The sessions that are open now."""
+        return tuple(self._drivers.values())
+
+    def driver_of(self, node_id: NodeId) -> Driver | None:
+        """The open session with one peer."""
+        return self._drivers.get(node_id)
+
+    def last_seen_ms(self, node_id: NodeId) -> int:
+        """When the peer was last heard of, 0 if never since the start."""
+        driver = self._drivers.get(node_id)
+        return driver.progress.last_seen_ms if driver else self._last_seen_ms.get(node_id, 0)
+
+    def _wake_all(self) -> None:
+        for driver in self._drivers.values():
+            driver.wake()
+
+    def _hello(self) -> Hello:
+        own = self.identity
+        return Hello(
+            min_version=_PROTOCOL_VERSION,
+            max_version=_PROTOCOL_VERSION,
+            network=own.network,
+            node_id=own.node_id,
+            store_id=self.store.store_id,
+            path=own.path,
+            epoch=own.epoch,
+            chain=self.chain.proofs,
+        )
+
+    def _limits(self) -> Limits:
+        # Three missed signs of life and the line counts as dead, even where TCP keeps quiet.
+        beat = self._settings.keepalive_seconds
+        return Limits(
+            heartbeat_seconds=beat,
+            silence_seconds=2 * beat + self._settings.keepalive_timeout_seconds,
+        )
+
+    async def _learn_chain(self, hello: Hello) -> None:
+        enrolments = verify_chain(self.root_pem, self.chain.statement, hello.chain)
+        if enrolments[-1].path != hello.path or enrolments[-1].node_id != hello.node_id:
+            raise LinkPathMismatch(said=str(enrolments[-1].path), certified=str(hello.path))
+
+        def learn(tx: Tx) -> None:
+            above = enrolments[0].node_id
+            for each in enrolments:
+                tx.learn(each, above)
+                above = each.node_id
+
+        await asyncio.wrap_future(self.store.submit(learn))
+        own = self.chain.proofs[-1]
+        fresh = Chain(statement=self.chain.statement, proofs=(*hello.chain, own))
+        if fresh != self.chain:
+            self.chain = fresh
+            self._save_chain(fresh)

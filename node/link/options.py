@@ -1,0 +1,66 @@
+"""The gRPC settings of a link, and why they are what they are (argument names of gRPC 1.85)."""
+
+from typing import Final
+
+from yidao.node.config import Settings
+
+SERVICE: Final = "yidao.api.link.v1.LinkService"
+CONTROL: Final = "Control"
+DATA: Final = "Data"
+QUERY: Final = "Query"
+SESSION_KEY: Final = "yidao-session"
+
+_MIB: Final = 1024 * 1024
+
+# A frame is at most 1 MiB; a little more leaves room for the message around it.
+MAX_MESSAGE_BYTES: Final = _MIB + 64 * 1024
+
+
+def _common(settings: Settings) -> list[tuple[str, int | str]]:
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.absolute_max_metadata_size", 16 * 1024),
+        ("grpc.keepalive_time_ms", int(settings.keepalive_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout_seconds * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Retrying is the session's business: it knows what arrived.
+        ("grpc.enable_retries", 0),
+    ]
+
+
+def server_options(settings: Settings) -> list[tuple[str, int | str]]:
+    """Arguments of the port where children's links arrive."""
+    return [
+        *_common(settings),
+        # With gRPC's default a child that pings is cut off for it.
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            int(settings.keepalive_seconds * 500),
+        ),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.max_concurrent_streams", 16),
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        # Thousands of children come back at once after an outage.
+        ("grpc.server.max_pending_requests", 16_384),
+        ("grpc.server.max_pending_requests_hard_limit", 32_768),
+        ("grpc.max_connection_age_ms", 3_600_000),
+        ("grpc.max_connection_age_grace_ms", 300_000),
+        # Two daemons on one port would each get half of the children.
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+def client_options(settings: Settings, target_name: str) -> list[tuple[str, int | str]]:
+    """Arguments of the channel to the parent, whose certificate bears `target_name`."""
+    return [
+        *_common(settings),
+        ("grpc.ssl_target_name_override", target_name),
+        ("grpc.enable_http_proxy", 0),
+        # The dialer waits by itself, longer than gRPC would.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        # A new connection each time: a resumed one would share the old one's fate.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]

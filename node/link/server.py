@@ -1,0 +1,147 @@
+"""The port where children's links arrive: mutual TLS, our own peer check on every stream.
+
+Streams carry raw bytes: `yidao.sync.wire` parses them under caps that hold
+before any work is done, and reports what is wrong as a typed error.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import grpc
+import grpc.aio
+
+from yidao.api.errors import YidaoError
+from yidao.node.config import Settings
+from yidao.node.keys import NodeCertificates
+from yidao.node.link.credentials import server_credentials
+from yidao.node.link.driver import Driver
+from yidao.node.link.errors import LinkPortTaken
+from yidao.node.link.hub import Hub
+from yidao.node.link.options import CONTROL, DATA, SERVICE, SESSION_KEY, server_options
+from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
+from yidao.node.logging import get_logger
+from yidao.sync.ids import NodeId
+
+# How often the certificates of open sessions are looked at again: gRPC never does.
+RECHECK_SECONDS = 60.0
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+log = get_logger()
+
+
+class LinkServer:
+    """Serves `LinkService` to enrolled children."""
+
+    def __init__(self, hub: Hub, certificates: NodeCertificates, settings: Settings) -> None:
+        self._hub = hub
+        self._certificates = certificates
+        self._settings = settings
+        self._server: grpc.aio.Server | None = None
+        self._chains: dict[Driver, bytes] = {}
+
+    async def start(self) -> None:
+        """Listen on the configured address.
+
+        Raises:
+            LinkPortTaken: Somebody else listens there.
+        """
+        server = grpc.aio.server(options=server_options(self._settings))
+        handlers = {
+            CONTROL: grpc.stream_stream_rpc_method_handler(self._control),
+            DATA: grpc.stream_stream_rpc_method_handler(self._data),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        try:
+            server.add_secure_port(self._settings.listen, server_credentials(self._certificates))
+        except RuntimeError:
+            raise LinkPortTaken(address=self._settings.listen) from None
+        await server.start()
+        self._server = server
+        log.info("link.server.started", address=self._settings.listen)
+
+    async def stop(self) -> None:
+        """Stop taking calls and end what is open."""
+        if self._server is not None:
+            await self._server.stop(grace=1.0)
+
+    async def recheck(self) -> None:
+        """Close the sessions whose peer would not pass the check now."""
+        for driver, chain in list(self._chains.items()):
+            try:
+                self._check(chain)
+            except YidaoError as error:
+                log.warning("link.peer.expelled", peer=str(driver.peer.path), code=error.code)
+                await driver.close(error.code)
+
+    async def _control(
+        self, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        peer, chain = await self._admit(context)
+        key = _metadata(context, SESSION_KEY)
+        driver, key = self._hub.open(peer, key)
+        self._chains[driver] = chain
+        running = asyncio.create_task(driver.run(requests))
+        try:
+            while (message := await driver.control_out.get()) is not None:
+                yield message
+            await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            self._chains.pop(driver, None)
+            self._hub.forget(driver, key)
+
+    async def _data(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        peer, _ = await self._admit(context)
+        try:
+            driver = self._hub.session(_metadata(context, SESSION_KEY) or "", peer)
+        except YidaoError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.code)
+        reading = asyncio.create_task(driver.read_data(requests))
+        try:
+            while (frame := await driver.data_out.get()) is not None:
+                yield frame
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _admit(self, context: Context) -> tuple[Peer, bytes]:
+        started = time.monotonic()
+        try:
+            chain = peer_chain(context.auth_context())
+            peer = self._check(chain)
+        except YidaoError as error:
+            log.warning(
+                "link.peer.refused",
+                code=error.code,
+                seconds=round(time.monotonic() - started, 3),
+            )
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, error.code)
+        return peer, chain
+
+    def _check(self, chain: bytes) -> Peer:
+        hub = self._hub
+        return check_peer(
+            chain,
+            root_pem=hub.root_pem,
+            network=hub.identity.network,
+            now=datetime.fromtimestamp(hub.clock_ms() / 1000, UTC),
+            enrolled=self._enrolled,
+        )
+
+    def _enrolled(self, node_id: NodeId) -> Enrolled | None:
+        """Only a direct child of this node may dial it."""
+        node = self._hub.store.enrolled(node_id)
+        if node is None or node.path.parent != self._hub.identity.path:
+            return None
+        return Enrolled(path=node.path, tls_sha256=node.tls_sha256)
+
+
+def _metadata(context: Context, name: str) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == name and isinstance(value, str):
+            return value
+    return None

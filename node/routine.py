@@ -1,0 +1,79 @@
+"""The jobs that every node has, and where it remembers when they last ran."""
+
+import asyncio
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import select
+
+from yidao.node.config import Settings
+from yidao.node.jobs import Job, LastRuns, every
+from yidao.node.link.hub import Hub
+from yidao.node.link.server import RECHECK_SECONDS, LinkServer
+from yidao.node.logging import get_logger
+from yidao.node.store import tables
+from yidao.node.store.store import Store
+from yidao.node.store.writer import Tx
+
+_WAL_SECONDS = 300.0
+_HEALTH_SECONDS = 900.0
+# China's offices start at 08:00, which is 00:00 UTC.
+_REMINDER_HOUR_UTC = 0
+
+log = get_logger()
+
+
+def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) -> Sequence[Job]:
+    """Everything that this node does by the clock, but for its affairs' own jobs."""
+
+    async def cosign() -> None:
+        interval = int(settings.cosign_interval_seconds)
+        await asyncio.wrap_future(store.submit(lambda tx: tx.cosign_due(interval)))
+
+    async def checkpoint_wal() -> None:
+        await asyncio.to_thread(store.checkpoint_wal)
+
+    async def snapshot() -> None:
+        problems = store.problems()
+        log.info(
+            "node.health.recorded",
+            position=store.last_position(),
+            applied=store.applied_position,
+            links=len(tuple(hub.connected())),
+            problems=len(problems),
+            codes=",".join(sorted({problem.code for problem in problems})),
+        )
+
+    return (
+        Job(name="cosign", trigger=every(settings.cosign_interval_seconds), run=cosign),
+        Job(name="peer-recheck", trigger=every(RECHECK_SECONDS), run=links.recheck),
+        Job(name="wal-checkpoint", trigger=every(_WAL_SECONDS), run=checkpoint_wal),
+        Job(name="health", trigger=every(_HEALTH_SECONDS), run=snapshot),
+    )
+
+
+def last_runs(store: Store) -> LastRuns:
+    """Keep the times of jobs in the store's `meta` table: local state, never rebuilt."""
+
+    def read(name: str) -> int | None:
+        with store.read() as connection:
+            row = connection.execute(
+                select(tables.meta.c.value).where(tables.meta.c.key == _key(name))
+            ).one_or_none()
+        return None if row is None else int(orjson.loads(row[0]))
+
+    async def write(name: str, now_ms: int) -> None:
+        def remember(tx: Tx) -> None:
+            meta, key = tables.meta, _key(name)
+            value = orjson.dumps(now_ms)
+            changed = tx.conn.execute(meta.update().where(meta.c.key == key).values(value=value))
+            if changed.rowcount == 0:
+                tx.conn.execute(meta.insert().values(key=key, value=value))
+
+        await asyncio.wrap_future(store.submit(remember))
+
+    return LastRuns(read, write)
+
+
+def _key(name: str) -> str:
+    return f"job/{name}"

@@ -1,0 +1,55 @@
+"""What happens once in a node's life: found a network, or join one."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from yidao.node import datadir
+from yidao.node.clock import check_clock, system_clock_ms, utc
+from yidao.node.config import write_settings
+from yidao.node.keys import Identity
+from yidao.node.link.founding import found_network
+from yidao.node.link.join import join_with_file
+
+CONFIG_NAME = "config.toml"
+
+
+def found(data: Path, settings: Mapping[str, str]) -> Identity:
+    """Make `data` the root of a new network and write its settings.
+
+    Raises:
+        YidaoError: The folder, a setting or the clock is unfit, or a node lives there.
+    """
+    now_ms = system_clock_ms()
+    check_clock(now_ms)
+    folder = datadir.prepare(data)
+    identity = found_network(folder, now=utc(now_ms), random=secrets.token_bytes)
+    _configure(folder, settings)
+    return identity
+
+
+def join_network(data: Path, bundle: Path, settings: Mapping[str, str]) -> Identity:
+    """Enrol `data` as the child that the bundle is for and write its settings.
+
+    The bundle file is deleted: its secret is spent.
+
+    Raises:
+        YidaoError: The folder, the bundle or a setting is unfit, or the parent refuses.
+    """
+    now_ms = system_clock_ms()
+    check_clock(now_ms)
+    folder = datadir.prepare(data)
+    identity, spent = asyncio.run(
+        join_with_file(bundle, folder, now=utc(now_ms), random=secrets.token_bytes)
+    )
+    _configure(folder, {"parent_address": spent.link_address, **settings})
+    return identity
+
+
+def _configure(folder: Path, settings: Mapping[str, str]) -> None:
+    """Write the settings file; one that an earlier try left is put aside by name."""
+    file = folder / CONFIG_NAME
+    if file.exists():
+        file.replace(folder / f"{CONFIG_NAME}.before")
+    write_settings(file, settings)

@@ -1,0 +1,234 @@
+"""Two nodes, each with its own store and keys, over real mutual TLS on the loopback interface."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path as FilePath
+
+import pytest
+
+from yidao.node import datadir
+from yidao.node.clock import system_clock_ms, utc
+from yidao.node.config import Settings
+from yidao.node.demo.relay import LineState, Relay
+from yidao.node.keys import Identity, KeyFolder, NodeCertificates
+from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.dialer import Dialer
+from yidao.node.link.founding import found_network, record_founding
+from yidao.node.link.hub import Hub
+from yidao.node.link.join import join
+from yidao.node.link.peercheck import Peer
+from yidao.node.link.server import LinkServer
+from yidao.node.link.tokens import ChildTokens
+from yidao.node.store.store import Store
+from yidao.node.store.values import Draft, DraftPart
+from yidao.sync.enrolment import verify_chain
+from yidao.sync.ids import Path
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Node:
+    """One running node without a local API."""
+
+    identity: Identity
+    store: Store
+    hub: Hub
+    certificates: NodeCertificates
+    settings: Settings
+
+    def append(self, channel: str, count: int, start: int = 0) -> None:
+        """Append small records."""
+        drafts = [
+            Draft(
+                record_id=secrets.token_bytes(16),
+                kind="test.thing.happened",
+                actor=f"tester@{self.identity.path}",
+                object_id=f"thing/{number}",
+                object_version=1,
+                created_ms=number + 1,
+                parts=(DraftPart(name="core", body=b"body %d" % number),),
+            )
+            for number in range(start, start + count)
+        ]
+        self.store.run(lambda tx: tx.append(channel, drafts))
+
+    def objects(self, channel: str) -> list[str]:
+        """Objects of everything held on a channel, in position order."""
+        return [
+            record.header.object_id
+            for record in self.store.records(0, 10_000)
+            if record.journal.channel == channel
+        ]
+
+
+def _settings(folder: FilePath, **more: object) -> Settings:
+    return Settings(
+        data_dir=folder,
+        listen=f"127.0.0.1:{_free_port()}",
+        join_listen=f"127.0.0.1:{_free_port()}",
+        keepalive_seconds=1,
+        keepalive_timeout_seconds=1,
+        backoff_min_seconds=0.05,
+        backoff_max_seconds=0.2,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _node(folder: FilePath, identity: Identity, settings: Settings) -> Node:
+    keys = KeyFolder(folder)
+    certificates = keys.load_certificates()
+    store = Store.open(
+        f"sqlite:///{folder / 'store.db'}", clock_ms=system_clock_ms, random=secrets.token_bytes
+    )
+    if identity.path.depth == 0:
+        store.bind(identity)
+        store.start()
+        chain = record_founding(store, keys, identity)
+    else:
+        chain = keys.load_chain()
+        store.bind(identity, verify_chain(certificates.root_pem, chain.statement, chain.proofs))
+        store.start()
+    hub = Hub(
+        store=store,
+        identity=identity,
+        chain=chain,
+        root_pem=certificates.root_pem,
+        settings=settings,
+        clock_ms=system_clock_ms,
+        save_chain=keys.save_chain,
+    )
+    return Node(identity, store, hub, certificates, settings)
+
+
+async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
+    root_pem = parent.certificates.root_pem
+    tokens = ChildTokens(
+        store=parent.store,
+        identity=parent.identity,
+        chain=parent.hub.chain,
+        root_pem=root_pem,
+        clock_ms=system_clock_ms,
+        random=secrets.token_bytes,
+    )
+    bundle = await asyncio.to_thread(
+        tokens.add,
+        Path.parse(f"/{label}"),
+        operator="admin",
+        life=timedelta(hours=1),
+        join_addresses=(parent.settings.join_listen,),
+        link_address=parent.settings.listen,
+    )
+    admission = Admission(
+        store=parent.store,
+        identity=parent.identity,
+        chain=lambda: parent.hub.chain,
+        authority=load_authority(parent.certificates),
+        clock_ms=system_clock_ms,
+        attempts_per_minute=100,
+    )
+    server = join_server(admission, parent.certificates, parent.settings.join_listen)
+    await server.start()
+    try:
+        return await join(bundle, folder, now=utc(system_clock_ms()), random=secrets.token_bytes)
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def _pair(tmp_path: FilePath) -> AsyncIterator[tuple[Node, Node, Relay]]:
+    """A root and its child, linked through a relay."""
+    root_folder = datadir.prepare(tmp_path / "root")
+    child_folder = datadir.prepare(tmp_path / "child")
+    now = utc(system_clock_ms())
+    identity = found_network(root_folder, now=now, random=secrets.token_bytes)
+    root = await asyncio.to_thread(_node, root_folder, identity, _settings(root_folder))
+    child_identity = await _enrol(root, "33", child_folder)
+    server = LinkServer(root.hub, root.certificates, root.settings)
+    root.hub.start()
+    await server.start()
+    relay = Relay(int(root.settings.listen.rpartition(":")[2]))
+    settings = _settings(child_folder, parent_address=f"127.0.0.1:{await relay.start()}")
+    child = await asyncio.to_thread(_node, child_folder, child_identity, settings)
+    child.hub.start()
+    above = verify_chain(
+        child.certificates.root_pem, child.hub.chain.statement, child.hub.chain.proofs
+    )[-2]
+    peer = Peer(node_id=above.node_id, path=above.path, tls_sha256=above.tls_sha256)
+    dialer = Dialer(child.hub, peer, child.certificates, settings, lambda: 0.5)
+    dialing = asyncio.create_task(dialer.run())
+    try:
+        yield root, child, relay
+    finally:
+        dialing.cancel()
+        await asyncio.gather(dialing, return_exceptions=True)
+        await child.hub.stop()
+        await root.hub.stop()
+        await server.stop()
+        await relay.stop()
+        await asyncio.to_thread(child.store.close)
+        await asyncio.to_thread(root.store.close)
+
+
+async def _until(condition, seconds: float = 15) -> None:  # type: ignore[no-untyped-def]
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.02)
+
+
+def _things(count: int) -> list[str]:
+    return [f"thing/{number}" for number in range(count)]
+
+
+def test_records_go_up_and_down_and_receipts_come_back(tmp_path: FilePath) -> None:
+    """What each side appends arrives at the other, in order; the child gets a cosignature."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            await asyncio.to_thread(child.append, "up:15", 300)
+            await asyncio.to_thread(root.append, "down", 20)
+            await _until(lambda: root.objects("up:15") == _things(300))
+            await _until(lambda: child.objects("down") == _things(20))
+
+            def cosigned() -> bool:
+                position = child.store.last_position()
+                last = [r for r in child.store.records(0, 1000) if r.journal.channel == "up:15"]
+                assert position
+                proven = child.store.prove(last[-1].position)
+                return root.identity.node_id in proven.cosigners
+
+            await _until(cosigned)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fault", [LineState.DROPPED, LineState.HALF_OPEN])
+def test_a_broken_line_heals_by_itself_both_ways(tmp_path: FilePath, fault: LineState) -> None:
+    """While the line is down both sides go on; afterwards everything is there once, in order."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, relay):
+            await asyncio.to_thread(child.append, "up:15", 50)
+            await _until(lambda: root.objects("up:15") == _things(50))
+            await relay.set_state(fault)
+            await asyncio.to_thread(child.append, "up:15", 50, 50)
+            await asyncio.to_thread(root.append, "down", 5)
+            # Both sides must find out on their own that the line is dead.
+            await _until(lambda: not child.hub.connected(), 20)
+            assert root.objects("up:15") == _things(50)
+            await relay.set_state(LineState.OPEN)
+            await _until(lambda: root.objects("up:15") == _things(100))
+            await _until(lambda: child.objects("down") == _things(5))
+
+    asyncio.run(run())

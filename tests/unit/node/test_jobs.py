@@ -1,0 +1,94 @@
+"""Jobs that were missed while the node was down run once at the start."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from yidao.api.errors import YidaoError
+from yidao.node.jobs import Job, Jobs, LastRuns, daily, every
+
+MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
+DAY_MS = 86_400_000
+START_MS = int(MIDNIGHT.timestamp() * 1000)
+
+
+class Memory:
+    """Last runs in a dict."""
+
+    def __init__(self, **runs: int) -> None:
+        self.runs = runs
+
+    def port(self) -> LastRuns:
+        async def write(name: str, now_ms: int) -> None:
+            self.runs[name] = now_ms
+
+        return LastRuns(self.runs.get, write)
+
+
+async def _nothing() -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "last_run_ms", "now_ms", "missed"),
+    [
+        pytest.param(True, START_MS, START_MS + 3 * DAY_MS, True, id="three days down"),
+        pytest.param(True, START_MS, START_MS + DAY_MS - 1, False, id="not due yet"),
+        pytest.param(True, START_MS, START_MS + DAY_MS, True, id="due this very moment"),
+        pytest.param(True, None, START_MS, False, id="never ran: nothing was missed"),
+        pytest.param(False, START_MS, START_MS + 3 * DAY_MS, False, id="needs no memory"),
+    ],
+)
+def test_a_missed_daily_job_is_known(
+    *, catch_up: bool, last_run_ms: int | None, now_ms: int, missed: bool
+) -> None:
+    """A job is missed if its time came between its last run and now."""
+    memory = Memory() if last_run_ms is None else Memory(remind=last_run_ms)
+    job = Job(name="remind", trigger=daily(0), run=_nothing, catch_up=catch_up)
+    jobs = Jobs([job], memory.port(), lambda: now_ms)
+    assert jobs.missed(job, now_ms) is missed
+
+
+def _run_jobs(job: Job, memory: Memory, until: asyncio.Event) -> None:
+    async def run() -> None:
+        jobs = Jobs([job], memory.port(), lambda: START_MS + 3 * DAY_MS)
+        jobs.start()
+        await asyncio.wait_for(until.wait(), 10)
+        await asyncio.sleep(0.05)
+        jobs.stop()
+
+    asyncio.run(run())
+
+
+def test_a_missed_job_runs_once_at_the_start_and_is_remembered() -> None:
+    """Three missed days are one run, and the run is written down."""
+    ran: list[str] = []
+    done = asyncio.Event()
+
+    async def remind() -> None:
+        ran.append("remind")
+        done.set()
+
+    memory = Memory(remind=START_MS)
+    _run_jobs(Job(name="remind", trigger=daily(0), run=remind, catch_up=True), memory, done)
+    assert ran == ["remind"]
+    assert memory.runs["remind"] == START_MS + 3 * DAY_MS
+
+
+def test_a_job_that_fails_is_tried_again_and_not_remembered() -> None:
+    """A typed error ends one run, not the job; its last run stays what it was."""
+    tries = 0
+    twice = asyncio.Event()
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            twice.set()
+        raise YidaoError
+
+    memory = Memory()
+    _run_jobs(Job(name="fail", trigger=every(0.02), run=fail, catch_up=True), memory, twice)
+    assert tries >= 2
+    assert memory.runs == {}
