@@ -2,6 +2,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -13,7 +14,13 @@ from hypothesis import strategies as st
 
 from yidao.sync import errors
 from yidao.sync import evidence as evidence_module
-from yidao.sync.archive import MAX_ENTRIES, MAX_ENTRY_BYTES, read_archive, write_archive
+from yidao.sync.archive import (
+    MAX_ARCHIVE_BYTES,
+    MAX_ENTRIES,
+    MAX_ENTRY_BYTES,
+    read_archive,
+    write_archive,
+)
 from yidao.sync.evidence import Step, build_evidence, verify_evidence
 from yidao.sync.proof import TlogProof
 from yidao.sync.record import Part
@@ -255,11 +262,26 @@ def test_a_repeated_name_is_refused() -> None:
         read_archive(data)
 
 
-def test_a_size_that_lies_is_refused() -> None:
-    """An entry that unpacks to more than it declares is a bomb."""
-    body = b"a" * 1000
-    data = bytearray(raw_zip([("a", body)], zipfile.ZIP_DEFLATED))
+@pytest.mark.parametrize("declared", [10, 2000])
+def test_a_size_that_lies_is_refused(declared: int) -> None:
+    """An entry that unpacks to more or less than it declares is no entry."""
+    data = bytearray(raw_zip([("a", b"a" * 1000)], zipfile.ZIP_DEFLATED))
     central = data.index(b"PK\x01\x02")
-    data[central + 24 : central + 28] = (10).to_bytes(4, "little")
+    data[central + 24 : central + 28] = declared.to_bytes(4, "little")
     with pytest.raises(errors.EvidenceMalformed):
         read_archive(bytes(data))
+
+
+def test_a_good_zip_behind_too_much_else_is_refused() -> None:
+    """A zip may begin anywhere in a file, so the whole file counts."""
+    good = raw_zip([("a", b"1")])
+    assert read_archive(bytes(1000) + good) == {"a": b"1"}
+    with pytest.raises(errors.EvidenceMalformed):
+        read_archive(bytes(MAX_ARCHIVE_BYTES) + good)
+
+
+def test_the_largest_content_is_written_and_read() -> None:
+    """Sixteen entries of random-looking bytes at the limits come back."""
+    noise = b"".join(sha256(b"%d" % n).digest() for n in range(MAX_ENTRY_BYTES // 32))
+    files = {f"a{n}": noise for n in range(16)}
+    assert read_archive(write_archive(files)) == files
