@@ -132,8 +132,11 @@ class JoinBundle:
             FolderNotWritable: The disk refuses.
         """
         try:
-            with path.open("xb", opener=_private_opener) as file:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
                 file.write(self.encode())
+                file.flush()
+                os.fsync(file.fileno())
             sync_folder(path.absolute().parent)
         except FileExistsError:
             raise node_errors.KeyFileExists(name=str(path)) from None
@@ -166,10 +169,6 @@ class JoinBundle:
             "secret": self.secret.hex(),
             "expires_ms": self.expires_ms,
         }
-
-
-def _private_opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _checksum(fields: dict[str, Any]) -> str:
