@@ -60,25 +60,31 @@ class DirectivesServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Issue(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Issue a directive to nodes below; again with the same content gives its first place.
+        Errors: DIRECTIVE_FIELD_INVALID, DIRECTIVE_TARGET_INVALID, DIRECTIVE_EXISTS,
+        DIRECTIVE_UNKNOWN, DIRECTIVE_NOT_OURS, DIRECTIVE_ORDER_WRONG, ACTOR_*.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Report(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Report this node's state on a directive that names it.
+        Errors: as Issue.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDirectives(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Directives that this node issued or is a target of, newest first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Tree(self, request, context):
-        """The status tree of a directive that this node issued or passed on.
+        """The status tree of a directive. Errors: DIRECTIVE_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,19 +32,35 @@ class DirectivesServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DirectivesServiceAsyncStub: ...
     Issue: _grpc.UnaryUnaryMultiCallable[_directives_pb2.IssueRequest, _directives_pb2.IssueResponse]
+    """Issue a directive to nodes below; again with the same content gives its first place.
+    Errors: DIRECTIVE_FIELD_INVALID, DIRECTIVE_TARGET_INVALID, DIRECTIVE_EXISTS,
+    DIRECTIVE_UNKNOWN, DIRECTIVE_NOT_OURS, DIRECTIVE_ORDER_WRONG, ACTOR_*.
+    """
     Report: _grpc.UnaryUnaryMultiCallable[_directives_pb2.ReportRequest, _directives_pb2.ReportResponse]
+    """Report this node's state on a directive that names it.
+    Errors: as Issue.
+    """
     ListDirectives: _grpc.UnaryUnaryMultiCallable[_directives_pb2.ListDirectivesRequest, _directives_pb2.ListDirectivesResponse]
+    """Directives that this node issued or is a target of, newest first."""
     Tree: _grpc.UnaryUnaryMultiCallable[_directives_pb2.TreeRequest, _directives_pb2.TreeResponse]
-    """The status tree of a directive that this node issued or passed on."""
+    """The status tree of a directive. Errors: DIRECTIVE_UNKNOWN."""
 
 @_typing.type_check_only
 class DirectivesServiceAsyncStub(DirectivesServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Issue: _aio.UnaryUnaryMultiCallable[_directives_pb2.IssueRequest, _directives_pb2.IssueResponse]  # type: ignore[assignment]
+    """Issue a directive to nodes below; again with the same content gives its first place.
+    Errors: DIRECTIVE_FIELD_INVALID, DIRECTIVE_TARGET_INVALID, DIRECTIVE_EXISTS,
+    DIRECTIVE_UNKNOWN, DIRECTIVE_NOT_OURS, DIRECTIVE_ORDER_WRONG, ACTOR_*.
+    """
     Report: _aio.UnaryUnaryMultiCallable[_directives_pb2.ReportRequest, _directives_pb2.ReportResponse]  # type: ignore[assignment]
+    """Report this node's state on a directive that names it.
+    Errors: as Issue.
+    """
     ListDirectives: _aio.UnaryUnaryMultiCallable[_directives_pb2.ListDirectivesRequest, _directives_pb2.ListDirectivesResponse]  # type: ignore[assignment]
+    """Directives that this node issued or is a target of, newest first."""
     Tree: _aio.UnaryUnaryMultiCallable[_directives_pb2.TreeRequest, _directives_pb2.TreeResponse]  # type: ignore[assignment]
-    """The status tree of a directive that this node issued or passed on."""
+    """The status tree of a directive. Errors: DIRECTIVE_UNKNOWN."""
 
 class DirectivesServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -52,21 +68,29 @@ class DirectivesServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _directives_pb2.IssueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_directives_pb2.IssueResponse, _abc.Awaitable[_directives_pb2.IssueResponse]]: ...
+    ) -> _typing.Union[_directives_pb2.IssueResponse, _abc.Awaitable[_directives_pb2.IssueResponse]]:
+        """Issue a directive to nodes below; again with the same content gives its first place.
+        Errors: DIRECTIVE_FIELD_INVALID, DIRECTIVE_TARGET_INVALID, DIRECTIVE_EXISTS,
+        DIRECTIVE_UNKNOWN, DIRECTIVE_NOT_OURS, DIRECTIVE_ORDER_WRONG, ACTOR_*.
+        """
 
     @_abc_1.abstractmethod
     def Report(
         self,
         request: _directives_pb2.ReportRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_directives_pb2.ReportResponse, _abc.Awaitable[_directives_pb2.ReportResponse]]: ...
+    ) -> _typing.Union[_directives_pb2.ReportResponse, _abc.Awaitable[_directives_pb2.ReportResponse]]:
+        """Report this node's state on a directive that names it.
+        Errors: as Issue.
+        """
 
     @_abc_1.abstractmethod
     def ListDirectives(
         self,
         request: _directives_pb2.ListDirectivesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_directives_pb2.ListDirectivesResponse, _abc.Awaitable[_directives_pb2.ListDirectivesResponse]]: ...
+    ) -> _typing.Union[_directives_pb2.ListDirectivesResponse, _abc.Awaitable[_directives_pb2.ListDirectivesResponse]]:
+        """Directives that this node issued or is a target of, newest first."""
 
     @_abc_1.abstractmethod
     def Tree(
@@ -74,6 +98,6 @@ class DirectivesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directives_pb2.TreeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directives_pb2.TreeResponse, _abc.Awaitable[_directives_pb2.TreeResponse]]:
-        """The status tree of a directive that this node issued or passed on."""
+        """The status tree of a directive. Errors: DIRECTIVE_UNKNOWN."""
 
 def add_DirectivesServiceServicer_to_server(servicer: DirectivesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

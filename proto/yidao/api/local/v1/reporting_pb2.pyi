@@ -143,7 +143,7 @@ class RowResult(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     outcome: _builtins.str
-    """`submitted`, `refused`, `unchanged`, `valid` (dry run)."""
+    """`submitted`, `recorded` (stays at this node), `refused`, `unchanged`, `valid` (dry run)."""
     record_id: _builtins.bytes
     version: _builtins.int
     @_builtins.property
@@ -204,7 +204,7 @@ class ListReturnsRequest(_message.Message):
     period: _builtins.str
     unit: _builtins.str
     state: _builtins.str
-    """`refused`, `submitted`, `accepted`, `returned`, `superseded`."""
+    """`refused`, `submitted`, `doubtful`, `recorded`, `accepted`, `returned`, `superseded`."""
     after: _builtins.str
     """Keyset paging: the last `key` of the previous page."""
     limit: _builtins.int
@@ -333,7 +333,7 @@ class ReviewRequest(_message.Message):
     """At most this many in one call, default 2,000; the answer says how many are left."""
     @_builtins.property
     def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Either record ids, or all that are submitted and match form and period."""
+        """Either record ids, or all that are submitted and match form and period (at least one of them)."""
 
     def __init__(
         self,
@@ -451,7 +451,11 @@ class Totals(_message.Message):
     RETURNS_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     INDICATORS_FIELD_NUMBER: _builtins.int
+    SUMMED_FIELD_NUMBER: _builtins.int
     returns: _builtins.int
+    """Returns that count, by their headers."""
+    summed: _builtins.int
+    """How many of the returns the fields are sums of: the figures of the others are not here."""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Field → decimal string. For a histogram `field=code`."""
@@ -466,10 +470,11 @@ class Totals(_message.Message):
         returns: _builtins.int = ...,
         fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         indicators: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        summed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "indicators", b"indicators", "returns", b"returns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "indicators", b"indicators", "returns", b"returns", "summed", b"summed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,26 +62,33 @@ class ReportingServiceServicer:
     def Submit(self, request, context):
         """Judge rows and append them: good ones as submitted, wrong ones as refused.
         A row equal to the current version is `unchanged`, so an import can be run again.
+        Returns once the rows are durable and show in every other call.
+        Errors: ROWS_TOO_MANY, PACK_UNKNOWN, ACTOR_*.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReturns(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every version that this node knows, page by page. Errors: CURSOR_INVALID.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Review(self, request, context):
-        """Accept or return what children submitted.
+        """Accept or return what direct children submitted.
+        Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, REVIEW_FORBIDDEN, REVIEW_SCOPE_INVALID,
+        DECISION_INVALID, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollUp(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Totals over all that this node holds, its own and its subtree's.
+        Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

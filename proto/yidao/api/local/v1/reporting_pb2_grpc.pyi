@@ -34,11 +34,20 @@ class ReportingServiceStub:
     Submit: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.SubmitRequest, _reporting_pb2.SubmitResponse]
     """Judge rows and append them: good ones as submitted, wrong ones as refused.
     A row equal to the current version is `unchanged`, so an import can be run again.
+    Returns once the rows are durable and show in every other call.
+    Errors: ROWS_TOO_MANY, PACK_UNKNOWN, ACTOR_*.
     """
     ListReturns: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ListReturnsRequest, _reporting_pb2.ListReturnsResponse]
+    """Every version that this node knows, page by page. Errors: CURSOR_INVALID."""
     Review: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ReviewRequest, _reporting_pb2.ReviewResponse]
-    """Accept or return what children submitted."""
+    """Accept or return what direct children submitted.
+    Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, REVIEW_FORBIDDEN, REVIEW_SCOPE_INVALID,
+    DECISION_INVALID, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+    """
     RollUp: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.RollUpRequest, _reporting_pb2.RollUpResponse]
+    """Totals over all that this node holds, its own and its subtree's.
+    Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
+    """
 
 @_typing.type_check_only
 class ReportingServiceAsyncStub(ReportingServiceStub):
@@ -46,11 +55,20 @@ class ReportingServiceAsyncStub(ReportingServiceStub):
     Submit: _aio.UnaryUnaryMultiCallable[_reporting_pb2.SubmitRequest, _reporting_pb2.SubmitResponse]  # type: ignore[assignment]
     """Judge rows and append them: good ones as submitted, wrong ones as refused.
     A row equal to the current version is `unchanged`, so an import can be run again.
+    Returns once the rows are durable and show in every other call.
+    Errors: ROWS_TOO_MANY, PACK_UNKNOWN, ACTOR_*.
     """
     ListReturns: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ListReturnsRequest, _reporting_pb2.ListReturnsResponse]  # type: ignore[assignment]
+    """Every version that this node knows, page by page. Errors: CURSOR_INVALID."""
     Review: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ReviewRequest, _reporting_pb2.ReviewResponse]  # type: ignore[assignment]
-    """Accept or return what children submitted."""
+    """Accept or return what direct children submitted.
+    Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, REVIEW_FORBIDDEN, REVIEW_SCOPE_INVALID,
+    DECISION_INVALID, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+    """
     RollUp: _aio.UnaryUnaryMultiCallable[_reporting_pb2.RollUpRequest, _reporting_pb2.RollUpResponse]  # type: ignore[assignment]
+    """Totals over all that this node holds, its own and its subtree's.
+    Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
+    """
 
 class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -61,6 +79,8 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reporting_pb2.SubmitResponse, _abc.Awaitable[_reporting_pb2.SubmitResponse]]:
         """Judge rows and append them: good ones as submitted, wrong ones as refused.
         A row equal to the current version is `unchanged`, so an import can be run again.
+        Returns once the rows are durable and show in every other call.
+        Errors: ROWS_TOO_MANY, PACK_UNKNOWN, ACTOR_*.
         """
 
     @_abc_1.abstractmethod
@@ -68,7 +88,8 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _reporting_pb2.ListReturnsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_reporting_pb2.ListReturnsResponse, _abc.Awaitable[_reporting_pb2.ListReturnsResponse]]: ...
+    ) -> _typing.Union[_reporting_pb2.ListReturnsResponse, _abc.Awaitable[_reporting_pb2.ListReturnsResponse]]:
+        """Every version that this node knows, page by page. Errors: CURSOR_INVALID."""
 
     @_abc_1.abstractmethod
     def Review(
@@ -76,13 +97,19 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporting_pb2.ReviewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reporting_pb2.ReviewResponse, _abc.Awaitable[_reporting_pb2.ReviewResponse]]:
-        """Accept or return what children submitted."""
+        """Accept or return what direct children submitted.
+        Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, REVIEW_FORBIDDEN, REVIEW_SCOPE_INVALID,
+        DECISION_INVALID, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+        """
 
     @_abc_1.abstractmethod
     def RollUp(
         self,
         request: _reporting_pb2.RollUpRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_reporting_pb2.RollUpResponse, _abc.Awaitable[_reporting_pb2.RollUpResponse]]: ...
+    ) -> _typing.Union[_reporting_pb2.RollUpResponse, _abc.Awaitable[_reporting_pb2.RollUpResponse]]:
+        """Totals over all that this node holds, its own and its subtree's.
+        Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
+        """
 
 def add_ReportingServiceServicer_to_server(servicer: ReportingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

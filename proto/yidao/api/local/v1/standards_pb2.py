@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from yidao.api.local.v1 import local_pb2 as yidao_dot_api_dot_local_dot_v1_dot_local__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"yidao/api/local/v1/standards.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\"1\n\x12PublishPackRequest\x12\x0c\n\x04pack\x18\x01 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\"E\n\x13PublishPackResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"\x12\n\x10ListPacksRequest\"\x85\x01\n\x0bPackSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nvalid_from\x18\x03 \x01(\t\x12\x10\n\x08valid_to\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x14\n\x0cpublished_by\x18\x06 \x01(\t\x12\r\n\x05\x66orms\x18\x07 \x03(\t\"C\n\x11ListPacksResponse\x12.\n\x05packs\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.PackSummary\"9\n\x0eGetPackRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\n\n\x02on\x18\x03 \x01(\t\"\x1f\n\x0fGetPackResponse\x12\x0c\n\x04pack\x18\x01 \x01(\x0c\x32\xa0\x02\n\x10StandardsService\x12^\n\x0bPublishPack\x12&.yidao.api.local.v1.PublishPackRequest\x1a\'.yidao.api.local.v1.PublishPackResponse\x12X\n\tListPacks\x12$.yidao.api.local.v1.ListPacksRequest\x1a%.yidao.api.local.v1.ListPacksResponse\x12R\n\x07GetPack\x12\".yidao.api.local.v1.GetPackRequest\x1a#.yidao.api.local.v1.GetPackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"yidao/api/local/v1/standards.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\"1\n\x12PublishPackRequest\x12\x0c\n\x04pack\x18\x01 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\"E\n\x13PublishPackResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"\x12\n\x10ListPacksRequest\"\x97\x01\n\x0bPackSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nvalid_from\x18\x03 \x01(\t\x12\x10\n\x08valid_to\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x14\n\x0cpublished_by\x18\x06 \x01(\t\x12\r\n\x05\x66orms\x18\x07 \x03(\t\x12\x10\n\x08unusable\x18\x08 \x01(\t\"C\n\x11ListPacksResponse\x12.\n\x05packs\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.PackSummary\"9\n\x0eGetPackRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\n\n\x02on\x18\x03 \x01(\t\"\x1f\n\x0fGetPackResponse\x12\x0c\n\x04pack\x18\x01 \x01(\x0c\x32\xa0\x02\n\x10StandardsService\x12^\n\x0bPublishPack\x12&.yidao.api.local.v1.PublishPackRequest\x1a\'.yidao.api.local.v1.PublishPackResponse\x12X\n\tListPacks\x12$.yidao.api.local.v1.ListPacksRequest\x1a%.yidao.api.local.v1.ListPacksResponse\x12R\n\x07GetPack\x12\".yidao.api.local.v1.GetPackRequest\x1a#.yidao.api.local.v1.GetPackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,13 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPACKSREQUEST']._serialized_start=212
   _globals['_LISTPACKSREQUEST']._serialized_end=230
   _globals['_PACKSUMMARY']._serialized_start=233
-  _globals['_PACKSUMMARY']._serialized_end=366
-  _globals['_LISTPACKSRESPONSE']._serialized_start=368
-  _globals['_LISTPACKSRESPONSE']._serialized_end=435
-  _globals['_GETPACKREQUEST']._serialized_start=437
-  _globals['_GETPACKREQUEST']._serialized_end=494
-  _globals['_GETPACKRESPONSE']._serialized_start=496
-  _globals['_GETPACKRESPONSE']._serialized_end=527
-  _globals['_STANDARDSSERVICE']._serialized_start=530
-  _globals['_STANDARDSSERVICE']._serialized_end=818
+  _globals['_PACKSUMMARY']._serialized_end=384
+  _globals['_LISTPACKSRESPONSE']._serialized_start=386
+  _globals['_LISTPACKSRESPONSE']._serialized_end=453
+  _globals['_GETPACKREQUEST']._serialized_start=455
+  _globals['_GETPACKREQUEST']._serialized_end=512
+  _globals['_GETPACKRESPONSE']._serialized_start=514
+  _globals['_GETPACKRESPONSE']._serialized_end=545
+  _globals['_STANDARDSSERVICE']._serialized_start=548
+  _globals['_STANDARDSSERVICE']._serialized_end=836
 # @@protoc_insertion_point(module_scope)

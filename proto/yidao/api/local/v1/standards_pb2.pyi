@@ -89,14 +89,19 @@ class PackSummary(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     PUBLISHED_BY_FIELD_NUMBER: _builtins.int
     FORMS_FIELD_NUMBER: _builtins.int
+    UNUSABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.str
     valid_from: _builtins.str
     valid_to: _builtins.str
     sha256: _builtins.bytes
     published_by: _builtins.str
+    unusable: _builtins.str
+    """Error code, or empty."""
     @_builtins.property
-    def forms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def forms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty if `unusable` says why this program cannot read the version."""
+
     def __init__(
         self,
         *,
@@ -107,10 +112,11 @@ class PackSummary(_message.Message):
         sha256: _builtins.bytes = ...,
         published_by: _builtins.str = ...,
         forms: _abc.Iterable[_builtins.str] | None = ...,
+        unusable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms", "id", b"id", "published_by", b"published_by", "sha256", b"sha256", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms", "id", b"id", "published_by", b"published_by", "sha256", b"sha256", "unusable", b"unusable", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

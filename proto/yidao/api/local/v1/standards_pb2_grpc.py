@@ -55,20 +55,23 @@ class StandardsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def PublishPack(self, request, context):
-        """Publish a version of a pack to the whole subtree. Errors: PACK_* .
+        """Publish a version of a pack to the whole tree; the same bytes again give the first place.
+        Who may call: the root. Errors: PACK_PUBLISH_FORBIDDEN, PACK_INVALID, PACK_CONFLICT, ACTOR_*.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPacks(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every published version, also those that this program cannot read.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPack(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The exact bytes of one version. Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, DATE_INVALID.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

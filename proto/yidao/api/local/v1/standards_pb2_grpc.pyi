@@ -32,17 +32,25 @@ class StandardsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StandardsServiceAsyncStub: ...
     PublishPack: _grpc.UnaryUnaryMultiCallable[_standards_pb2.PublishPackRequest, _standards_pb2.PublishPackResponse]
-    """Publish a version of a pack to the whole subtree. Errors: PACK_* ."""
+    """Publish a version of a pack to the whole tree; the same bytes again give the first place.
+    Who may call: the root. Errors: PACK_PUBLISH_FORBIDDEN, PACK_INVALID, PACK_CONFLICT, ACTOR_*.
+    """
     ListPacks: _grpc.UnaryUnaryMultiCallable[_standards_pb2.ListPacksRequest, _standards_pb2.ListPacksResponse]
+    """Every published version, also those that this program cannot read."""
     GetPack: _grpc.UnaryUnaryMultiCallable[_standards_pb2.GetPackRequest, _standards_pb2.GetPackResponse]
+    """The exact bytes of one version. Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, DATE_INVALID."""
 
 @_typing.type_check_only
 class StandardsServiceAsyncStub(StandardsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishPack: _aio.UnaryUnaryMultiCallable[_standards_pb2.PublishPackRequest, _standards_pb2.PublishPackResponse]  # type: ignore[assignment]
-    """Publish a version of a pack to the whole subtree. Errors: PACK_* ."""
+    """Publish a version of a pack to the whole tree; the same bytes again give the first place.
+    Who may call: the root. Errors: PACK_PUBLISH_FORBIDDEN, PACK_INVALID, PACK_CONFLICT, ACTOR_*.
+    """
     ListPacks: _aio.UnaryUnaryMultiCallable[_standards_pb2.ListPacksRequest, _standards_pb2.ListPacksResponse]  # type: ignore[assignment]
+    """Every published version, also those that this program cannot read."""
     GetPack: _aio.UnaryUnaryMultiCallable[_standards_pb2.GetPackRequest, _standards_pb2.GetPackResponse]  # type: ignore[assignment]
+    """The exact bytes of one version. Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, DATE_INVALID."""
 
 class StandardsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -51,20 +59,24 @@ class StandardsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _standards_pb2.PublishPackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_standards_pb2.PublishPackResponse, _abc.Awaitable[_standards_pb2.PublishPackResponse]]:
-        """Publish a version of a pack to the whole subtree. Errors: PACK_* ."""
+        """Publish a version of a pack to the whole tree; the same bytes again give the first place.
+        Who may call: the root. Errors: PACK_PUBLISH_FORBIDDEN, PACK_INVALID, PACK_CONFLICT, ACTOR_*.
+        """
 
     @_abc_1.abstractmethod
     def ListPacks(
         self,
         request: _standards_pb2.ListPacksRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_standards_pb2.ListPacksResponse, _abc.Awaitable[_standards_pb2.ListPacksResponse]]: ...
+    ) -> _typing.Union[_standards_pb2.ListPacksResponse, _abc.Awaitable[_standards_pb2.ListPacksResponse]]:
+        """Every published version, also those that this program cannot read."""
 
     @_abc_1.abstractmethod
     def GetPack(
         self,
         request: _standards_pb2.GetPackRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_standards_pb2.GetPackResponse, _abc.Awaitable[_standards_pb2.GetPackResponse]]: ...
+    ) -> _typing.Union[_standards_pb2.GetPackResponse, _abc.Awaitable[_standards_pb2.GetPackResponse]]:
+        """The exact bytes of one version. Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, DATE_INVALID."""
 
 def add_StandardsServiceServicer_to_server(servicer: StandardsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

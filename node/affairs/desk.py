@@ -1,0 +1,98 @@
+"""What every affair's commands work with: the store, who the node is, time and chance."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone
+
+from sqlalchemy import Connection
+
+from yidao.node.access.actors import Actor, authorise, system_actor
+from yidao.node.affairs.errors import ViewsBehind
+from yidao.node.keys import Identity
+from yidao.node.store.store import Store
+from yidao.sync.ids import Path
+
+_SETTLE_SECONDS = 30.0
+# Days and deadlines are those of the offices, wherever the machine's clock is set.
+_CIVIL_TIME = timezone(timedelta(hours=8))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a record came to lie.
+
+    Attributes:
+        repeat: The same had been appended before; this is its first place.
+    """
+
+    position: int
+    record_id: bytes
+    repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The tools of a command.
+
+    Attributes:
+        clock_ms: Unix milliseconds.
+        random: Gives that many random bytes.
+        lock: Held by a command that decides on what the views show, until its
+            own records are folded: two of them never decide on the same state.
+    """
+
+    store: Store
+    identity: Identity
+    clock_ms: Callable[[], int]
+    random: Callable[[int], bytes]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def path(self) -> Path:
+        """Where this node stands."""
+        return self.identity.path
+
+    @property
+    def system(self) -> Actor:
+        """The actor for what the node itself writes."""
+        return system_actor(self.path)
+
+    def authorise(self, actor: str) -> Actor:
+        """Give the actor if it may act here; raises `ActorInvalid`, `ActorElsewhere`."""
+        return authorise(actor, self.path)
+
+    def today(self) -> date:
+        """The civil day of China."""
+        return datetime.fromtimestamp(self.clock_ms() / 1000, tz=UTC).astimezone(_CIVIL_TIME).date()
+
+    def mint(self) -> bytes:
+        """Make a record id: 16 bytes, ordered by time."""
+        return mint_record_id(self.clock_ms(), self.random)
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Open a snapshot of the views."""
+        return self.store.read()
+
+    def settle(self, position: int) -> None:
+        """Wait until the views show everything up to a position.
+
+        Raises:
+            ViewsBehind: They have not caught up within 30 seconds.
+        """
+        try:
+            self.store.applied(position).result(timeout=_SETTLE_SECONDS)
+        except FutureTimeout:
+            raise ViewsBehind(applied=self.store.applied_position, position=position) from None
+
+
+def mint_record_id(now_ms: int, random: Callable[[int], bytes]) -> bytes:
+    """Make a record id as RFC 9562 describes UUID version 7: 48 bits of time, then chance."""
+    chance = random(10)
+    return (
+        now_ms.to_bytes(6, "big")
+        + bytes((0x70 | chance[0] & 0x0F, chance[1], 0x80 | chance[2] & 0x3F))
+        + chance[3:]
+    )

@@ -1,0 +1,332 @@
+"""Judge rows that a unit hands in: pure but for the compiled checks that it keeps.
+
+A row is read, placed (form, period, unit), completed with the fields that the
+standard computes, and checked with the rows that its rules look at. Whatever
+is wrong becomes a fault of that row; the others go on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from yidao.api.errors import YidaoError
+from yidao.catalog.calendar import Period, PeriodKind
+from yidao.catalog.errors import FormUnknown
+from yidao.catalog.pack.model import Form, Pack, Value
+from yidao.catalog.pack.rules import Contexts
+from yidao.catalog.pack.versions import PackSet
+from yidao.catalog.rows import encode_row, parse_row
+from yidao.catalog.validate import Checks
+from yidao.node.affairs import errors
+from yidao.node.affairs.cores import payload_digest
+from yidao.node.affairs.reporting import records
+from yidao.node.affairs.reporting.faults import is_wrong, note_of_error, note_of_fault
+from yidao.node.affairs.reporting.records import FaultNote, ReturnKey
+from yidao.node.affairs.reporting.rules import (
+    Current,
+    Outcome,
+    PayloadDigests,
+    RowDecision,
+    State,
+    decide_row,
+    is_settled,
+)
+from yidao.node.affairs.reporting.standing import Host, Standing, Standings
+from yidao.sync.record import MAX_PART_BYTES
+
+#: A refusal keeps the row as text with its faults; six bytes a character fit the part.
+MAX_PAYLOAD_BYTES = 32 * 1024
+MAX_ATTACHMENT_BYTES = MAX_PART_BYTES
+MAX_ROW_CAUSES = 16
+_RECORD_ID_BYTES = 16
+_MAX_NAME_CHARACTERS = 64
+_STANDING = frozenset({Outcome.SUBMITTED, Outcome.RECORDED, Outcome.REFUSED, Outcome.VALID})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowIn:
+    """One row as it is handed in.
+
+    Attributes:
+        row: The caller's own number.
+        payload: JSON bytes of one flat object.
+        attachment: Bytes of one file, or empty.
+        causes: Records that this one is derived from.
+    """
+
+    row: int
+    form: str
+    period: str
+    payload: bytes
+    attachment: bytes = b""
+    causes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A row that was read and placed; `faults` says what already went wrong.
+
+    Attributes:
+        pack, form: None where the row could not be placed.
+        core, pii: The row completed, in canonical bytes; personal fields apart.
+    """
+
+    source: RowIn
+    key: ReturnKey
+    kept: bytes
+    row: Mapping[str, Value]
+    pack: Pack | None = None
+    form: Form | None = None
+    core: bytes = b""
+    pii: bytes = b""
+    faults: tuple[FaultNote, ...] = ()
+
+    @property
+    def digests(self) -> PayloadDigests:
+        """By which the row is recognised."""
+        return PayloadDigests(
+            raw=records.raw_digest(self.kept),
+            judged=payload_digest(self.core, self.pii) if self.core else b"",
+        )
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether the row is an entry of the registry."""
+        return self.form is not None and self.form.period is PeriodKind.ON_CHANGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A row with what becomes of it.
+
+    Attributes:
+        record_id: Of the record to append, or of the version that the row is
+            equal to; empty in a dry run.
+    """
+
+    place: Placement
+    decision: RowDecision
+    faults: tuple[FaultNote, ...]
+    record_id: bytes
+
+
+class Judge:
+    """Keeps compiled checks. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._checks = Checks()
+        self._needs: dict[tuple[bytes, str], frozenset[str]] = {}
+
+    def place(self, packs: PackSet, pack_id: str, source: RowIn, today: date) -> Placement:
+        """Read a row and find its pack version, form, period and unit."""
+        kept = source.payload[:MAX_PAYLOAD_BYTES]
+        row: dict[str, Value] = {}
+        try:
+            if len(source.payload) > MAX_PAYLOAD_BYTES:
+                raise errors.PayloadTooLarge(
+                    size_bytes=len(source.payload), limit_bytes=MAX_PAYLOAD_BYTES
+                )
+            row = parse_row(source.payload)
+            _check_extras(source)
+            placed = self._placed(packs, pack_id, source, row, today)
+        except YidaoError as error:
+            period = source.period or str(row.get("period", ""))
+            key = records.refused_key(pack_id, source.form, period, row.get("uscc"), kept)
+            return Placement(
+                source=source, key=key, kept=kept, row=row, faults=(note_of_error(error),)
+            )
+        return placed
+
+    def _placed(
+        self, packs: PackSet, pack_id: str, source: RowIn, row: dict[str, Value], today: date
+    ) -> Placement:
+        period = source.period or str(row.get("period", ""))
+        first_day = Period.parse(period).first_day if period else today
+        pack = packs.in_force(pack_id, first_day)
+        form = pack.form(source.form)
+        _check_period(form, period, row)
+        key = records.refused_key(pack_id, form.id, period, row.get("uscc"), source.payload)
+        place = Placement(
+            source=source, key=key, kept=source.payload, row=row, pack=pack, form=form
+        )
+        return self._completed(place, pack, form)
+
+    def _completed(self, place: Placement, pack: Pack, form: Form) -> Placement:
+        """Fill in computed fields; a row that cannot be computed is left to the checks."""
+        row = self._checks.form(pack, form.id).complete(place.row)
+        personal = {name for name, each in form.fields.items() if each.pii and name in row}
+        if not personal:
+            return replace(place, row=row, core=encode_row(row))
+        shared = {name: value for name, value in row.items() if name not in personal}
+        private = {name: row[name] for name in personal}
+        return replace(place, row=row, core=encode_row(shared), pii=encode_row(private))
+
+    def looked_at(self, places: Iterable[Placement]) -> set[ReturnKey]:
+        """Give the returns that the rules of these rows compare them with."""
+        keys: set[ReturnKey] = set()
+        for place in places:
+            for need in self._needs_of(place):
+                if (key := _needed(place.key, need)) is not None:
+                    keys.add(key)
+        return keys
+
+    def _needs_of(self, place: Placement) -> frozenset[str]:
+        """Give the contexts that the rules of the row's form read."""
+        if place.pack is None:
+            return frozenset()
+        form = place.key.form
+        needs = self._needs.get((place.pack.digest, form))
+        if needs is None:
+            rules = [rule for rule in place.pack.rules if rule.form == form]
+            needs = frozenset(need for rule in rules for need in rule.needs)
+            self._needs[place.pack.digest, form] = needs
+        return needs
+
+    def judge(self, places: Sequence[Placement], bench: "Bench") -> list[Judged]:
+        """Judge rows in their order; each one sees those before it as if they stood."""
+        judged = []
+        for place in places:
+            row = self._judge(place, bench)
+            if row.decision.outcome in _STANDING:
+                bench.stand(row)
+            judged.append(row)
+        return judged
+
+    def _judge(self, place: Placement, bench: "Bench") -> Judged:
+        good = bench.standing(place)
+        faults = place.faults
+        if not faults and not is_settled(good.current if good else None, place.digests):
+            faults = self._faults(place, bench)
+        wrong = is_wrong(faults)
+        # A wrong entry is a refused return of its form; it makes no entry of the unit.
+        standing = bench.standings.returns.get(place.key) if wrong else good
+        decision = decide_row(
+            standing.current if standing else None,
+            place.digests,
+            wrong=wrong,
+            stays_local=place.form is not None and place.form.stays_local,
+            dry_run=bench.dry_run,
+        )
+        if decision.outcome is Outcome.UNCHANGED and standing is not None:
+            record_id = standing.record_id
+        else:
+            record_id = b"" if bench.dry_run else bench.mint()
+        return Judged(place=place, decision=decision, faults=faults, record_id=record_id)
+
+    def _faults(self, place: Placement, bench: "Bench") -> tuple[FaultNote, ...]:
+        assert place.pack is not None
+        verdict = self._checks.check(
+            place.pack,
+            place.key.form,
+            place.row,
+            self._contexts(place, bench.standings),
+            bench.today if place.is_entry else None,
+        )
+        faults = tuple(note_of_fault(fault) for fault in verdict.faults)
+        if is_wrong(faults):
+            return faults
+        homeless = bench.homeless(place)
+        return faults if homeless is None else (*faults, note_of_error(homeless, "uscc"))
+
+    def _contexts(self, place: Placement, standings: Standings) -> Contexts:
+        needs = self._needs_of(place)
+        if not needs:
+            return Contexts()
+        forms = {}
+        for need in needs:
+            form = need.partition("forms.")[2]
+            row = standings.good.get(replace(place.key, form=form)) if form else None
+            if row is not None:
+                forms[form] = row
+        year_ago = _needed(place.key, "year_ago") if "year_ago" in needs else None
+        return Contexts(
+            prev=standings.accepted.get(place.key) if "prev" in needs else None,
+            year_ago=standings.good.get(year_ago) if year_ago is not None else None,
+            forms=forms,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """What one batch is judged on: what stands, and what the batch itself has brought so far.
+
+    Attributes:
+        today: The civil day by which entries of the registry are judged.
+        mint: Makes the id of a record.
+    """
+
+    standings: Standings
+    own_node_id: bytes
+    today: date
+    dry_run: bool
+    mint: Callable[[], bytes]
+
+    def standing(self, place: Placement) -> Standing | None:
+        """Give what a good row of this place would replace."""
+        if not place.is_entry:
+            return self.standings.returns.get(place.key)
+        host = self.standings.hosts.get(place.key.unit)
+        return host.standing if host is not None and host.origin == self.own_node_id else None
+
+    def homeless(self, place: Placement) -> YidaoError | None:
+        """Give the error if this node does not host the row's unit."""
+        unit = place.key.unit
+        host = self.standings.hosts.get(unit)
+        if host is not None and host.origin != self.own_node_id:
+            return errors.UnitHostedElsewhere(unit=unit, path=host.origin_path)
+        if host is None and not place.is_entry:
+            return errors.UnitUnknown(unit=unit)
+        return None
+
+    def stand(self, judged: Judged) -> None:
+        """Let a row stand for the rows after it."""
+        place, number = judged.place, judged.decision.number
+        refused = judged.decision.outcome is Outcome.REFUSED
+        digests = place.digests
+        current = Current(
+            number=number,
+            state=State.REFUSED if refused else State.SUBMITTED,
+            digest=digests.raw if refused else digests.judged,
+        )
+        standing = Standing(current=current, record_id=judged.record_id)
+        if not refused:
+            self.standings.good[place.key] = place.row
+        if place.is_entry and not refused:
+            self.standings.hosts[place.key.unit] = Host(
+                origin=self.own_node_id, origin_path="", standing=standing
+            )
+        elif not self.dry_run:
+            self.standings.returns[place.key] = standing
+
+
+def _check_extras(source: RowIn) -> None:
+    if len(source.form) > _MAX_NAME_CHARACTERS:
+        raise FormUnknown(pack="", form=source.form[:_MAX_NAME_CHARACTERS])
+    if len(source.attachment) > MAX_ATTACHMENT_BYTES:
+        raise errors.AttachmentTooLarge(
+            size_bytes=len(source.attachment), limit_bytes=MAX_ATTACHMENT_BYTES
+        )
+    if len(source.causes) > MAX_ROW_CAUSES or any(
+        len(cause) != _RECORD_ID_BYTES for cause in source.causes
+    ):
+        raise errors.CausesInvalid(limit=MAX_ROW_CAUSES)
+
+
+def _check_period(form: Form, period: str, row: Mapping[str, Value]) -> None:
+    kind = Period.parse(period).kind if period else PeriodKind.ON_CHANGE
+    if kind is not form.period:
+        raise errors.RowPeriodKindWrong(period=period, kind=form.period.value)
+    if "period" in form.fields and row.get("period") != period:
+        raise errors.RowPeriodMismatch(period=period)
+
+
+def _needed(key: ReturnKey, need: str) -> ReturnKey | None:
+    if need == "prev":
+        return key
+    if need == "year_ago" and key.period:
+        try:
+            return replace(key, period=str(Period.parse(key.period).year_ago()))
+        except YidaoError:
+            return None
+    form = need.partition("forms.")[2]
+    return replace(key, form=form) if form else None

@@ -1,0 +1,207 @@
+"""Versions of returns while a batch is folded: loaded, moved, written back."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from yidao.node.affairs.reporting.records import ReturnKey
+from yidao.node.affairs.reporting.rules import (
+    Counted,
+    State,
+    Step,
+    Version,
+    admit,
+    apply_step,
+    counted,
+)
+from yidao.node.affairs.reporting.tables import return_version
+
+_CHANGING = ("state", "payload", "digest", "excluded", "faults", "reviewed_by", "reason")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Line:
+    """One row of `return_version`; the same object all through a batch.
+
+    Attributes:
+        fresh: It is not in the table yet.
+        changed: It is in the table and differs from it.
+    """
+
+    key: ReturnKey
+    position: int
+    journal_pk: int
+    seq: int
+    version: int
+    state: State
+    pack_version: str
+    schema_sha256: bytes
+    origin: bytes
+    origin_path: str
+    record_id: bytes
+    submitted_by: str
+    created_ms: int
+    payload: bytes | None
+    digest: bytes | None
+    excluded: str = ""
+    faults: bytes | None = None
+    reviewed_by: str = ""
+    reason: str = ""
+    fresh: bool = False
+    changed: bool = False
+
+    @property
+    def is_summable(self) -> bool:
+        """Whether its figures belong into sums."""
+        return self.payload is not None and not self.excluded and self.state is not State.DOUBTFUL
+
+    def values(self) -> dict[str, object]:
+        """Give the row of the table."""
+        return {
+            "position": self.position,
+            "journal_pk": self.journal_pk,
+            "seq": self.seq,
+            "pack": self.key.pack,
+            "form": self.key.form,
+            "period": self.key.period,
+            "unit": self.key.unit,
+            "version": self.version,
+            "state": self.state.value,
+            "pack_version": self.pack_version,
+            "schema_sha256": self.schema_sha256,
+            "origin": self.origin,
+            "origin_path": self.origin_path,
+            "record_id": self.record_id,
+            "submitted_by": self.submitted_by,
+            "created_ms": self.created_ms,
+            "payload": self.payload,
+            "digest": self.digest,
+            "excluded": self.excluded,
+            "faults": self.faults,
+            "reviewed_by": self.reviewed_by,
+            "reason": self.reason,
+        }
+
+
+def _line(row: Row[Any]) -> Line:
+    return Line(
+        key=ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit),
+        position=row.position,
+        journal_pk=row.journal_pk,
+        seq=row.seq,
+        version=row.version,
+        state=State(row.state),
+        pack_version=row.pack_version,
+        schema_sha256=bytes(row.schema_sha256),
+        origin=bytes(row.origin),
+        origin_path=row.origin_path,
+        record_id=bytes(row.record_id),
+        submitted_by=row.submitted_by,
+        created_ms=row.created_ms,
+        payload=None if row.payload is None else bytes(row.payload),
+        digest=None if row.digest is None else bytes(row.digest),
+        excluded=row.excluded,
+        faults=None if row.faults is None else bytes(row.faults),
+        reviewed_by=row.reviewed_by,
+        reason=row.reason,
+    )
+
+
+@dataclass(slots=True)
+class Book:
+    """All versions of one return.
+
+    Versions of different origins never supersede each other: the object has
+    one owner, and which of two claimants that is, is not settled by a return.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, line: Line) -> None:
+        """Add a version that was just handed in."""
+        mine = self._of_origin(line.origin)
+        _take_over(mine, admit([version_of(other) for other in mine], version_of(line)))
+        self.lines.append(line)
+
+    def find(self, origin: bytes, record_id: bytes) -> Line | None:
+        """Give the version that a record made."""
+        for line in self.lines:
+            if line.record_id == record_id and line.origin == origin:
+                return line
+        return None
+
+    def step(self, line: Line, step: Step) -> None:
+        """Move a version, and those that its step supersedes.
+
+        Raises:
+            ReturnStateWrong: The state does not allow it; nothing changes.
+        """
+        mine = self._of_origin(line.origin)
+        versions = [version_of(other) for other in mine]
+        _take_over(mine, apply_step(versions, line.position, step))
+
+    def _of_origin(self, origin: bytes) -> list[Line]:
+        return [line for line in self.lines if line.origin == origin]
+
+    def counted(self) -> Counted:
+        """Choose what stands in the totals."""
+        return counted([version_of(line) for line in self.lines])
+
+
+def _take_over(lines: Sequence[Line], after: Sequence[Version]) -> None:
+    # `after` may end with a version that has no line yet.
+    for line, version in zip(lines, after, strict=False):
+        if line.state is not version.state:
+            line.state = version.state
+            line.changed = True
+
+
+def version_of(line: Line) -> Version:
+    """Give what decisions need of a line."""
+    return Version(number=line.version, position=line.position, state=line.state)
+
+
+def load_books(conn: Connection, keys: Iterable[ReturnKey]) -> dict[ReturnKey, Book]:
+    """Read all versions of some returns; a return without any has an empty book."""
+    books: dict[ReturnKey, Book] = {}
+    groups: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for key in keys:
+        books.setdefault(key, Book())
+        groups[key.pack, key.form, key.period].add(key.unit)
+    for (pack, form, period), units in groups.items():
+        table = return_version.c
+        found = conn.execute(
+            select(return_version).where(
+                table.pack == pack,
+                table.form == form,
+                table.period == period,
+                table.unit.in_(units),
+            )
+        )
+        for row in found:
+            line = _line(row)
+            books[line.key].lines.append(line)
+    for book in books.values():
+        book.lines.sort(key=lambda line: line.position)
+    return books
+
+
+def save_lines(conn: Connection, lines: Sequence[Line]) -> None:
+    """Write new and changed versions."""
+    if fresh := [line.values() for line in lines if line.fresh]:
+        conn.execute(return_version.insert(), fresh)
+    changed = [line for line in lines if line.changed and not line.fresh]
+    if not changed:
+        return
+    statement = (
+        update(return_version)
+        .where(return_version.c.position == bindparam("b_position"))
+        .values({name: bindparam(f"b_{name}") for name in _CHANGING})
+    )
+    rows = [line.values() for line in changed]
+    conn.execute(
+        statement, [{f"b_{name}": row[name] for name in ("position", *_CHANGING)} for row in rows]
+    )

@@ -1,0 +1,387 @@
+"""The projector of returns: hand-ins and verdicts in position order, totals by new minus old."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, Table, delete, select, tuple_
+
+from yidao.api.errors import YidaoError
+from yidao.node.affairs.cores import payload_digest
+from yidao.node.affairs.errors import ReturnStateWrong
+from yidao.node.affairs.reporting import records
+from yidao.node.affairs.reporting.lines import Book, Line, load_books, save_lines
+from yidao.node.affairs.reporting.records import ReturnKey
+from yidao.node.affairs.reporting.rules import State, Step
+from yidao.node.affairs.reporting.sums import Sums, shares_of
+from yidao.node.affairs.reporting.tables import (
+    early_verdict,
+    return_version,
+    rollup,
+    rollup_source,
+)
+from yidao.node.store.records import Reader
+from yidao.node.store.values import StoredRecord
+from yidao.sync.ids import NodeId
+
+_HAND_INS = {
+    records.SUBMITTED: State.SUBMITTED,
+    records.REFUSED: State.REFUSED,
+    records.RECORDED: State.RECORDED,
+}
+
+
+class ReturnProjector:
+    """Folds returns and the verdicts on them.
+
+    A hand-in is believed of whoever wrote it, since its object is theirs; a
+    verdict only of the direct parent of the return's origin, and a doubt only
+    of this node itself. What may not be is passed over; a verdict that comes
+    before its return waits for it.
+    """
+
+    name = "reporting.return"
+    tables: tuple[Table, ...] = (return_version, rollup, rollup_source, early_verdict)
+
+    def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
+        """Fold a batch."""
+        events = [event for item in records_ if (event := _read(item)) is not None]
+        if events:
+            _Batch(conn=conn, reader=reader, books=load_books(conn, _keys(events))).fold(events)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """One record that concerns returns, with what it says of each of them."""
+
+    item: StoredRecord
+    steps: tuple["_Said", ...] = ()
+    key: ReturnKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a record says of one version.
+
+    Attributes:
+        position, journal_pk, kind, speaker: Of the record that says it.
+    """
+
+    position: int
+    journal_pk: int
+    kind: str
+    speaker: bytes
+    key: ReturnKey
+    origin: bytes
+    record_id: bytes
+    step: Step
+    reviewed_by: str
+    reason: str = ""
+    faults: bytes | None = None
+
+    @classmethod
+    def of(
+        cls,
+        item: StoredRecord,
+        object_id: str,
+        origin: bytes,
+        record_id: bytes,
+        step: Step,
+        reason: str = "",
+    ) -> "_Said | None":
+        """Say it in the name of a record; None if the object is no return."""
+        key = ReturnKey.parse(object_id)
+        if key is None:
+            return None
+        return cls(
+            position=item.position,
+            journal_pk=item.journal_pk,
+            kind=item.header.kind,
+            speaker=item.header.node_id,
+            key=key,
+            origin=origin,
+            record_id=record_id,
+            step=step,
+            reviewed_by=item.header.actor,
+            reason=reason,
+        )
+
+
+def _keys(events: Sequence[_Event]) -> set[ReturnKey]:
+    keys = {said.key for event in events for said in event.steps}
+    return keys | {event.key for event in events if event.key is not None}
+
+
+def _read(item: StoredRecord) -> _Event | None:
+    """Read a record; None if it is none of ours or has the wrong shape."""
+    kind = item.header.kind
+    try:
+        if kind in _HAND_INS:
+            key = ReturnKey.parse(item.header.object_id)
+            return None if key is None else _Event(item=item, key=key)
+        reader = _READERS.get(kind)
+        return None if reader is None else _Event(item=item, steps=reader(item))
+    except YidaoError:
+        return None
+
+
+def _read_verdict(item: StoredRecord) -> tuple[_Said, ...]:
+    verdict = records.Verdict.decode(item.header.kind, item.parts.get("core"))
+    said = _one(item, verdict.origin, verdict.decision.step)
+    return tuple(replace(each, reason=verdict.reason) for each in said)
+
+
+def _read_doubt(item: StoredRecord) -> tuple[_Said, ...]:
+    doubt = records.Doubt.decode(item.parts.get("core"))
+    said = _one(item, doubt.origin, Step.DOUBT)
+    return tuple(replace(each, faults=records.encode_faults(doubt.faults)) for each in said)
+
+
+def _one(item: StoredRecord, origin: bytes, step: Step) -> tuple[_Said, ...]:
+    header = item.header
+    if not header.causes:
+        return ()
+    said = _Said.of(item, header.object_id, origin, header.causes[0], step)
+    return () if said is None else (said,)
+
+
+def _read_notices(item: StoredRecord) -> tuple[_Said, ...]:
+    to = item.journal.audience.to
+    if to is None:
+        return ()
+    said = (
+        _Said.of(item, notice.object_id, to, notice.record_id, notice.decision.step, notice.reason)
+        for notice in records.decode_notices(item.parts.get("core"))
+    )
+    return tuple(each for each in said if each is not None)
+
+
+_READERS: dict[str, Callable[[StoredRecord], tuple[_Said, ...]]] = {
+    records.ACCEPTED: _read_verdict,
+    records.RETURNED: _read_verdict,
+    records.DOUBTED: _read_doubt,
+    records.NOTIFIED: _read_notices,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """One batch while it is folded."""
+
+    conn: Connection
+    reader: Reader
+    books: dict[ReturnKey, Book]
+    sources: set[tuple[str, str, str, int]] = field(default_factory=set)
+    # Verdicts that wait for their return; those of this batch; those that found it.
+    early: dict[tuple[ReturnKey, bytes, bytes], list[_Said]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    fresh_early: list[_Said] = field(default_factory=list)
+    settled: list[_Said] = field(default_factory=list)
+
+    def fold(self, events: Sequence[_Event]) -> None:
+        self._load_early([event.item.header.record_id for event in events if event.key])
+        before = {key: shares_of(book) for key, book in self.books.items()}
+        for event in events:
+            if event.key is not None:
+                self._hand_in(event.item, event.key)
+            for said in event.steps:
+                self._say(said, said.position)
+        sums = Sums(self.conn)
+        touched = [book for book in self.books.values() if _is_touched(book)]
+        sums.load([line for book in touched for line in book.lines])
+        for key, book in self.books.items():
+            if _is_touched(book):
+                sums.move(before[key], shares_of(book))
+        sums.settle()
+        sums.save()
+        save_lines(self.conn, [line for book in touched for line in book.lines])
+        self._save_sources()
+        self._save_early()
+
+    def _load_early(self, record_ids: Sequence[bytes]) -> None:
+        # Nearly always there is none, and a batch of imports asks for thousands.
+        if self.conn.execute(select(early_verdict.c.position).limit(1)).first() is None:
+            return
+        found = self.conn.execute(
+            select(early_verdict)
+            .where(early_verdict.c.record_id.in_(record_ids))
+            .order_by(early_verdict.c.position)
+        )
+        for row in found:
+            said = _Said(
+                position=row.position,
+                journal_pk=row.journal_pk,
+                kind=row.kind,
+                speaker=bytes(row.speaker),
+                key=ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit),
+                origin=bytes(row.origin),
+                record_id=bytes(row.record_id),
+                step=Step(row.step),
+                reviewed_by=row.reviewed_by,
+                reason=row.reason,
+            )
+            self.early[said.key, said.origin, said.record_id].append(said)
+
+    def _save_early(self) -> None:
+        done = {(said.position, said.record_id) for said in self.settled}
+        fresh = {(said.position, said.record_id): said for said in self.fresh_early}
+        rows = [_early_row(said) for place, said in fresh.items() if place not in done]
+        if rows:
+            self.conn.execute(early_verdict.insert(), rows)
+        table = early_verdict.c
+        for position, record_id in done - set(fresh):
+            self.conn.execute(
+                delete(early_verdict).where(
+                    table.position == position, table.record_id == record_id
+                )
+            )
+
+    def _hand_in(self, item: StoredRecord, key: ReturnKey) -> None:
+        line = _new_line(item, key, self.reader)
+        if line is None:
+            return
+        self.books[key].add(line)
+        if line.state is not State.SUBMITTED:
+            return
+        self._source(key, item.journal_pk)
+        for said in self.early.pop((key, line.origin, line.record_id), ()):
+            self.settled.append(said)
+            self._say(said, item.position)
+
+    def _say(self, said: _Said, position: int) -> None:
+        """Let a verdict take effect; `position` is where it and its return are both known."""
+        line = self.books[said.key].find(said.origin, said.record_id)
+        if line is None:
+            self._keep_early(said)
+            return
+        if not self._may_say(said, line):
+            return
+        try:
+            self.books[said.key].step(line, said.step)
+        except ReturnStateWrong:
+            # A verdict that comes too late or twice; the first one stands.
+            return
+        line.changed = True
+        line.reason = said.reason or line.reason
+        line.faults = said.faults or line.faults
+        if said.step is Step.DOUBT:
+            return
+        line.reviewed_by = said.reviewed_by
+        if said.step is Step.ACCEPT:
+            self._release(line, position)
+            self._source(said.key, said.journal_pk)
+
+    def _keep_early(self, said: _Said) -> None:
+        if said.kind == records.NOTIFIED and said.origin != self.reader.own.node_id:
+            return
+        self.fresh_early.append(said)
+        self.early[said.key, said.origin, said.record_id].append(said)
+
+    def _may_say(self, said: _Said, line: Line) -> bool:
+        own = self.reader.own
+        if said.kind == records.DOUBTED:
+            return said.speaker == own.node_id
+        if said.kind == records.NOTIFIED and line.origin != own.node_id:
+            # The parent reads its own acceptance, not its letter about it.
+            return False
+        origin = self.reader.path_of(NodeId(line.origin))
+        speaker = self.reader.path_of(NodeId(said.speaker))
+        return origin is not None and speaker is not None and origin.parent == speaker
+
+    def _release(self, line: Line, position: int) -> None:
+        """Take in the figures that came with the acceptance."""
+        if line.payload is not None:
+            return
+        parts = self.reader.parts(line.journal_pk, line.seq, position)
+        if (core := parts.get("core")) is not None:
+            line.payload = core
+            line.digest = payload_digest(core, parts.get("pii", b""))
+
+    def _source(self, key: ReturnKey, journal_pk: int) -> None:
+        self.sources.add((key.pack, key.form, key.period, journal_pk))
+
+    def _save_sources(self) -> None:
+        if not self.sources:
+            return
+        table = rollup_source.c
+        columns = (table.pack, table.form, table.period, table.journal_pk)
+        found = self.conn.execute(
+            select(*columns).where(tuple_(*columns[:3]).in_({each[:3] for each in self.sources}))
+        )
+        fresh = self.sources - {(row[0], row[1], row[2], row[3]) for row in found}
+        if fresh:
+            names = [column.name for column in columns]
+            self.conn.execute(
+                rollup_source.insert(),
+                [dict(zip(names, each, strict=True)) for each in sorted(fresh)],
+            )
+
+
+def _early_row(said: _Said) -> dict[str, object]:
+    return {
+        "position": said.position,
+        "record_id": said.record_id,
+        "journal_pk": said.journal_pk,
+        "kind": said.kind,
+        "speaker": said.speaker,
+        "pack": said.key.pack,
+        "form": said.key.form,
+        "period": said.key.period,
+        "unit": said.key.unit,
+        "origin": said.origin,
+        "step": said.step.value,
+        "reviewed_by": said.reviewed_by,
+        "reason": said.reason,
+    }
+
+
+def _is_touched(book: Book) -> bool:
+    return any(line.fresh or line.changed for line in book.lines)
+
+
+def _new_line(item: StoredRecord, key: ReturnKey, reader: Reader) -> Line | None:
+    header = item.header
+    path = reader.path_of(header.node_id)
+    schema = header.schema.split("/")
+    # Only what is submitted leaves its node; a child cannot refuse or record here.
+    if header.kind != records.SUBMITTED and header.node_id != reader.own.node_id:
+        return None
+    # A refused row may be of no known form; every other one names its schema.
+    if path is None or (header.kind != records.REFUSED and len(schema) != 3):
+        return None
+    line = Line(
+        key=key,
+        position=item.position,
+        journal_pk=item.journal_pk,
+        seq=item.seq,
+        version=header.object_version,
+        state=_HAND_INS[header.kind],
+        pack_version=schema[1] if len(schema) == 3 else "",
+        schema_sha256=header.schema_sha256,
+        origin=header.node_id,
+        origin_path=str(path),
+        record_id=header.record_id,
+        submitted_by=header.actor,
+        created_ms=header.created_ms,
+        payload=None,
+        digest=None,
+        fresh=True,
+    )
+    if line.state is State.REFUSED:
+        return _with_refusal(line, item)
+    if (core := item.parts.get("core")) is not None:
+        line.payload = core
+        line.digest = payload_digest(core, item.parts.get("pii", b""))
+    return line
+
+
+def _with_refusal(line: Line, item: StoredRecord) -> Line | None:
+    try:
+        refusal = records.Refusal.decode(item.parts.get("core"))
+    except YidaoError:
+        return None
+    line.payload = refusal.payload
+    line.digest = records.raw_digest(refusal.payload)
+    line.faults = records.encode_faults(refusal.faults)
+    return line

@@ -1,0 +1,129 @@
+"""From typed errors to gRPC: one table, one place where an error stops.
+
+Every refused call carries an `Error` in the trailing metadata
+`yidao-error-bin`. What nobody foresaw is logged here and leaves as INTERNAL,
+without a word of what it was.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from yidao.api.errors import YidaoError
+from yidao.api.local.v1 import local_pb2
+from yidao.catalog import errors as catalog
+from yidao.node import errors as node
+from yidao.node.access import errors as access
+from yidao.node.affairs import errors as affairs
+from yidao.node.store import errors as store
+from yidao.sync import errors as sync
+
+log = structlog.get_logger()
+
+ERROR_METADATA: Final = "yidao-error-bin"
+# gRPC drops a call whose metadata is over 8 KiB; a parameter is a name, not a text.
+_MAX_PARAM_CHARACTERS: Final = 256
+
+_Code = grpc.StatusCode
+
+
+class RecordUnknown(YidaoError):
+    """This node holds no record with this id (params: record)."""
+
+    code = "RECORD_UNKNOWN"
+
+
+class SocketPathTooLong(YidaoError):
+    """The path of a Unix socket is over the system's limit (params: size_bytes, limit_bytes)."""
+
+    code = "SOCKET_PATH_TOO_LONG"
+
+
+#: The status of an error is that of its nearest class here.
+STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
+    YidaoError: _Code.INTERNAL,
+    # What was sent is wrong, and is wrong whatever the node's state is.
+    catalog.CatalogError: _Code.INVALID_ARGUMENT,
+    sync.PeerError: _Code.INVALID_ARGUMENT,
+    access.ActorInvalid: _Code.INVALID_ARGUMENT,
+    affairs.CursorInvalid: _Code.INVALID_ARGUMENT,
+    affairs.DateInvalid: _Code.INVALID_ARGUMENT,
+    affairs.DecisionInvalid: _Code.INVALID_ARGUMENT,
+    affairs.DirectiveFieldInvalid: _Code.INVALID_ARGUMENT,
+    affairs.DirectiveTargetInvalid: _Code.INVALID_ARGUMENT,
+    affairs.ReasonMissing: _Code.INVALID_ARGUMENT,
+    affairs.ReasonTooLong: _Code.INVALID_ARGUMENT,
+    affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
+    affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    # Who asks may not.
+    access.AccessError: _Code.PERMISSION_DENIED,
+    affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
+    affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
+    affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
+    # What is asked for is not here.
+    catalog.PackUnknown: _Code.NOT_FOUND,
+    catalog.PackNotInForce: _Code.NOT_FOUND,
+    catalog.FormUnknown: _Code.NOT_FOUND,
+    affairs.ReturnUnknown: _Code.NOT_FOUND,
+    affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    RecordUnknown: _Code.NOT_FOUND,
+    # What is there stands in the way.
+    affairs.AffairError: _Code.FAILED_PRECONDITION,
+    node.NodeError: _Code.FAILED_PRECONDITION,
+    sync.LocalError: _Code.FAILED_PRECONDITION,
+    store.StoreError: _Code.FAILED_PRECONDITION,
+    affairs.DirectiveExists: _Code.ALREADY_EXISTS,
+    catalog.PackConflict: _Code.ALREADY_EXISTS,
+    store.RecordIdReused: _Code.ALREADY_EXISTS,
+    # Later it may go.
+    affairs.ViewsBehind: _Code.UNAVAILABLE,
+}
+
+
+def status_of(error: YidaoError) -> grpc.StatusCode:
+    """Give the gRPC status of an error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def error_message(error: YidaoError) -> local_pb2.Error:
+    """Give the message of an error that a client reads."""
+    return local_pb2.Error(
+        code=error.code,
+        params={name: str(value)[:_MAX_PARAM_CHARACTERS] for name, value in error.params.items()},
+        retryable=error.retryable,
+    )
+
+
+async def refuse(context: grpc.aio.ServicerContext[Any, Any], error: YidaoError) -> NoReturn:
+    """End the call with a typed error."""
+    data = error_message(error).SerializeToString(deterministic=True)
+    await context.abort(status_of(error), error.code, ((ERROR_METADATA, data),))
+
+
+_Servicer = TypeVar("_Servicer")
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Context = TypeVar("_Context", bound=grpc.aio.ServicerContext[Any, Any])
+_Method = Callable[[_Servicer, _Request, _Context], Awaitable[_Response]]
+
+
+def answered(
+    method: _Method[_Servicer, _Request, _Context, _Response],
+) -> _Method[_Servicer, _Request, _Context, _Response]:
+    """Make a servicer's method answer every error in the one way that clients read."""
+
+    @functools.wraps(method)
+    async def call(self: _Servicer, request: _Request, context: _Context) -> _Response:
+        try:
+            return await method(self, request, context)
+        except YidaoError as error:
+            await refuse(context, error)
+        except Exception:
+            log.exception("api.call.failed", call=method.__qualname__)
+            await refuse(context, YidaoError())
+
+    return call
