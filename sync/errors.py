@@ -336,6 +336,12 @@ class ReadInvalid(LocalError):
     code = "READ_INVALID"
 
 
+class FrameGap(PeerError):
+    """A frame of the session is missing or came twice (params: expected, number)."""
+
+    code = "FRAME_GAP"
+
+
 class LaneGap(PeerError):
     """A frame follows one that did not arrive (params: lane, held, after)."""
 
@@ -394,6 +400,13 @@ class NotAdjacent(LocalError):
     """Two nodes that are not parent and child want a link (params: own, peer)."""
 
     code = "NOT_ADJACENT"
+
+
+class SessionStalled(PeerError):
+    """The peer lives but acknowledges nothing of what was sent (params: seconds)."""
+
+    code = "SESSION_STALLED"
+    retryable = True
 
 
 class SessionSilent(PeerError):

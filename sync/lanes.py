@@ -7,10 +7,11 @@ goes first. Credit bounds what is under way (ARCHITECTURE §6): bytes that the
 receiver granted, one pool for all lanes. Bulk never overdraws it. Control and
 urgent may, by one frame each, so that no backlog of bulk stops a directive.
 
-Receiver. Frames of one lane form a chain: each names the position that it
-follows. `advance` moves the durable cursor and refuses a frame that follows one
-which did not arrive. `Inbound` is the same question for one session, before any
-work is done for a frame, with the credit that is out.
+Receiver. A session's frames are numbered, so that one that is missing is noticed
+before a record passes its declaration. Frames of one lane form a chain: each names
+the position that it follows. `advance` moves the durable cursor and refuses a frame
+that follows one which did not arrive. `Inbound` asks the same within one session,
+before any work is done for a frame, and keeps count of the credit that is out.
 """
 
 from collections import deque
@@ -22,6 +23,7 @@ from yidao.sync import errors
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.message import MAX_FRAME_BYTES, Ack, Frame, Holding, Item, LaneCursor
 from yidao.sync.routing import lane_of
+from yidao.sync.wire import NUMBER_BYTES, with_number
 
 # A sender never believes in more credit than this, whatever a peer grants.
 MAX_CREDIT_BYTES: Final = 256 << 20
@@ -120,6 +122,7 @@ class Outbound:
         wanted: Collection[Holding] = (),
     ) -> None:
         self._credit_bytes = min(credit_bytes, MAX_CREDIT_BYTES)
+        self._number = 0
         self._held = {holding.journal: holding.size for holding in holdings}
         self._lanes: dict[Lane, _Sending] = {}
         for lane in Lane:
@@ -196,20 +199,30 @@ class Outbound:
         return frame
 
     def offer(self, frame: Frame, data: bytes) -> list[tuple[Frame, bytes]]:
-        """Return the frames that may go now: this one, or none if it must wait."""
+        """Return the frames that may go now: this one, or none if it must wait.
+
+        Args:
+            frame: As `take` gave it.
+            data: Its bytes, still without a number.
+        """
         self._lanes[frame.lane].waiting = (frame, data)
         return self.release()
 
     def release(self) -> list[tuple[Frame, bytes]]:
-        """Return the waiting frames for which there is credit now, and count them out."""
+        """Return the frames for which there is credit now, numbered and counted out."""
         ready = []
         for lane, sending in self._lanes.items():
-            waiting = sending.waiting
-            if waiting is not None and self._has_room(lane, len(waiting[1])):
+            if sending.waiting is None:
+                continue
+            frame, data = sending.waiting
+            size_bytes = len(data) + NUMBER_BYTES
+            if self._has_room(lane, size_bytes):
                 sending.waiting = None
-                sending.under_way_bytes += len(waiting[1])
-                self._credit_bytes -= len(waiting[1])
-                ready.append(waiting)
+                sending.under_way_bytes += size_bytes
+                self._credit_bytes -= size_bytes
+                self._number += 1
+                numbered = replace(frame, number=self._number)
+                ready.append((numbered, with_number(data, self._number)))
         return ready
 
     def acked(self, lane: Lane, position: int, credit_bytes: int) -> bool:
@@ -302,6 +315,7 @@ class Inbound:
         self._wanted = {holding.journal for holding in wanted}
         self._pending: deque[tuple[Frame, int]] = deque()
         self._pending_bytes = 0
+        self._number = 0
 
     def accept(self, frame: Frame, size_bytes: int) -> None:
         """Take a frame that is to be stored next, after all those before it.
@@ -309,9 +323,12 @@ class Inbound:
         Raises:
             LaneMismatch: A journal does not belong in this lane.
             WireFieldInvalid: A backfill of a journal that was not wanted.
-            LaneGap: It does not follow the frame before it.
+            FrameGap: It is not the session's next frame.
+            LaneGap: It does not follow the lane's frame before it.
             CreditExceeded: There was no credit for it. Nothing changes in any case.
         """
+        if frame.number != self._number + 1:
+            raise errors.FrameGap(expected=self._number + 1, number=frame.number)
         for item in frame.items:
             channel = item.seal.journal.channel
             if lane_of(channel) is not frame.lane:
@@ -324,6 +341,7 @@ class Inbound:
         if not frame.backfill:
             self._started.add(frame.lane)
             self._expected[frame.lane] = frame.last_position
+        self._number = frame.number
         self._pending.append((frame, size_bytes))
         self._pending_bytes += size_bytes
 

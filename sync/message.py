@@ -94,12 +94,14 @@ class Frame:
         after_position: Last position of the lane's frame before this one; of a
             session's first frame, the resume point, or 0 where the lane starts over.
         backfill: The items are of a wanted journal; no cursor moves.
+        number: Counts a session's frames from 1, in whatever lane; 0 until it is sent.
     """
 
     lane: Lane
     items: tuple[Item, ...]
     after_position: int = 0
     backfill: bool = False
+    number: int = 0
 
     @property
     def last_position(self) -> int:

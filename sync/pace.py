@@ -68,6 +68,7 @@ class Pulse:
         self._heard = True
         self._heard_at = 0.0
         self._beat_at = 0.0
+        self._moved_at = 0.0
         self._was_busy = False
         self._acked_bytes = 0
 
@@ -85,6 +86,8 @@ class Pulse:
         busy = under_way_bytes > 0
         if before is not None and self._was_busy and busy and now_seconds > before:
             self.pace = self.pace.measured(self._acked_bytes, now_seconds - before)
+        if before is None or not busy or not self._was_busy or self._acked_bytes:
+            self._moved_at = now_seconds
         self._ticked = now_seconds
         self._was_busy = busy
         self._acked_bytes = 0
@@ -99,3 +102,7 @@ class Pulse:
     def silent_seconds(self, now_seconds: float) -> float:
         """Return for how long nothing has come from the peer."""
         return now_seconds - self._heard_at
+
+    def stalled_seconds(self, now_seconds: float) -> float:
+        """Return for how long something was under way and nothing acknowledged."""
+        return now_seconds - self._moved_at

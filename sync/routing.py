@@ -71,7 +71,7 @@ def lanes_for(
     return parsed.lane if goes else None
 
 
-def part_goes(
+def part_goes(  # noqa: PLR0913 (each is one fact of the rule, and named at the call)
     channel: str,
     origin_path: Path,
     own_path: Path,
@@ -80,11 +80,13 @@ def part_goes(
     reach: int,
     release_when_accepted: bool,
     attached_to_acceptance: bool,
+    target_path: Path | None = None,
 ) -> bool:
     """Whether a part goes along when its record (or its acceptance) goes to `peer_path`.
 
-    Whether the journal itself goes there is `lanes_for`'s question. Reach counts
-    tiers up, so that it binds `up` and `node` journals only.
+    A part never goes where its record does not: an acceptance may travel further
+    than the journal of what it accepts. Reach counts tiers up, so that it binds
+    `up` and `node` journals only.
 
     Args:
         channel: The channel of the part's record.
@@ -94,15 +96,16 @@ def part_goes(
         reach: How many tiers up the body may travel; 15 is the root.
         release_when_accepted: The part waits for an acceptance.
         attached_to_acceptance: The item at hand is that acceptance, not the record.
+        target_path: As for `lanes_for`.
 
     Returns:
         True if the part belongs into this item. A part that waits goes with its
         header on the first hop only, since the origin's parent is who accepts;
         from there on with the acceptance, exactly once.
     """
-    audience = Channel.parse(channel).audience
-    if audience is Audience.LOCAL:
+    if lanes_for(channel, origin_path, own_path, peer_path, target_path) is None:
         return False
+    audience = Channel.parse(channel).audience
     if audience in (Audience.NODE, Audience.UP) and not _within_reach(
         origin_path, peer_path, reach
     ):

@@ -61,6 +61,9 @@ class Limits:
         min_frame_bytes: A frame on the slowest line.
         heartbeat_seconds: How often we give a sign of life.
         silence_seconds: How long the peer may give none.
+        stall_seconds: How long the peer may live and acknowledge nothing: longer than
+            a struggling disk needs for one frame, since a new session would only
+            send the same again.
     """
 
     window_bytes: int = 1 << 20
@@ -68,6 +71,7 @@ class Limits:
     min_frame_bytes: int = 16 << 10
     heartbeat_seconds: float = 15.0
     silence_seconds: float = 45.0
+    stall_seconds: float = 180.0
 
 
 class Session:
@@ -301,8 +305,11 @@ class Session:
             return ()
         under_way = self._outbound.under_way_bytes if self._outbound else 0
         beat = self._pulse.tick(now_seconds, under_way)
-        if self._pulse.silent_seconds(now_seconds) >= self._limits.silence_seconds:
-            return self.fail(errors.SessionSilent(seconds=int(self._limits.silence_seconds)))
+        limits = self._limits
+        if self._pulse.silent_seconds(now_seconds) >= limits.silence_seconds:
+            return self.fail(errors.SessionSilent(seconds=int(limits.silence_seconds)))
+        if self._pulse.stalled_seconds(now_seconds) >= limits.stall_seconds:
+            return self.fail(errors.SessionStalled(seconds=int(limits.stall_seconds)))
         return (effects.SendControl(message=Heartbeat(now_ms=wall_ms)),) if beat else ()
 
     def fail(self, error: YidaoError, retry_after_ms: int = 0) -> Effects:

@@ -56,11 +56,14 @@ from yidao.sync.message import (
 )
 from yidao.sync.record import MAX_HEADER_BYTES, MAX_PART_BYTES, MAX_PARTS, SALT_BYTES, Part
 
+# One byte of tag, eight of value.
+NUMBER_BYTES: Final = 9
+
 _Message = TypeVar("_Message", bound=Message)
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Return the `DataMessage` bytes of a frame.
+    """Return the `DataMessage` bytes of a frame, still without its number.
 
     Raises:
         FrameTooLarge: It would be over 1 MiB; the reader packed too much.
@@ -73,9 +76,19 @@ def encode_frame(frame: Frame) -> bytes:
     for item in frame.items:
         _write_item(out.items.add(), item)
     data = message.SerializeToString()
-    if len(data) > MAX_FRAME_BYTES:
-        raise errors.FrameTooLarge(size_bytes=len(data), limit_bytes=MAX_FRAME_BYTES)
+    limit = MAX_FRAME_BYTES - NUMBER_BYTES
+    if len(data) > limit:
+        raise errors.FrameTooLarge(size_bytes=len(data), limit_bytes=limit)
     return data
+
+
+def with_number(data: bytes, number: int) -> bytes:
+    """Return `encode_frame`'s bytes with the number that the frame has in its session.
+
+    It is known only when the frame goes out, after any wait for credit. Protobuf
+    lets fields be appended, and a fixed-width one keeps the size foreseeable.
+    """
+    return data + pb.DataMessage(number=number).SerializeToString()
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -103,6 +116,7 @@ def decode_frame(data: bytes) -> Frame:
         items=items,
         after_position=after_position,
         backfill=frame.backfill,
+        number=_number("number", message.number),
     )
 
 

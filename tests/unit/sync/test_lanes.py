@@ -7,6 +7,7 @@ from yidao.sync import errors
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.lanes import MAX_CREDIT_BYTES, Inbound, Outbound, ReadRequest, advance
 from yidao.sync.message import Ack, Frame, Holding, Item, LaneCursor
+from yidao.sync.wire import NUMBER_BYTES
 
 MakeItem = Callable[..., Item]
 ONE = {Lane.CONTROL: 1, Lane.URGENT: 1, Lane.BULK: 1}
@@ -158,7 +159,9 @@ class TestCredit:
         assert request is not None
         frame = sender.take(request, (item,), item.last_position)
         assert frame is not None
-        return [frame for frame, _ in sender.offer(frame, b"x" * size)]
+        sent = sender.offer(frame, b"x" * (size - NUMBER_BYTES))
+        assert all(len(data) == size for _, data in sent)
+        return [frame for frame, _ in sent]
 
     def test_bulk_waits_for_credit(self, make_item: MakeItem) -> None:
         """A frame beyond the credit waits, nothing is read behind it, an ack lets it go."""
@@ -213,6 +216,21 @@ class TestCredit:
             requests.append(asked(request))
             sender.take(request, (), request.up_to_position)
         assert requests == [(Lane.URGENT, 1, 7), (Lane.BULK, 1, 7)]
+
+    def test_frames_are_numbered_as_they_go(self, make_item: MakeItem) -> None:
+        """A frame gets its number when it goes, not when it begins to wait."""
+        sender = outbound(credit_bytes=250)
+        to_bulk(sender, 9)
+        first = self.send(sender, make_item(2), 100, head=9)
+        assert self.send(sender, make_item(3), 200, head=9) == []
+        second = self.send(sender, make_item(12, channel="node"), 50, head=12)
+        sender.acked(Lane.BULK, 2, 100)
+        third = [frame for frame, _ in sender.release()]
+        assert [(f.last_position, f.number) for f in first + second + third] == [
+            (2, 1),
+            (12, 2),
+            (3, 3),
+        ]
 
     @pytest.mark.parametrize(("lane", "position", "credit"), BAD_ACKS.values(), ids=BAD_ACKS.keys())
     def test_impossible_ack_is_refused(
@@ -341,6 +359,13 @@ GAPS = {"ahead of the cursor": [(6, 8)], "the same frame twice": [(5, 7), (5, 7)
 }
 
 
+class CountingInbound(Inbound):
+    """Numbers frames as they come, for tests that are about something else."""
+
+    def accept(self, frame: Frame, size_bytes: int) -> None:
+        super().accept(replace(frame, number=self._number + 1), size_bytes)
+
+
 class TestInbound:
     """What a receiver takes in one session."""
 
@@ -348,7 +373,7 @@ class TestInbound:
 
     def inbound(self, **changes: object) -> Inbound:
         arguments: dict[str, object] = {"window_bytes": 100, "cursors": [self.CURSOR]} | changes
-        return Inbound(**arguments)  # type: ignore[arg-type]
+        return CountingInbound(**arguments)  # type: ignore[arg-type]
 
     def frame(self, make_item: MakeItem, after: int, position: int, **changes: object) -> Frame:
         fields: dict[str, object] = {"lane": Lane.BULK, "after_position": after} | changes
@@ -374,6 +399,23 @@ class TestInbound:
             receiver.accept(self.frame(make_item, after, position), 1)
         with pytest.raises(errors.LaneGap):
             receiver.accept(self.frame(make_item, *frames[-1]), 1)
+
+    @pytest.mark.parametrize("numbers", [[0], [2], [1, 1], [1, 3]])
+    def test_missing_or_repeated_frame_is_noticed(
+        self, make_item: MakeItem, numbers: list[int]
+    ) -> None:
+        """Frames count from 1 through all lanes, so none is missed and none comes twice."""
+        receiver = Inbound(window_bytes=100, cursors=[])
+        frames = [
+            Frame(lane=lane, items=(make_item(1, channel=channel),), number=number)
+            for number, (lane, channel) in zip(
+                numbers, [(Lane.CONTROL, "node"), (Lane.BULK, "up:15")], strict=False
+            )
+        ]
+        for frame in frames[:-1]:
+            receiver.accept(frame, 1)
+        with pytest.raises(errors.FrameGap):
+            receiver.accept(frames[-1], 1)
 
     def test_lane_may_start_over(self, make_item: MakeItem) -> None:
         """A sender that does not know our cursor begins at position 0."""
@@ -427,8 +469,9 @@ class TestInbound:
 
     def test_frames_become_durable_in_order(self, make_item: MakeItem) -> None:
         """Only the oldest frame can be the next durable one."""
-        receiver = self.inbound()
-        first, second = self.frame(make_item, 5, 7), self.frame(make_item, 7, 8)
+        receiver = Inbound(window_bytes=100, cursors=[self.CURSOR])
+        first = self.frame(make_item, 5, 7, number=1)
+        second = self.frame(make_item, 7, 8, number=2)
         receiver.accept(first, 1)
         receiver.accept(second, 1)
         assert (receiver.is_next(first), receiver.is_next(second)) == (True, False)

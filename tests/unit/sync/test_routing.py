@@ -142,6 +142,13 @@ def test_part_goes_as_far_as_it_may(
     )
 
 
+def test_part_goes_nowhere_without_its_record() -> None:
+    """The acceptance of a record that stays at the parent takes no part of it further."""
+    rule = {"reach": 15, "release_when_accepted": True, "attached_to_acceptance": True}
+    assert part_goes("up:2", AGENCY, COUNTY, CITY, **rule)
+    assert not part_goes("up:1", AGENCY, COUNTY, CITY, **rule)
+
+
 def test_reach_does_not_bind_what_goes_down() -> None:
     """Reach counts tiers up; a directive's body goes to everybody below."""
     rule = {"reach": 1, "release_when_accepted": False, "attached_to_acceptance": False}

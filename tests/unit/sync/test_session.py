@@ -93,7 +93,7 @@ class TestTable:
     ) -> None:
         """An event in the table leads where it says; one that is not raises, and nothing moves."""
         session = bring_to(state)
-        frame = m.Frame(lane=Lane.BULK, items=(make_item(1),))
+        frame = m.Frame(lane=Lane.BULK, items=(make_item(1),), number=1)
         expected = TRANSITIONS.get((state, event))
         if expected is not None:
             HAPPENINGS[event](session, frame)
@@ -110,7 +110,7 @@ class TestTable:
     ) -> None:
         """What was under way when a session closed has no effect."""
         session = bring_to(State.CLOSED)
-        frame = m.Frame(lane=Lane.BULK, items=(make_item(1),))
+        frame = m.Frame(lane=Lane.BULK, items=(make_item(1),), number=1)
         assert HAPPENINGS[event](session, frame) == ()
         assert session.next_read(9) is None
         assert session.tick(1, 1) == ()
@@ -232,7 +232,7 @@ class TestSending:
         """An item that was read becomes one frame; its ack is stored."""
         session = bring_to(State.FLOWING)
         (sent,) = flow_item(session, make_item(2), 5)
-        assert sent.frame == m.Frame(lane=Lane.BULK, items=(make_item(2),), after_position=0)
+        assert sent.frame == m.Frame(lane=Lane.BULK, items=(make_item(2),), number=1)
         assert len(sent.data) > 20
         ack = m.Ack(lane=Lane.BULK, position=2, credit_bytes=len(sent.data))
         assert session.receive(ack) == (fx.StoreAck(lane=Lane.BULK, position=2),)
@@ -281,7 +281,7 @@ class TestReceiving:
     ) -> None:
         """A frame asks to be stored; the ack goes out when the program says it is."""
         session = bring_to(state)
-        frame = m.Frame(lane=Lane.BULK, items=(make_item(4),))
+        frame = m.Frame(lane=Lane.BULK, items=(make_item(4),), number=1)
         (ingest,) = session.receive_frame(frame, 123)
         assert ingest == fx.Ingest(frame=frame, size_bytes=123)
         ack = m.Ack(lane=Lane.BULK, position=4, credit_bytes=123)
@@ -290,7 +290,9 @@ class TestReceiving:
     def test_refusal_goes_before_the_ack(self, make_item: MakeItem) -> None:
         """A refused journal is named, and the lane goes on all the same."""
         session = bring_to(State.FLOWING)
-        (ingest,) = session.receive_frame(m.Frame(lane=Lane.BULK, items=(make_item(4),)), 5)
+        (ingest,) = session.receive_frame(
+            m.Frame(lane=Lane.BULK, items=(make_item(4),), number=1), 5
+        )
         said = session.ingested(ingest, [REFUSAL])  # type: ignore[arg-type]
         assert [effect.message for effect in said] == [  # type: ignore[union-attr]
             REFUSAL,
@@ -300,8 +302,8 @@ class TestReceiving:
     def test_durable_out_of_order_is_our_mistake(self, make_item: MakeItem) -> None:
         """Acks are cumulative, so a later frame cannot be durable first."""
         session = bring_to(State.FLOWING)
-        session.receive_frame(m.Frame(lane=Lane.BULK, items=(make_item(1),)), 5)
-        late = m.Frame(lane=Lane.BULK, items=(make_item(2),), after_position=1)
+        session.receive_frame(m.Frame(lane=Lane.BULK, items=(make_item(1),), number=1), 5)
+        late = m.Frame(lane=Lane.BULK, items=(make_item(2),), after_position=1, number=2)
         (ingest,) = session.receive_frame(late, 5)
         with pytest.raises(errors.SessionMisused):
             session.ingested(ingest)  # type: ignore[arg-type]
@@ -314,9 +316,9 @@ class TestReceiving:
     def test_captured_frame_has_no_effect(self, make_item: MakeItem) -> None:
         """A frame replayed in the same session raises before it is stored again."""
         session = bring_to(State.FLOWING)
-        frame = m.Frame(lane=Lane.BULK, items=(make_item(4),), after_position=0)
+        frame = m.Frame(lane=Lane.BULK, items=(make_item(4),), after_position=0, number=1)
         session.receive_frame(frame, 5)
-        with pytest.raises(errors.LaneGap):
+        with pytest.raises(errors.FrameGap):
             session.receive_frame(frame, 5)
 
     def test_receipts_and_refusals_are_shown(self) -> None:
@@ -354,6 +356,17 @@ class TestTimeAndEnd:
             session.receive(m.Heartbeat(now_ms=1))
             session.tick(now, 0)
         assert session.state is State.FLOWING
+
+    def test_peer_that_acknowledges_nothing_is_left(self, make_item: MakeItem) -> None:
+        """A peer that lives but whose data stream is dead is dialled again."""
+        session = bring_to(State.FLOWING)
+        assert flow_item(session, make_item(1), 1)
+        ends = []
+        for now in range(0, 200, 10):
+            session.receive(m.Heartbeat(now_ms=1))
+            if fx.Close(code="SESSION_STALLED") in session.tick(now, 0):
+                ends.append(now)
+        assert ends == [180]
 
     def test_session_that_has_not_begun_has_no_time(self) -> None:
         """Silence is counted from the first word."""

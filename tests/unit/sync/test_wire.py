@@ -9,7 +9,14 @@ from yidao.sync import errors
 from yidao.sync import message as m
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.record import Part
-from yidao.sync.wire import decode_control, decode_frame, encode_control, encode_frame
+from yidao.sync.wire import (
+    NUMBER_BYTES,
+    decode_control,
+    decode_frame,
+    encode_control,
+    encode_frame,
+    with_number,
+)
 
 NODE = NodeId(bytes(range(16)))
 JOURNAL = JournalId(node_id=NODE, channel="up:15", epoch="1")
@@ -75,6 +82,15 @@ def test_frame_comes_back_as_it_went(frame: m.Frame, backfill: bool) -> None:
     """A frame keeps every byte of its seals and parts."""
     sent = replace(frame, backfill=backfill, after_position=0 if backfill else 3)
     assert decode_frame(encode_frame(sent)) == sent
+
+
+@pytest.mark.parametrize("number", [1, 300, (1 << 63) - 1])
+def test_number_is_added_to_finished_bytes(frame: m.Frame, number: int) -> None:
+    """A frame gets its number when it goes out, at a cost that is known before."""
+    data = encode_frame(frame)
+    numbered = with_number(data, number)
+    assert len(numbered) == len(data) + NUMBER_BYTES
+    assert decode_frame(numbered) == replace(frame, number=number)
 
 
 def test_item_knows_its_end(frame: m.Frame) -> None:
