@@ -22,7 +22,7 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
-from yidao.node.api.services import local_services
+from yidao.node.api.servicers import affair_servicers
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.errors import NodeError
@@ -107,9 +107,7 @@ class Daemon:
         if identity.path.depth > 0:
             chain = self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
-        affairs = Affairs(
-            store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes
-        )
+        affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
         store.start(affairs.projectors, affairs.deciders)
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
@@ -135,11 +133,12 @@ class Daemon:
             identity,
             Health(store, identity, hub),
             Bundles(tokens, self._settings),
-            lambda: hub.chain,
+            chain=lambda: hub.chain,
+            locate=functools.partial(locate, store),
         )
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
-            [*local_services(affairs), node_service.as_service()],
+            [*affair_servicers(affairs), node_service],
         )
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
@@ -170,7 +169,7 @@ class Daemon:
                 dialing.cancel()
                 await asyncio.gather(dialing, return_exceptions=True)
             await hub.stop()
-            await local.stop(grace_seconds=1.0)
+            await local.stop()
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)

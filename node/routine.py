@@ -13,7 +13,7 @@ from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.logging import get_logger
 from yidao.node.store import tables
 from yidao.node.store.store import Store
-from yidao.node.store.writer import Tx
+from yidao.node.store.transaction import Tx
 
 _WAL_SECONDS = 300.0
 _HEALTH_SECONDS = 900.0

@@ -11,7 +11,7 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
-from yidao.node.errors import NodeError
+from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -20,13 +20,10 @@ from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
 
+# The store reads its pragmas back at the start and refuses to run on anything less.
+_DURABILITY = "fsynced before every answer"
+
 Context = grpc.aio.ServicerContext[object, object]
-
-
-class RecordUnknown(NodeError):
-    """This node holds no record of that id, or not with its proof. Params: record."""
-
-    code = "RECORD_UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +82,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._chain = chain
         self._locate = locate
 
+    @answered
     async def Status(
         self, request: node_pb2.StatusRequest, context: Context
     ) -> node_pb2.StatusResponse:
         """Health of this node."""
         return await asyncio.to_thread(self._status)
 
+    @answered
     async def AddChild(
         self, request: node_pb2.AddChildRequest, context: Context
     ) -> node_pb2.AddChildResponse:
@@ -103,6 +102,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         )
         return node_pb2.AddChildResponse(bundle=bundle)
 
+    @answered
     async def ExportEvidence(
         self, request: node_pb2.ExportEvidenceRequest, context: Context
     ) -> node_pb2.ExportEvidenceResponse:
@@ -110,6 +110,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         evidence = await asyncio.to_thread(self._evidence, request.record_id)
         return node_pb2.ExportEvidenceResponse(evidence=evidence)
 
+    @answered
     async def Rebuild(
         self, request: node_pb2.RebuildRequest, context: Context
     ) -> node_pb2.RebuildResponse:
@@ -126,6 +127,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             ],
         )
 
+    @answered
     async def VerifyStore(
         self, request: node_pb2.VerifyStoreRequest, context: Context
     ) -> node_pb2.VerifyStoreResponse:
@@ -169,7 +171,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
                 )
                 for head in heads
             ],
-            durability=store.durability,
+            durability=_DURABILITY,
             version=version("yidao"),
             receipts_current=current,
             receipts_expected=expected,
@@ -177,19 +179,19 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
 
     def _problem(self, problem: Problem) -> node_pb2.Problem:
         params = {name: str(value) for name, value in problem.params.items()}
-        if problem.journal is not None:
-            params["journal"] = problem.journal.origin(self._identity.network)
-        if problem.seq is not None:
+        if problem.journal:
+            params["journal"] = problem.journal
+        if problem.seq >= 0:
             params["seq"] = str(problem.seq)
-        if problem.peer is not None:
-            node = self._store.enrolled(problem.peer)
+        if problem.peer:
+            node = self._store.enrolled(NodeId(problem.peer))
             params["peer"] = str(node.path) if node else problem.peer.hex()
         return node_pb2.Problem(
             code=problem.code,
             params=params,
             first_ms=problem.first_ms,
             last_ms=problem.last_ms,
-            count=problem.count,
+            count=problem.times,
         )
 
     def _evidence(self, record_id: bytes) -> bytes:

@@ -39,9 +39,7 @@ def _register_list(returns: typer.Typer) -> None:
             from yidao.node.cli.connection import connect
 
             with connect(data) as client:
-                page = client.returns(
-                    form=form, period=period, unit=unit, state=state, limit=limit
-                )
+                page = client.returns(form=form, period=period, unit=unit, state=state, limit=limit)
             rows = [
                 {
                     "record_id": r.record_id,

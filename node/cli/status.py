@@ -77,8 +77,10 @@ def lines(seen: "Status") -> list[str]:
         if peer.next_retry_ms:
             line += f"  {say('下次重连', 'next try')} {_clock(peer.next_retry_ms)}"
         shown.append(line)
-    for problem in seen.problems:
-        shown.append(f"  ! {text(problem.code, problem.params, LANGUAGE).text} [{problem.code}]")
+    shown += [
+        f"  ! {text(problem.code, problem.params, LANGUAGE).text} [{problem.code}]"
+        for problem in seen.problems
+    ]
     if not seen.problems:
         shown.append(say("没有问题", "no problems"))
     return shown

@@ -25,6 +25,8 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
 from yidao.sync.backoff import Backoff
 
+Method = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+
 log = get_logger()
 
 
@@ -84,9 +86,7 @@ class Dialer:
         driver, key = self._hub.open(self._parent, secrets.token_hex(16))
         metadata = ((SESSION_KEY, key),)
         try:
-            control = channel.stream_stream(f"/{SERVICE}/{CONTROL}")(
-                _drain(driver.control_out), metadata=metadata
-            )
+            control = _method(channel, CONTROL)(_drain(driver.control_out), metadata=metadata)
             data = asyncio.create_task(self._hold_data(channel, driver, metadata))
             try:
                 await driver.run(aiter(control))
@@ -106,13 +106,17 @@ class Dialer:
     ) -> None:
         await driver.located.wait()
         self._flowed = True
-        data = channel.stream_stream(f"/{SERVICE}/{DATA}")(
-            _drain(driver.data_out), metadata=metadata
-        )
+        data = _method(channel, DATA)(_drain(driver.data_out), metadata=metadata)
         try:
             await driver.read_data(aiter(data))
         except grpc.aio.AioRpcError as error:
             await driver.close(f"DATA_{error.code().name}")
+
+
+def _method(channel: grpc.aio.Channel, name: str) -> Method:
+    """A method of the link service that carries raw bytes both ways."""
+    method: Method = channel.stream_stream(f"/{SERVICE}/{name}")
+    return method
 
 
 async def _drain(queue: "asyncio.Queue[bytes | None]") -> AsyncIterator[bytes]:

@@ -21,8 +21,8 @@ from yidao.api.errors import YidaoError
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
+from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
-from yidao.node.store.writer import Tx
 from yidao.sync.effects import (
     Close,
     Effect,
@@ -104,27 +104,25 @@ class Driver:
 
     async def run(self, control_in: AsyncIterator[bytes]) -> None:
         """Hold the session until it closes; returns in good order, whatever ended it."""
-        tasks = [
-            asyncio.create_task(each, name=name)
-            for name, each in (
-                ("control", self._read_control(control_in)),
-                ("send", self._send()),
-                ("ingest", self._finish_ingests()),
-                ("tick", self._tick()),
-            )
-        ]
-        closing = asyncio.create_task(self.closed.wait())
+        work = {
+            "control": self._read_control(control_in),
+            "send": self._send(),
+            "ingest": self._finish_ingests(),
+            "tick": self._tick(),
+            "closing": self._until_closed(),
+        }
+        tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
         try:
             await self._run_effects(self.session.start())
-            await asyncio.wait([*tasks, closing], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
-                if task.done() and task.exception() is not None:
-                    await self._fail(task.exception())
+                if task.done() and (error := task.exception()) is not None:
+                    await self._fail(error)
         finally:
             self._shut()
-            for task in [*tasks, closing]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, closing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def read_data(self, data_in: AsyncIterator[bytes]) -> None:
         """Take frames until the stream or the session ends."""
@@ -186,6 +184,9 @@ class Driver:
             ingest, future = await self._ingests.get()
             outcome = await asyncio.wrap_future(future)
             await self._run_effects(self.session.ingested(ingest, outcome.refusals))
+
+    async def _until_closed(self) -> None:
+        await self.closed.wait()
 
     async def _tick(self) -> None:
         while True:
@@ -268,13 +269,13 @@ class Driver:
             raise RuntimeError("the session moved records before its hello")
         return self._store_peer
 
-    async def _fail(self, error: BaseException | None) -> None:
+    async def _fail(self, error: BaseException) -> None:
         if self.closed.is_set():
             return
         if isinstance(error, YidaoError):
             log.warning("link.session.failed", peer=str(self.peer.path), code=error.code)
             await self._run_effects(self.session.fail(error))
-        elif error is not None:
+        else:
             self.close_code = "LINK_LOST"
             self._shut()
             raise error

@@ -17,8 +17,8 @@ from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSe
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
+from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Peer
-from yidao.node.store.writer import Tx
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import NodeId
 from yidao.sync.message import Hello, Receipt, Refusal
@@ -60,7 +60,11 @@ class Hub:
     def start(self) -> None:
         """Wake the links whenever the store commits. Call on the event loop."""
         loop = asyncio.get_running_loop()
-        self.store.on_commit(lambda _position: loop.call_soon_threadsafe(self._wake_all))
+
+        def wake(_position: int) -> None:
+            loop.call_soon_threadsafe(self._wake_all)
+
+        self.store.on_commit(wake)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""

@@ -49,7 +49,7 @@ class LinkServer:
             LinkPortTaken: Somebody else listens there.
         """
         server = grpc.aio.server(options=server_options(self._settings))
-        handlers = {
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             CONTROL: grpc.stream_stream_rpc_method_handler(self._control),
             DATA: grpc.stream_stream_rpc_method_handler(self._data),
         }
@@ -111,7 +111,9 @@ class LinkServer:
     async def _admit(self, context: Context) -> tuple[Peer, bytes]:
         started = time.monotonic()
         try:
-            chain = peer_chain(context.auth_context())
+            chain = peer_chain(
+                {name: tuple(values) for name, values in context.auth_context().items()}
+            )
             peer = self._check(chain)
         except YidaoError as error:
             log.warning(

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -181,9 +181,10 @@ async def _pair(tmp_path: FilePath) -> AsyncIterator[tuple[Node, Node, Relay]]:
         await asyncio.to_thread(root.store.close)
 
 
-async def _until(condition, seconds: float = 15) -> None:  # type: ignore[no-untyped-def]
+async def _until(condition: Callable[[], bool], seconds: float = 15) -> None:
     async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(condition):
+        # The condition is in files and other threads: nothing sets an event for it.
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

@@ -1,0 +1,34 @@
+"""`yidao demo`: a whole tree of real daemons doing the job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from yidao.node.cli.output import Exit, Json, told_errors
+from yidao.node.cli.speech import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+
+    @app.command(
+        help=say(
+            "演示: 国家、省、市、县和两个机关, 六个真实节点 (样例数据)",
+            "Six real daemons, nation to agencies, do the job on sample data",
+        )
+    )
+    def demo(
+        keep: Annotated[
+            bool, typer.Option("--keep", help=say("结束后保持运行", "Leave the tree up"))
+        ] = False,
+        folder: Annotated[
+            Path | None, typer.Option(help=say("工作目录", "Where to work (a new folder)"))
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.demo.show import run_demo
+
+            if not run_demo(folder=folder, keep=keep, as_json=as_json):
+                raise typer.Exit(Exit.PARTLY)
