@@ -9,6 +9,7 @@ dec(16,2)), and stored as the integer 12340. Every stored figure fits a signed
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 from yidao.catalog.errors import NumberInvalid, NumberOverflow
 
@@ -32,6 +33,13 @@ def decimal_pattern(precision: int, scale: int, *, signed: bool) -> str:
     return f"^{'-?' if signed else ''}{whole}{fraction}$"
 
 
+@lru_cache(maxsize=256)
+def spelling(precision: int, scale: int) -> re.Pattern[str]:
+    """Give the compiled `decimal_pattern` for `fullmatch`."""
+    # Without the anchors, for `$` would let a newline through; `fullmatch` does not.
+    return re.compile(decimal_pattern(precision, scale, signed=True)[1:-1])
+
+
 def parse_decimal(text: str, precision: int, scale: int) -> int:
     """Read a decimal in its one accepted spelling as a scaled integer.
 
@@ -39,7 +47,7 @@ def parse_decimal(text: str, precision: int, scale: int) -> int:
         NumberInvalid: Another spelling, too many digits, minus zero, NaN,
             infinity, an exponent, digits of another script.
     """
-    if re.match(decimal_pattern(precision, scale, signed=True), text) is None or "\n" in text:
+    if spelling(precision, scale).fullmatch(text) is None:
         raise NumberInvalid(reason="spelling")
     value = int(text.replace(".", ""))
     if value == 0 and text[0] == "-":

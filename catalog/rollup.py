@@ -12,16 +12,20 @@ Roll-ups made under different versions of a pack merge by field name: a field
 that one version lacks simply has no share from it, and a finer scale wins.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from yidao.catalog.errors import CatalogError, NumberInvalid, RollupMismatch
-from yidao.catalog.numbers import checked, format_decimal, parse_decimal
+from yidao.catalog.errors import CatalogError, RollupMismatch
+from yidao.catalog.numbers import MAX_PRECISION, checked, format_decimal, spelling
 from yidao.catalog.pack.model import Field, FieldKind, Form, RollupKind, Value
 
+_NUMBERS: Final = (FieldKind.INT, FieldKind.DECIMAL)
+_ONE_VALUE: Final = (RollupKind.MIN, RollupKind.MAX, RollupKind.LATEST)
+_LATEST: Final = re.compile(r"[0-9]{20}\|.*", re.DOTALL)
 _COUNTED: Final = (RollupKind.SUM, RollupKind.COUNT)
 
 Total = str | int | Mapping[str, int]
@@ -159,19 +163,31 @@ class Rollup:
             return cls(
                 form=str(document["form"]),
                 rows=_integer(document["rows"]),
-                fields={
-                    str(name): FieldTotal(
-                        kind=RollupKind(kind),
-                        value_kind=FieldKind(value_kind),
-                        scale=_integer(scale),
-                        amount=_integer(amount),
-                        bag={str(value): _integer(count) for value, count in bag.items()},
-                    )
-                    for name, (kind, value_kind, scale, amount, bag) in document["fields"].items()
-                },
+                fields={str(name): _decoded(*share) for name, share in document["fields"].items()},
             )
         except (CatalogError, ValueError, KeyError, TypeError, AttributeError):
             raise RollupMismatch(form="", field="") from None
+
+
+def _decoded(
+    kind: str, value_kind: str, scale: int, amount: int, bag: dict[str, int]
+) -> FieldTotal:
+    """Read the share of one field; a value that could not be ordered or shown is refused."""
+    total = FieldTotal(
+        kind=RollupKind(kind),
+        value_kind=FieldKind(value_kind),
+        scale=_integer(scale),
+        amount=_integer(amount),
+        bag={value: _integer(count) for value, count in bag.items()},
+    )
+    if not 0 <= total.scale <= MAX_PRECISION:
+        raise ValueError
+    if total.kind is RollupKind.LATEST and not all(map(_LATEST.fullmatch, total.bag)):
+        raise ValueError
+    if total.kind in _ONE_VALUE:
+        for value in total.bag:
+            _ordering(total.value_kind, value.rpartition("|")[2])
+    return total
 
 
 def _integer(value: object) -> int:
@@ -189,35 +205,44 @@ class _Tally:
         self._fields = [
             field for field in form.fields.values() if field.rollup is not RollupKind.NONE
         ]
+        # Most fields are sums of decimals; they take the short way in `add`.
+        self._sums = [
+            (field.name, spelling(field.precision, field.scale).fullmatch)
+            for field in self._fields
+            if field.rollup is RollupKind.SUM and field.kind is FieldKind.DECIMAL
+        ]
+        summed = {name for name, _ in self._sums}
+        self._others = [field for field in self._fields if field.name not in summed]
         self._rows = 0
         self._amounts = dict.fromkeys((field.name for field in self._fields), 0)
         self._bags: dict[str, dict[str, int]] = {field.name: {} for field in self._fields}
 
     def add(self, row: Mapping[str, Value], order: int, times: int) -> None:
         self._rows += times
-        for field in self._fields:
-            value = row.get(field.name)
+        for name, fits in self._sums:
+            value = row.get(name)
             if value is None:
                 continue
-            if field.rollup in _COUNTED:
-                self._amounts[field.name] += times * self._amount(field, value)
-            else:
-                written = _written(field, value, order)
-                bag = self._bags[field.name]
-                bag[written] = bag.get(written, 0) + times
+            if not isinstance(value, str) or fits(value) is None:
+                raise RollupMismatch(form=self._form.id, field=name)
+            self._amounts[name] += times * int(value.replace(".", ""))
+        for field in self._others:
+            value = row.get(field.name)
+            if value is not None:
+                self._add_other(field, value, order, times)
 
-    def _amount(self, field: Field, value: Value) -> int:
-        if field.rollup is RollupKind.COUNT:
+    def _add_other(self, field: Field, value: Value, order: int, times: int) -> None:
+        if field.kind in _NUMBERS and not _is_number(field, value):
+            raise RollupMismatch(form=self._form.id, field=field.name)
+        if field.rollup is RollupKind.SUM:
+            self._amounts[field.name] += times * int(value)
+        elif field.rollup is RollupKind.COUNT:
             # A flag counts where it is true, anything else where it is filled in.
-            return int(value is not False)
-        if isinstance(value, str) and field.kind is FieldKind.DECIMAL:
-            try:
-                return parse_decimal(value, field.precision, field.scale)
-            except NumberInvalid:
-                raise RollupMismatch(form=self._form.id, field=field.name) from None
-        if isinstance(value, int) and field.kind is FieldKind.INT:
-            return value
-        raise RollupMismatch(form=self._form.id, field=field.name)
+            self._amounts[field.name] += times * (value is not False)
+        else:
+            written = _written(field, value, order)
+            bag = self._bags[field.name]
+            bag[written] = bag.get(written, 0) + times
 
     def result(self) -> Rollup:
         return Rollup(
@@ -234,6 +259,13 @@ class _Tally:
                 for field in self._fields
             },
         )
+
+
+def _is_number(field: Field, value: Value) -> bool:
+    if field.kind is FieldKind.INT:
+        return isinstance(value, int) and not isinstance(value, bool)
+    fits = spelling(field.precision, field.scale).fullmatch
+    return isinstance(value, str) and fits(value) is not None
 
 
 def _written(field: Field, value: Value, order: int) -> str:

@@ -154,6 +154,10 @@ UNCHECKED: dict[str, Row] = {
     "no number": {"no": "a", "used": "x.yz"},
     "full-width digits": {"no": "a", "used": "１.00"},
     "a text for an integer": {"no": "a", "people": "12"},
+    "a flag for an integer": {"no": "a", "people": True},
+    "an integer for a decimal": {"no": "a", "used": 1},
+    "an extreme that is no number": {"no": "a", "least": "low"},
+    "an extreme that is a text": {"no": "a", "most": "12"},
 }
 
 
@@ -176,6 +180,11 @@ GARBAGE = {
     "an amount past 64 bits": _encoded('["sum","int",0,9999999999999999999,{}]'),
     "an infinite amount": _encoded('["sum","int",0,1e999,{}]'),
     "an amount with decimals": _encoded('["sum","int",0,1.5,{}]'),
+    "an extreme that is no number": _encoded('["min","dec",2,0,{"low":1}]'),
+    "a latest value without order": _encoded('["latest","str",0,0,{"new":1}]'),
+    "a latest integer that is none": _encoded('["latest","int",0,0,{"%s|x":1}]' % ("0" * 20)),
+    "a scale of a thousand": _encoded('["sum","dec",1000,0,{}]'),
+    "a flag for an amount": _encoded('["sum","int",0,true,{}]'),
     "a bag that is a list": _encoded('["sum","int",0,0,[]]'),
 }
 
