@@ -328,6 +328,7 @@ SPELLINGS = {
     "minus zero": ("change", "-0.00", False),
     "past the bound": ("change", "-100.01", False),
     "on the bound": ("change", "-100.00", True),
+    "past the upper bound": ("change", "100.01", False),
 }
 
 
