@@ -8,7 +8,6 @@ are written once, completely, and survive a power loss before the call returns.
 """
 
 import base64
-import binascii
 import os
 import stat
 from collections.abc import Mapping
@@ -280,7 +279,7 @@ class KeyFolder:
         statement, data = self.read(ROOT_STATEMENT), self.read(CHAIN)
         try:
             proofs = tuple(_proof(entry) for entry in orjson.loads(data))
-        except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error):
+        except (ValueError, KeyError, TypeError):
             raise errors.KeyFileMalformed(name=CHAIN) from None
         return Chain(statement=statement, proofs=proofs)
 

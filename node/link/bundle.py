@@ -7,7 +7,6 @@ protection, since whoever holds the file holds the secret.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -199,7 +198,7 @@ def _from_fields(fields: dict[str, Any]) -> JoinBundle:
             secret=_hex(fields["secret"], SECRET_BYTES),
             expires_ms=expires_ms,
         )
-    except (YidaoError, UnicodeEncodeError, binascii.Error, ValueError):
+    except (YidaoError, ValueError):
         raise errors.BundleMalformed(reason="value") from None
 
 
