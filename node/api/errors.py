@@ -37,12 +37,6 @@ class RecordUnknown(YidaoError):
     code = "RECORD_UNKNOWN"
 
 
-class SocketPathTooLong(YidaoError):
-    """The path of a Unix socket is over the system's limit (params: size_bytes, limit_bytes)."""
-
-    code = "SOCKET_PATH_TOO_LONG"
-
-
 #: The status of an error is that of its nearest class here.
 STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     YidaoError: _Code.INTERNAL,

@@ -16,7 +16,8 @@ from yidao.api.local.v1 import (
     reporting_pb2_grpc,
     standards_pb2_grpc,
 )
-from yidao.node.api.errors import SocketPathTooLong
+# One error for both ends of the socket.
+from yidao.node.client.errors import SocketPathTooLong
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
 MAX_SOCKET_PATH_BYTES: Final = 107

@@ -1,0 +1,76 @@
+"""The client library: what other programs, the console and the command line use.
+
+    with Client.open(folder / "local.sock") as client:
+        done = client.submit("energy", rows, actor="li@/33/3301", progress=print)
+        for result in done.results:
+            print(result.row, result.outcome, [fault.zh for fault in result.faults])
+
+Every call is synchronous, takes and gives plain frozen values, and raises
+`ClientError` (the node refused; `error.code` says why), `NodeUnreachable`,
+`AnswerTooLate` or `SocketPathTooLong`.
+"""
+
+from yidao.node.client.client import Client, Progress
+from yidao.node.client.errors import (
+    AnswerTooLate,
+    ClientError,
+    NodeUnreachable,
+    SocketPathTooLong,
+)
+from yidao.node.client.values import (
+    DirectiveInfo,
+    EnergyTarget,
+    Frontier,
+    Issued,
+    PackInfo,
+    Peer,
+    Placed,
+    Problem,
+    Rebuilt,
+    RebuiltTable,
+    ReturnInfo,
+    ReturnPage,
+    Reviewed,
+    RollUp,
+    Row,
+    RowFault,
+    RowResult,
+    Status,
+    Submitted,
+    Totals,
+    TreeNode,
+    UnitInfo,
+    Verified,
+)
+
+__all__ = [
+    "AnswerTooLate",
+    "Client",
+    "ClientError",
+    "DirectiveInfo",
+    "EnergyTarget",
+    "Frontier",
+    "Issued",
+    "NodeUnreachable",
+    "PackInfo",
+    "Peer",
+    "Placed",
+    "Problem",
+    "Progress",
+    "Rebuilt",
+    "RebuiltTable",
+    "ReturnInfo",
+    "ReturnPage",
+    "Reviewed",
+    "RollUp",
+    "Row",
+    "RowFault",
+    "RowResult",
+    "SocketPathTooLong",
+    "Status",
+    "Submitted",
+    "Totals",
+    "TreeNode",
+    "UnitInfo",
+    "Verified",
+]

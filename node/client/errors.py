@@ -1,0 +1,63 @@
+"""What a call of the client raises."""
+
+from typing import Any, Final
+
+import grpc
+
+from yidao.api.errors import YidaoError
+from yidao.api.local.v1 import local_pb2
+
+# The name of the metadata is part of the local API, see `local.proto`.
+_ERROR_METADATA: Final = "yidao-error-bin"
+_UNREACHABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+
+
+class ClientError(YidaoError):
+    """The node refused the call; code, params and retryable are the node's own.
+
+    Params: those of the node's error.
+    """
+
+    code = "CLIENT_ERROR"
+
+    def __init__(self, code: str, *, retryable: bool, **params: str | int) -> None:
+        super().__init__(**params)
+        # One class for every code: a program asks for `error.code`.
+        vars(self).update(code=code, retryable=retryable)
+
+    def __str__(self) -> str:
+        return YidaoError.__str__(self)
+
+
+class NodeUnreachable(YidaoError):
+    """No daemon answers on the socket (params: socket)."""
+
+    code = "NODE_UNREACHABLE"
+    retryable = True
+
+
+class SocketPathTooLong(YidaoError):
+    """The path of a Unix socket is over the system's limit (params: size_bytes, limit_bytes)."""
+
+    code = "SOCKET_PATH_TOO_LONG"
+
+
+class AnswerTooLate(YidaoError):
+    """The node did not answer in time; what was asked may still happen (params: seconds)."""
+
+    code = "ANSWER_TOO_LATE"
+    retryable = True
+
+
+def error_of(failure: Any, socket: str, timeout_seconds: float) -> YidaoError:
+    """Give the typed error of a failed call."""
+    for name, value in failure.trailing_metadata() or ():
+        if name == _ERROR_METADATA:
+            error = local_pb2.Error.FromString(value)
+            return ClientError(error.code, retryable=error.retryable, **dict(error.params))
+    status = failure.code()
+    if status in _UNREACHABLE:
+        return NodeUnreachable(socket=socket)
+    if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return AnswerTooLate(seconds=int(timeout_seconds))
+    return ClientError("CALL_FAILED", retryable=False, status=status.name)

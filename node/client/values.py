@@ -1,0 +1,292 @@
+"""What the client takes and gives, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a record came to lie.
+
+    Attributes:
+        position: The node's store position.
+        repeat: The same had been appended before; this is its first place.
+    """
+
+    position: int
+    record_id: bytes
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackInfo:
+    """One published version of a pack; `unusable` is an error code, or empty."""
+
+    id: str
+    version: str
+    valid_from: str
+    valid_to: str
+    sha256: bytes
+    published_by: str
+    forms: tuple[str, ...]
+    unusable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitInfo:
+    """One unit of the registry."""
+
+    unit: str
+    name: str
+    region_code: str
+    inst_type: str
+    origin_path: str
+    version: int
+    record_id: bytes
+    contested: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a form.
+
+    Attributes:
+        row: The caller's own number, echoed in the result.
+        period: `2025-Q2`, `2025-07`; empty for a registry form.
+        payload: JSON bytes of one flat object; decimals are strings.
+        attachment: One file of at most 256 KiB.
+        causes: Ids of records that this row is derived from.
+    """
+
+    row: int
+    form: str
+    payload: bytes
+    period: str = ""
+    attachment: bytes = b""
+    causes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFault:
+    """One thing wrong with a row, in Chinese and English."""
+
+    field: str
+    rule: str
+    code: str
+    severity: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowResult:
+    """What became of a row: `submitted`, `recorded`, `refused`, `unchanged`, `valid` (dry run)."""
+
+    row: int
+    outcome: str
+    faults: tuple[RowFault, ...]
+    record_id: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """Results in the order of the rows; everything up to `position` is durable."""
+
+    results: tuple[RowResult, ...]
+    position: int
+
+    def count(self, outcome: str) -> int:
+        """Count the rows with an outcome."""
+        return sum(result.outcome == outcome for result in self.results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnInfo:
+    """One version of a return; `payload` is empty where its part has not come."""
+
+    key: str
+    form: str
+    period: str
+    unit: str
+    version: int
+    state: str
+    record_id: bytes
+    pack_version: str
+    origin_path: str
+    submitted_by: str
+    reviewed_by: str
+    reason: str
+    faults: tuple[RowFault, ...]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnPage:
+    """One page of returns; `next` is to be given as `after`, empty on the last page."""
+
+    returns: tuple[ReturnInfo, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """How many returns got the verdict, and how many of the same choice still wait."""
+
+    reviewed: int
+    left: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The figures of one scope; `summed` of the `returns` are in `fields`."""
+
+    returns: int
+    summed: int
+    fields: Mapping[str, str]
+    indicators: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontier:
+    """A journal, named by its checkpoint origin, with the size and root that count."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollUp:
+    """Totals of one form and period, and what they come from."""
+
+    submitted: Totals
+    accepted: Totals
+    frontiers: tuple[Frontier, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyTarget:
+    """A figure that a target of a directive must reach; decimals are strings."""
+
+    target: str
+    year: int
+    indicator: str
+    base_year: int = 0
+    base_value: str = ""
+    change_percent: str = ""
+    cap_value: str = ""
+    binding: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """The directive's object name, and where its record lies."""
+
+    directive: str
+    position: Placed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectiveInfo:
+    """A directive and this node's own state in it: `issued` at the issuer."""
+
+    directive: str
+    number: str
+    title: str
+    body: str
+    issuer: str
+    due: str
+    targets: tuple[str, ...]
+    energy_targets: tuple[EnergyTarget, ...]
+    parent_directive: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """One target's state and, below it, the targets that it passed the directive on to."""
+
+    path: str
+    directive: str
+    state: str
+    actor: str
+    percent: int
+    note: str
+    passed_on: tuple["TreeNode", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A node at the other end of a link."""
+
+    node_id: bytes
+    path: str
+    role: str
+    state: str
+    lag: int
+    last_seen_ms: int
+    next_retry_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that a person should look at; the text is formed from code and params."""
+
+    code: str
+    params: Mapping[str, str]
+    first_ms: int
+    last_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Health of the node."""
+
+    network: bytes
+    node_id: bytes
+    path: str
+    epoch: str
+    state: str
+    last_position: int
+    applied_position: int
+    records: int
+    peers: tuple[Peer, ...]
+    problems: tuple[Problem, ...]
+    journals: tuple[Frontier, ...]
+    durability: str
+    version: str
+    receipts_current: int
+    receipts_expected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltTable:
+    """A table before and after it was folded again."""
+
+    table: str
+    rows: int
+    equal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What a rebuild came to."""
+
+    tables: tuple[RebuiltTable, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every table is what it was."""
+        return all(table.equal for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a walk over the whole store found."""
+
+    records: int
+    problems: tuple[Problem, ...]
