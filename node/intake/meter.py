@@ -86,11 +86,11 @@ def read_meter(data: bytes) -> Iterator[Reading]:
     try:
         with gzip.open(io.BytesIO(data)) as packed:
             content = packed.read(MAX_METER_BYTES + 1)
+        if len(content) > MAX_METER_BYTES or content.count(b"\n") > MAX_READINGS:
+            raise MeterDataInvalid(line=0, reason="too_long")
         lines = content.decode("ascii").splitlines()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError):
         raise MeterDataInvalid(line=0, reason="not_gzip_text") from None
-    if len(content) > MAX_METER_BYTES or len(lines) > MAX_READINGS:
-        raise MeterDataInvalid(line=0, reason="too_long")
     return _readings(lines)
 
 

@@ -4,6 +4,7 @@ A refused file is refused while it is opened, so that no row of it can have
 reached a store; a bad row is refused alone.
 """
 
+import contextlib
 import csv
 import io
 import struct
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from yidao.catalog.pack.loader import load_pack
@@ -287,12 +290,14 @@ def test_100_a_million_columns_are_refused(refused: Callable[..., IntakeError]) 
 
 
 def test_100_lines_joined_by_quotes_cannot_pass_the_row_limit(
-    refused: Callable[..., IntakeError],
+    refused: Callable[..., IntakeError], read: Callable[..., tuple[str, list[SourceRow]]]
 ) -> None:
-    """A record of many lines counts as one row."""
+    """A record of many lines counts as one row; many rows of a long file do not."""
     line = "," * 400_000 + '"\n"'
     error = refused(f"{HEAD}\n{line * 4}\n".encode())
     assert (error.code, error.params["what"]) == ("SOURCE_TOO_LARGE", "row")
+    _, rows = read((f"{HEAD}\n" + f"{ROW}\n" * 40_000).encode())
+    assert len(rows) == 40_000
 
 
 def test_101_cells_beyond_the_limits(
@@ -603,3 +608,121 @@ def test_a_workbook_under_a_false_name_is_read(
     encoding, rows = read(package(), "data.csv")
     assert encoding == "xlsx"
     assert len(rows) == 1
+
+
+def test_what_the_sender_cannot_see_is_not_read(
+    refused: Callable[..., IntakeError], forms: list[Form], tmp_path: Path
+) -> None:
+    """A hidden sheet is named as skipped; a workbook of nothing else is refused."""
+    path = tmp_path / "x.xlsx"
+    book = openpyxl.Workbook()
+    for title, state in (("seen", "visible"), ("hidden", "hidden"), ("deep", "veryHidden")):
+        sheet = book.create_sheet(title)
+        sheet.append(HEAD.split(","))
+        sheet.append(ROW.split(","))
+        sheet.sheet_state = state
+    book.save(path)
+    with open_source(path, forms) as source:
+        assert [sheet.sheet for sheet in source.sheets] == ["seen"]
+        assert source.skipped_sheets == ("Sheet", "hidden", "deep")
+        assert len(list(source.rows())) == 1
+    book.remove(book["seen"])
+    book.save(path)
+    assert refused(path.read_bytes(), "y.xlsx").code == "SOURCE_HEADER_MISSING"
+
+
+def test_a_table_has_a_longest_length(
+    refused: Callable[..., IntakeError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted as records, headings included."""
+    monkeypatch.setattr("yidao.node.intake.table.MAX_ROWS", 3)
+    error = refused(f"{HEAD}\n{ROW}\n{ROW}\n{ROW}\n".encode())
+    assert (error.code, error.params["what"]) == ("SOURCE_TOO_LARGE", "rows")
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.xlsx"])
+def test_progress_ends_at_the_total(forms: list[Form], tmp_path: Path, name: str) -> None:
+    """Every fifty rows and at the end; the total is known before the first row."""
+    path = tmp_path / name
+    if name.endswith("csv"):
+        path.write_text(f"{HEAD}\n" + f"{ROW}\n\n" * 120, encoding="utf-8")
+    else:
+        book = openpyxl.Workbook()
+        book.active.append(HEAD.split(","))
+        for _ in range(120):
+            book.active.append(ROW.split(","))
+            book.active.append([])
+        book.save(path)
+    calls: list[tuple[int, int | None]] = []
+    with open_source(path, forms) as source:
+        for _ in source.rows(lambda done, total: calls.append((done, total))):
+            pass
+    assert calls == [(50, 120), (100, 120), (120, 120)]
+
+
+GOOD_XLSX = package()
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    edits=st.lists(st.tuples(st.integers(0, len(GOOD_XLSX) - 1), st.integers(0, 255)), min_size=1),
+    cut=st.none() | st.integers(0, len(GOOD_XLSX)),
+)
+def test_a_damaged_workbook_never_raises_anything_else(
+    forms: list[Form], tmp_path: Path, edits: list[tuple[int, int]], cut: int | None
+) -> None:
+    """Whatever bytes are changed or cut off: rows, or a typed error."""
+    data = bytearray(GOOD_XLSX)
+    for at, value in edits:
+        data[at] = value
+    path = tmp_path / "x.xlsx"
+    path.write_bytes(bytes(data[:cut]))
+    with contextlib.suppress(IntakeError), open_source(path, forms) as source:
+        assert len(list(source.rows())) == source.total_rows
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    cells=st.lists(
+        st.tuples(
+            st.sampled_from(["", "s", "n", "b", "e", "d", "str", "inlineStr", "x"]),
+            st.sampled_from(["", "0", "1", "-1", "77", "x"]),
+            st.sampled_from(
+                ["", "0", "-1", "1e5", "1e999", "nan", "2025-13-45", "TRUE", "x", "6e4"]
+            ),
+            st.sampled_from(
+                ["<v>{}</v>", "<is><t>{}</t></is>", "<f>{}</f>", "<v/>", "<v>{}", "{}"]
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_any_sheet_content_never_raises_anything_else(
+    forms: list[Form], tmp_path: Path, cells: list[tuple[str, str, str, str]]
+) -> None:
+    """Every combination of type, style, value and markup, sensible or not."""
+    row = "".join(
+        f'<c r="{letter}2" t="{kind}" s="{style}">{markup.format(value)}</c>'
+        for letter, (kind, style, value, markup) in zip("ABCD", cells, strict=False)
+    )
+    path = tmp_path / "x.xlsx"
+    path.write_bytes(package(sheet_xml(rows=f'<row r="2">{row}</row>')))
+    with contextlib.suppress(IntakeError), open_source(path, forms) as source:
+        assert len(list(source.rows())) == source.total_rows
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tail=st.binary(max_size=300), headed=st.booleans())
+def test_any_bytes_as_a_table_never_raise_anything_else(
+    forms: list[Form], tmp_path: Path, tail: bytes, headed: bool
+) -> None:
+    """With and without good headings before them."""
+    path = tmp_path / "x.csv"
+    path.write_bytes((GOOD_CSV.encode() if headed else b"") + tail)
+    with contextlib.suppress(IntakeError), open_source(path, forms) as source:
+        for row in source.rows():
+            payload_of(next(form for form in forms if form.id == row.form_id), row)

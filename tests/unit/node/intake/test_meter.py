@@ -1,6 +1,7 @@
 """Quarter-hours become months and quarters without losing or inventing anything."""
 
 import gzip
+import tracemalloc
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from yidao.node.intake.errors import MeterDataInvalid, MeterIncomplete
 from yidao.node.intake.meter import (
+    MAX_METER_BYTES,
     STEP,
     Gap,
     Reading,
@@ -70,8 +72,21 @@ def test_a_feed_that_breaks_its_format_is_refused(name: str, data: bytes, line: 
 
 def test_a_feed_that_unpacks_without_end_is_refused() -> None:
     """A gzip bomb is cut off at the limit."""
+    bomb = gzip.compress(b"\n" * 100_000_000, compresslevel=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MeterDataInvalid) as caught:
+            list(read_meter(bomb))
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_METER_BYTES
+    finally:
+        tracemalloc.stop()
+    assert caught.value.params["reason"] == "too_long"
+
+
+def test_a_feed_of_too_many_lines_is_refused() -> None:
+    """Also where its bytes are few."""
     with pytest.raises(MeterDataInvalid) as caught:
-        list(read_meter(gzip.compress(b"\n" * 40_000_000)))
+        list(read_meter(gzip.compress(b"\n" * 400_001)))
     assert caught.value.params["reason"] == "too_long"
 
 
@@ -85,9 +100,9 @@ def test_a_full_month_is_added_up_exactly() -> None:
 
 
 def test_nothing_is_rounded_before_the_month_is_complete() -> None:
-    """Thirteen decimals, 2,688 times."""
-    (february,) = monthly_energy(month("0.0000000000001"))
-    assert february.kwh == Decimal("0.0000000000672")
+    """Thirteen decimals before hundreds, 2,688 times."""
+    (february,) = monthly_energy(month("1.0000000000001"))
+    assert february.kwh == Decimal("672.0000000000672")
 
 
 def test_gaps_are_reported_and_not_filled() -> None:

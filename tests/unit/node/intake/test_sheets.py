@@ -1,5 +1,6 @@
 """Templates, marked copies and the way back through the reader."""
 
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -111,4 +112,10 @@ def test_a_workbook_that_would_not_be_read_is_not_marked_either(tmp_path: Path) 
     with pytest.raises(IntakeError) as caught:
         write_marked(path, marked, [])
     assert caught.value.code == "WORKBOOK_INVALID"
+    openpyxl.Workbook().save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/vbaProject.bin", b"x")
+    with pytest.raises(IntakeError) as caught:
+        write_marked(path, marked, [])
+    assert caught.value.code == "WORKBOOK_ACTIVE_CONTENT"
     assert not marked.exists()
