@@ -1,0 +1,12 @@
+"""A whole tree of nodes in one process, under a seeded scheduler, network and disk.
+
+What runs is the real pure core: records, seals, checkpoints, sessions, lanes,
+routing and wire bytes. What is modelled is everything with a side effect: the
+store (`model_store`), the network and time (`scheduler`), the program around a
+session (`sim_node`). One checker (`invariants`) judges the outcome; it knows
+nothing of the simulator and serves every kind of test.
+
+A seed decides everything. To replay one, with a log of what happened:
+
+    PYTHONPATH=tests .venv/bin/python -m sim.run --seed 17 --log
+"""

@@ -1,0 +1,333 @@
+"""The program around the sessions of one node, driven by virtual time."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from random import Random
+from typing import TYPE_CHECKING
+
+from sim.model_store import (
+    ACCEPTED,
+    SUBMITTED,
+    Draft,
+    Enrolled,
+    ModelStore,
+    RecordKey,
+    State,
+    decode_header,
+)
+from sim.scheduler import CONTROL, DATA, Connection, End
+from yidao.sync import effects as fx
+from yidao.sync import errors
+from yidao.sync.backoff import Backoff
+from yidao.sync.ids import NodeId, RecordId
+from yidao.sync.lanes import ReadRequest
+from yidao.sync.message import Hello, Refusal
+from yidao.sync.session import Limits, Session
+from yidao.sync.states import State as Stage
+from yidao.sync.suite import Ed25519Signer
+from yidao.sync.wire import decode_control, decode_frame, encode_control
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+LIMITS = Limits(
+    window_bytes=6_000,
+    frame_bytes=1_500,
+    min_frame_bytes=300,
+    heartbeat_seconds=2,
+    silence_seconds=6,
+    stall_seconds=10,
+)
+
+
+@lru_cache(maxsize=64)
+def signer_of(name: str) -> Ed25519Signer:
+    """Return the sample journal key of a node."""
+    return Ed25519Signer(sha256(b"sample key of " + name.encode()).digest())
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One session on one connection, as one of its two nodes sees it."""
+
+    peer: Enrolled
+    session: Session
+    connection: Connection
+    side: int
+    refused: list[Refusal] = field(default_factory=list)
+
+
+class SimNode:
+    """A node that is up or down; what is down has no links and no queue."""
+
+    def __init__(self, world: "World", me: Enrolled, chain: list[Enrolled]) -> None:
+        self.world = world
+        self.me = me
+        self.random = Random(f"{world.seed} {me.path}")
+        self.store = self.make_store(me, chain)
+        self.links: dict[NodeId, Link] = {}
+        self.up = True
+        self.life = 0
+        self._queue: list[Callable[[State], Callable[[], None]]] = []
+        self._commit_due = False
+        self._synced_at = 0.0
+        self._backoff = Backoff(min_seconds=0.5, max_seconds=4)
+
+    def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
+        """Return the node's store; broken nodes make a broken one."""
+        return ModelStore(me, signer_of(str(me.path)), chain)
+
+    def enrol(self, drafts: list[Draft]) -> None:
+        """Begin with these records on the disk."""
+        self.store.commit([lambda state: [self.store.append(state, drafts)].clear()])
+        self.store.sync()
+
+    # The writer.
+
+    def submit(self, job: Callable[[State], Callable[[], None]]) -> None:
+        """Put a job into the next commit; what it returns runs once that is durable."""
+        if not self.up:
+            return
+        self._queue.append(job)
+        if not self._commit_due:
+            self._commit_due = True
+            self._later(self.random.random() * 0.05, self._commit)
+
+    def _commit(self) -> None:
+        self._commit_due = False
+        done: list[Callable[[], None]] = []
+        jobs = [lambda state, job=job: done.append(job(state)) for job in self._queue]
+        self._queue.clear()
+        self.store.commit([*jobs, self._decide])
+        self.committed(done)
+
+    def committed(self, done: list[Callable[[], None]]) -> None:
+        """Sync the disk, then let everybody know."""
+        # One disk: a later commit is never synced before an earlier one.
+        now = self.world.scheduler.now
+        self._synced_at = max(self._synced_at, now + self.random.random() * 0.1)
+        self._later(self._synced_at - now, lambda: self._synced(done))
+
+    def _synced(self, done: list[Callable[[], None]]) -> None:
+        self.store.sync()
+        for tell in done:
+            tell()
+        for link in list(self.links.values()):
+            self._pump(link)
+
+    def append(self, drafts: list[Draft], told: Callable[[list[RecordKey]], None]) -> None:
+        """Append as a client would: `told` once it is durable, or never."""
+
+        def job(state: State) -> Callable[[], None]:
+            keys = self.store.append(state, drafts)
+            return lambda: told(keys)
+
+        self.submit(job)
+
+    def _decide(self, state: State) -> None:
+        """Accept what children submitted; the cursor moves in the same commit."""
+        accepted = []
+        done = state.decided_position
+        first = bisect_right(state.segments, done, key=lambda segment: segment.position)
+        for item in state.segments[first:]:
+            if state.enrolled[item.seal.journal.node_id].path.parent != self.me.path:
+                continue
+            for seq, header_bytes in enumerate(item.seal.headers, start=item.seal.first_seq):
+                header = decode_header(header_bytes)
+                # One in four is never accepted, so that parts must also stay away.
+                if header.kind == SUBMITTED and header.parts and header.record_id[0] % 4:
+                    accepted.append(
+                        Draft(
+                            channel="up:15",
+                            record_id=RecordId(sha256(header.record_id).digest()[:16]),
+                            kind=ACCEPTED,
+                            releases=((item.seal.journal, seq),),
+                        )
+                    )
+        state.decided_position = state.head
+        if accepted:
+            self.store.append(state, accepted)
+
+    # Links.
+
+    def dial(self) -> None:
+        """Connect to the parent unless there is a link; try again later if that fails."""
+        parent_path = self.me.path.parent
+        if not self.up or parent_path is None:
+            return
+        parent = self.world.nodes[parent_path]
+        if parent.me.node_id in self.links:
+            return
+        if not parent.up or self.world.is_parted(self):
+            self._redial()
+            return
+        connection = Connection(self.world.scheduler, self.random, 0.005 + self.random.random() / 5)
+        for side, (node, other) in enumerate(((self, parent), (parent, self))):
+            node.open_link(connection, side, other.me)
+
+    def open_link(self, connection: Connection, side: int, peer: Enrolled) -> None:
+        """Begin a session on a new connection; it takes the place of an older one."""
+        older = self.links.get(peer.node_id)
+        if older is not None:
+            self._run(older, older.session.close("REPLACED"))
+        session = Session(
+            own=self.hello(), peer_node_id=peer.node_id, peer_path=peer.path, limits=LIMITS
+        )
+        link = Link(peer=peer, session=session, connection=connection, side=side)
+        self.links[peer.node_id] = link
+        connection.ends.append(
+            End(
+                on_message=lambda stream, data: self._receive(link, stream, data),
+                on_cut=lambda: self._drop(link),
+            )
+        )
+        self._later(0, lambda: self._run(link, session.start()))
+
+    def hello(self) -> Hello:
+        """Return what this node says of itself."""
+        return Hello(
+            network=self.world.network,
+            node_id=self.me.node_id,
+            store_id=self.store.store_id,
+            path=self.me.path,
+            epoch="1",
+        )
+
+    def tick(self) -> None:
+        """Let a second pass for every session."""
+        for link in list(self.links.values()):
+            self._run(link, link.session.tick(self.world.scheduler.now, 0))
+
+    def crash(self) -> None:
+        """Lose everything that is not on the disk."""
+        self.up = False
+        self.life += 1
+        self._queue.clear()
+        self._commit_due = False
+        for link in self.links.values():
+            link.connection.cut(silent=0.3)
+        self.links.clear()
+        self.store.crash(self.random)
+
+    def restart(self) -> None:
+        """Come back with what is on the disk."""
+        self.up = True
+        self.dial()
+
+    def _receive(self, link: Link, stream: str, data: bytes) -> None:
+        if not self._is_live(link):
+            return
+        try:
+            if stream == CONTROL:
+                done = link.session.receive(decode_control(data))
+            else:
+                done = link.session.receive_frame(decode_frame(data), len(data))
+        except errors.PeerError as error:
+            self.world.note_fault(self, error)
+            done = link.session.fail(error)
+        self._run(link, done)
+
+    def _run(self, link: Link, effects: fx.Effects) -> None:
+        for effect in effects:
+            match effect:
+                case fx.SendControl(message=message):
+                    link.connection.send(link.side, CONTROL, encode_control(message))
+                case fx.SendFrame(data=data):
+                    self.world.captured(self, link, data)
+                    link.connection.send(link.side, DATA, data)
+                case fx.Ingest():
+                    self._ingest(link, effect)
+                case fx.StoreAck(lane=lane, position=position):
+                    self.world.note_ack(self, link.peer, lane, position)
+                case fx.Close():
+                    self._close(link, effect)
+                case _:
+                    self._run_opening(link, effect)
+        # An ack that brings nothing but credit has no effect of its own.
+        self._pump(link)
+
+    def _run_opening(self, link: Link, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Opened(hello=hello):
+                self._later(self.random.random() / 20, lambda: self._resume(link, hello))
+            case fx.Locate(cursors=cursors):
+                self._run(link, link.session.located(self.store.located(cursors)))
+            case fx.PeerRefused(refusal=refusal):
+                link.refused.append(refusal)
+            case fx.StoreReceipt():
+                raise AssertionError("no node of the simulator cosigns")
+
+    def _close(self, link: Link, effect: fx.Close) -> None:
+        # What was said last may still arrive; the streams end after it.
+        self._later(0 if effect.by_peer else 0.5, link.connection.cut)
+        self._drop(link)
+
+    def _resume(self, link: Link, hello: Hello) -> None:
+        if self._is_live(link):
+            done = link.session.resume(
+                self.store.cursors(hello),
+                holdings=self.store.holdings(hello),
+                wanted=self.store.wanted(hello),
+            )
+            self._run(link, done)
+
+    def _ingest(self, link: Link, effect: fx.Ingest) -> None:
+        peer = link.session.peer
+        assert peer is not None
+
+        def job(state: State) -> Callable[[], None]:
+            try:
+                refusals = self.store.ingest(state, peer, effect.frame)
+            except errors.LaneGap as error:
+                fault = error
+                return lambda: self._run(link, link.session.fail(fault))
+            self.world.note_refusals(self, refusals)
+            return lambda: self._ingested(link, effect, refusals)
+
+        self.submit(job)
+
+    def _ingested(self, link: Link, effect: fx.Ingest, refusals: list[Refusal]) -> None:
+        if link.session.state is Stage.FLOWING:
+            self._backoff = self._backoff.reset()
+        self._run(link, link.session.ingested(effect, refusals))
+
+    def _pump(self, link: Link) -> None:
+        if not self._is_live(link):
+            return
+        request = link.session.next_read(self.store.durable.head)
+        if request is not None:
+            self._later(self.random.random() / 100, lambda: self._read(link, request))
+
+    def _read(self, link: Link, request: ReadRequest) -> None:
+        peer = link.session.peer
+        if not self._is_live(link) or peer is None:
+            return
+        items, scanned_to = self.store.read(request, peer)
+        self._run(link, link.session.frame_read(request, items, scanned_to))
+
+    def _drop(self, link: Link) -> None:
+        if not self._is_live(link):
+            return
+        link.session.close("CUT")
+        del self.links[link.peer.node_id]
+        if link.peer.path == self.me.path.parent:
+            self._redial()
+
+    def _redial(self) -> None:
+        seconds, self._backoff = self._backoff.next(self.random.random())
+        self._later(seconds, self.dial)
+
+    def _is_live(self, link: Link) -> bool:
+        return self.up and self.links.get(link.peer.node_id) is link
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+        life = self.life
+
+        def unless_crashed() -> None:
+            if self.life == life:
+                callback()
+
+        self.world.scheduler.after(seconds, unless_crashed)
