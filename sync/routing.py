@@ -9,13 +9,15 @@ Paths are those of today: a journal whose origin moved is routed by where the
 origin stands now.
 """
 
+from functools import lru_cache
+
 from yidao.sync import errors
 from yidao.sync.ids import REACH_ROOT, Audience, Channel, Lane, Path
 
 
 def is_adjacent(own_path: Path, peer_path: Path) -> bool:
     """Whether one of the two is the other's parent."""
-    return own_path.parent == peer_path or peer_path.parent == own_path
+    return _is_parent(own_path, peer_path) or _is_parent(peer_path, own_path)
 
 
 def lane_of(channel: str) -> Lane | None:
@@ -28,6 +30,8 @@ def lane_of(channel: str) -> Lane | None:
     return None if parsed.audience is Audience.LOCAL else parsed.lane
 
 
+# A store asks this for every segment that it reads; the answers are few.
+@lru_cache(maxsize=65_536)
 def lanes_for(
     channel: str,
     origin_path: Path,
@@ -115,12 +119,16 @@ def part_goes(  # noqa: PLR0913 (each is one fact of the rule, and named at the 
     return waits == attached_to_acceptance
 
 
+def _is_parent(upper: Path, lower: Path) -> bool:
+    return lower.depth == upper.depth + 1 and lower.labels[:-1] == upper.labels
+
+
 def _within_reach(origin_path: Path, peer_path: Path, reach: int) -> bool:
     return reach == REACH_ROOT or origin_path.depth - peer_path.depth <= reach
 
 
 def _climbs(origin_path: Path, own_path: Path, peer_path: Path, reach: int) -> bool:
-    upward = own_path.parent == peer_path
+    upward = _is_parent(peer_path, own_path)
     return (
         upward and origin_path.is_within(own_path) and _within_reach(origin_path, peer_path, reach)
     )
@@ -130,6 +138,6 @@ def _nears(origin_path: Path, own_path: Path, peer_path: Path, target_path: Path
     # The way is fixed: up from the origin to the common ancestor, then down. A node
     # off that way sends nothing, whatever came to it.
     top = origin_path.common_ancestor(target_path)
-    if own_path.parent == peer_path:
+    if _is_parent(peer_path, own_path):
         return origin_path.is_within(own_path) and peer_path.is_within(top)
     return own_path.is_within(top) and target_path.is_within(peer_path)
