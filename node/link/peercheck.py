@@ -5,11 +5,12 @@ certificate that has expired meanwhile; an open connection never looks again. So
 the chain that TLS reports is checked here, from nothing but bytes and a time, in
 these steps:
 
-1. The chain is a clean list of at most 15 small certificates, each once.
+1. The chain is a clean list of at most 15 small certificates.
 2. Every key is P-256, and every certificate is valid now.
 3. The chain leads to the pinned root: signatures, name constraints, path lengths,
    key usages, unknown critical extensions (cryptography's verifier).
-4. It is presented in order and complete, and nothing else came with it.
+4. It is presented in order and complete, each certificate once, and nothing else
+   came with it.
 5. The peer's certificate names one URI and one DNS name of the same path, of this
    network; every authority above is fenced to exactly the next path up.
 6. The peer is enrolled, at that path, with that key.
@@ -142,8 +143,8 @@ def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
     """Return the certificates of a PEM text that holds nothing else.
 
     Raises:
-        PeerChainMalformed: Junk, a private key, a certificate twice, or one that
-            cannot be parsed.
+        PeerChainMalformed: Junk, a private key, or a certificate that cannot be
+            parsed.
         PeerChainTooLong: More or larger certificates than a tree here has.
     """
     if len(chain_pem) > MAX_CHAIN_BYTES:
@@ -165,8 +166,6 @@ def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
         # ignores the count of unused bits there, which DER wants to be 0.
         if not certificate.public_bytes(Encoding.DER).endswith(b"\0" + certificate.signature):
             raise errors.PeerChainMalformed(reason="certificate")
-    if len(set(chain)) != len(chain):
-        raise errors.PeerChainMalformed(reason="repeated")
     return chain
 
 

@@ -33,6 +33,8 @@ from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.suite import Ed25519Signer
 
 T = TypeVar("T")
+JOURNAL = Ed25519Signer(bytes(range(32)))
+TLS = generate_key()
 DAY = timedelta(days=1)
 
 
@@ -149,15 +151,17 @@ def run(scene: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(limited())
 
 
-def request_for(bundle: JoinBundle, node_id: bytes = b"n" * 16) -> link_pb2.JoinRequest:
-    """Return a good request with new keys."""
-    keys = ChildKeys(
-        tls=generate_key(),
-        ca=generate_key(),
-        journal=Ed25519Signer(os.urandom(32)),
-        cosign=Ed25519Signer(os.urandom(32)),
-    )
-    return make_request(bundle, NodeId(node_id), keys)
+def request_for(
+    bundle: JoinBundle, node_id: bytes = b"n" * 16, **given: Any
+) -> link_pb2.JoinRequest:
+    """Return a good request with new keys, but for those that are given."""
+    keys = {
+        "tls": generate_key(),
+        "ca": generate_key(),
+        "journal": Ed25519Signer(os.urandom(32)),
+        "cosign": Ed25519Signer(os.urandom(32)),
+    }
+    return make_request(bundle, NodeId(node_id), ChildKeys(**(keys | given)))
 
 
 def admit(parent: Parent, *requests: link_pb2.JoinRequest) -> list[Any]:
@@ -377,8 +381,12 @@ BAD_REQUESTS: dict[
         ),
         errors.JoinKeyUnfit,
     ),
-    "82 one key for both purposes": (
-        lambda b: rebody(b, cosign_key=Ed25519Signer(bytes([7]) * 32).public_key),
+    "82 one key for journal and cosigning": (
+        lambda b: request_for(b, cosign=JOURNAL, journal=JOURNAL),
+        errors.JoinKeyUnfit,
+    ),
+    "82 one key for TLS and authority": (
+        lambda b: request_for(b, tls=TLS, ca=TLS),
         errors.JoinKeyUnfit,
     ),
     "82 a suite that is not known": (lambda b: rebody(b, suite=9), errors.JoinKeyUnfit),
