@@ -135,12 +135,14 @@ def _lock(path: Path) -> Callable[[], None]:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise errors.StoreUnreachable(reason=error.strerror or "lock") from None
+    # A file object, since closing a bare number twice may close somebody else's file.
+    held = os.fdopen(descriptor, "rb")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(descriptor)
+        held.close()
         raise errors.StoreLocked(path=str(path)) from None
-    return lambda: os.close(descriptor)
+    return held.close
 
 
 def _create_sqlite(path: Path, random: Callable[[int], bytes]) -> None:

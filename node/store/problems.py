@@ -92,7 +92,7 @@ def read_problems(conn: Connection, *, open_only: bool) -> tuple[Problem, ...]:
             params=orjson.loads(row.params),
             first_ms=row.first_ms,
             last_ms=row.last_ms,
-            count=row.times,
+            times=row.times,
             cleared_ms=row.cleared_ms,
         )
         for row in conn.execute(query)

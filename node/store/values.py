@@ -179,7 +179,7 @@ class Problem:
     Attributes:
         journal: Origin text without the network, `<node_id>/<channel>/<epoch>`; "" if none.
         seq: -1 if none.
-        count: How often it was seen.
+        times: How often it was seen.
     """
 
     problem_id: int
@@ -190,7 +190,7 @@ class Problem:
     params: Mapping[str, str | int]
     first_ms: int
     last_ms: int
-    count: int
+    times: int
     cleared_ms: int | None
 
 
