@@ -78,7 +78,7 @@ class Health:
             for lane in Lane:
                 live = driver.progress.acked.get(int(lane), 0) if driver else 0
                 after = max(noted.get(int(lane), 0), live)
-                rows = select(func.coalesce(func.sum(segment.c.count), 0)).where(
+                rows = select(func.coalesce(func.sum(segment.c.record_count), 0)).where(
                     column == int(lane), segment.c.position > after
                 )
                 if not upward:

@@ -28,7 +28,24 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
-            from yidao.node.demo.show import run_demo
+            from yidao.node.cli.imports import progress_bar
+            from yidao.node.demo.show import run_demo, sum_up
 
-            if not run_demo(folder=folder, keep=keep, as_json=as_json):
+            def tell(zh: str, en: str) -> None:
+                if not as_json:
+                    typer.echo(say(zh, en))
+
+            facts = run_demo(
+                folder=folder,
+                keep=keep,
+                tell=tell,
+                bar=lambda: progress_bar(shown=not as_json),
+            )
+            typer.echo(sum_up(facts))
+            if short := facts.shortfalls():
+                typer.echo(say("未达到: ", "short: ") + ", ".join(short), err=True)
                 raise typer.Exit(Exit.PARTLY)
+            tell(
+                "全部达到. 再看: yidao demo --keep, yidao status --data 目录",
+                "All shown. Look further: yidao demo --keep, yidao status --data FOLDER",
+            )

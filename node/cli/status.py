@@ -60,7 +60,7 @@ def facts(seen: "Status") -> dict[str, object]:
 
 def lines(seen: "Status") -> list[str]:
     """The status for people."""
-    from yidao.node.messages import text
+    from yidao.node.messages import message
 
     shown = [
         say("节点", "node") + f" {seen.path}  {seen.node_id.hex()}  {seen.state}",
@@ -78,7 +78,7 @@ def lines(seen: "Status") -> list[str]:
             line += f"  {say('下次重连', 'next try')} {_clock(peer.next_retry_ms)}"
         shown.append(line)
     shown += [
-        f"  ! {text(problem.code, problem.params, LANGUAGE).text} [{problem.code}]"
+        f"  ! {message(problem.code, problem.params, LANGUAGE).text} [{problem.code}]"
         for problem in seen.problems
     ]
     if not seen.problems:

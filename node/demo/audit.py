@@ -12,12 +12,22 @@ from pathlib import Path as FilePath
 
 from yidao.node.store.packing import unpack_headers, unpack_parts
 from yidao.sync.checkpoint import verify_cosignature
-from yidao.sync.ids import REACH_ROOT, Audience, Channel, JournalId, NodeId, Path
+from yidao.sync.ids import (
+    REACH_ROOT,
+    Audience,
+    Channel,
+    JournalId,
+    NetworkId,
+    NodeId,
+    Path,
+    cosigner_name,
+)
 from yidao.sync.record import Release, decode_header
 
 Leaf = tuple[JournalId, int]
 
 ACCEPTED = "reporting.return.accepted"
+SUBMITTED = "reporting.return.submitted"
 
 
 @dataclass(slots=True)
@@ -32,6 +42,7 @@ class Holdings:
 
     node_id: NodeId
     path: Path
+    network: NetworkId
     headers: dict[Leaf, bytes] = field(default_factory=dict)
     parts: dict[tuple[JournalId, int, str], bytes] = field(default_factory=dict)
     seen: Counter[Leaf] = field(default_factory=Counter)
@@ -50,10 +61,11 @@ class Holdings:
 
 def read_holdings(file: FilePath, node_id: NodeId, path: Path) -> Holdings:
     """Read everything that one store holds."""
-    held = Holdings(node_id=node_id, path=path)
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
         connection.execute("BEGIN")
+        (network,) = connection.execute("SELECT value FROM meta WHERE key = 'network'").fetchone()
+        held = Holdings(node_id=node_id, path=path, network=NetworkId(network))
         names: dict[int, JournalId] = {}
         for pk, node, channel, epoch, own in connection.execute(
             "SELECT id, node_id, channel, epoch, own FROM journal"
@@ -138,6 +150,26 @@ def duplicates(stores: Iterable[Holdings]) -> int:
     return count
 
 
+def submissions(leaves: Iterable[Holdings]) -> int:
+    """Count the submitted returns in the leaves' own journals, every version."""
+    return sum(
+        decode_header(data).kind == SUBMITTED
+        for held in leaves
+        for (journal, _), data in held.headers.items()
+        if journal in held.own
+    )
+
+
+def cosigners(file: FilePath, network: NetworkId) -> dict[bytes, tuple[str, bytes]]:
+    """Every node's cosigning name and key, as the store of the root knows them."""
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT node_id, cosign_key FROM enrolment").fetchall()
+    finally:
+        connection.close()
+    return {node_id: (cosigner_name(network, node_id), key) for node_id, key in rows}
+
+
 def verified_receipts(file: FilePath, cosigners: Mapping[bytes, tuple[str, bytes]]) -> int:
     """Count the cosignatures in a node's store that verify, on its own journals.
 
@@ -150,7 +182,7 @@ def verified_receipts(file: FilePath, cosigners: Mapping[bytes, tuple[str, bytes
         rows = connection.execute(
             "SELECT c.cosigner, c.line, s.checkpoint FROM cosignature c"
             " JOIN journal j ON j.id = c.journal_id AND j.own"
-            " JOIN segment s ON s.journal_id = j.id AND s.first_seq + s.count = c.size"
+            " JOIN segment s ON s.journal_id = j.id AND s.first_seq + s.record_count = c.size"
         ).fetchall()
     finally:
         connection.close()

@@ -11,10 +11,8 @@ from decimal import Decimal
 
 import orjson
 
-from yidao.node.demo.audit import Holdings
+from yidao.node.demo.audit import SUBMITTED, Holdings
 from yidao.sync.record import decode_header
-
-SUBMITTED = "reporting.return.submitted"
 
 Cell = tuple[str, str]
 """Form and period."""
@@ -27,16 +25,6 @@ class Totals:
     returns: dict[Cell, int] = field(default_factory=lambda: defaultdict(int))
     sums: dict[Cell, dict[str, Decimal]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(Decimal))
-    )
-
-
-def submissions(leaves: Iterable[Holdings]) -> int:
-    """Count the submitted returns in the leaves' own journals, every version."""
-    return sum(
-        decode_header(data).kind == SUBMITTED
-        for held in leaves
-        for (journal, _), data in held.headers.items()
-        if journal in held.own
     )
 
 
