@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, Text,
 from yidao.api.errors import YidaoError
 from yidao.node.affairs.directives import records, rules
 from yidao.node.affairs.errors import DirectiveTargetInvalid
+from yidao.node.affairs.paths import Paths
 from yidao.node.store.records import Reader
 from yidao.node.store.tables import metadata
 from yidao.node.store.values import StoredRecord
@@ -58,11 +59,12 @@ class DirectiveProjector:
 
     def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Fold a batch; what is malformed or out of order is passed over."""
+        paths = Paths(reader)
         for item in records_:
             kind = item.header.kind
             if not kind.startswith("directives."):
                 continue
-            path = reader.path_of(item.header.node_id)
+            path = paths.of(item.header.node_id)
             if path is None:
                 continue
             try:

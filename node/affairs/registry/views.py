@@ -18,10 +18,12 @@ from sqlalchemy import (
 from yidao.api.errors import YidaoError
 from yidao.catalog.rows import parse_row
 from yidao.node.affairs.cores import payload_digest
+from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.registry import records, rules
 from yidao.node.store.records import Reader
 from yidao.node.store.tables import metadata
 from yidao.node.store.values import StoredRecord
+from yidao.sync.ids import Path
 
 unit = Table(
     "unit",
@@ -59,6 +61,7 @@ class UnitProjector:
             return
         held = _held(conn, [item.header.unit for item in entries])
         known = set(held)
+        paths = Paths(reader)
         rows: dict[str, dict[str, object]] = {}
         contested: set[str] = set()
         for item in entries:
@@ -70,7 +73,7 @@ class UnitProjector:
                 contested.add(code)
             if effect not in {rules.Effect.ENTER, rules.Effect.REPLACE}:
                 continue
-            row = _row(item, reader)
+            row = _row(item, paths.of(item.header.node_id))
             if row is None:
                 continue
             rows[code] = row
@@ -87,9 +90,8 @@ def _held(conn: Connection, codes: Sequence[str]) -> dict[str, rules.Held]:
     }
 
 
-def _row(item: StoredRecord, reader: Reader) -> dict[str, object] | None:
+def _row(item: StoredRecord, path: Path | None) -> dict[str, object] | None:
     header = item.header
-    path = reader.path_of(header.node_id)
     schema = header.schema.split("/")
     if path is None or header.object_id != records.object_of(header.unit) or len(schema) != 3:
         return None

@@ -8,6 +8,7 @@ from yidao.catalog.rows import parse_row
 from yidao.catalog.validate import Checks
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.errors import HeaderContradictsPayload
+from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.faults import is_wrong, note_of_error, note_of_fault
 from yidao.node.affairs.reporting.records import FaultNote, ReturnKey
@@ -15,6 +16,7 @@ from yidao.node.affairs.standards.queries import packs_in_force
 from yidao.node.store.records import Reader
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, StoredRecord
+from yidao.sync.ids import Path
 
 
 class DoubtDecider:
@@ -33,7 +35,8 @@ class DoubtDecider:
 
     def decide(self, tx: Tx, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Look at a batch."""
-        waiting = [item for item in records_ if _is_childs_return(item, reader)]
+        paths = Paths(reader)
+        waiting = [item for item in records_ if _is_childs_return(item, paths, reader.own.path)]
         if not waiting:
             return
         packs = packs_in_force(tx.conn)
@@ -82,8 +85,8 @@ class DoubtDecider:
         )
 
 
-def _is_childs_return(item: StoredRecord, reader: Reader) -> bool:
+def _is_childs_return(item: StoredRecord, paths: Paths, own_path: Path) -> bool:
     if item.header.kind != records.SUBMITTED:
         return False
-    path = reader.path_of(item.header.node_id)
-    return path is not None and path.parent == reader.own.path
+    path = paths.of(item.header.node_id)
+    return path is not None and path.parent == own_path

@@ -6,12 +6,13 @@ is wrong becomes a fault of that row; the others go on.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from yidao.api.errors import YidaoError
 from yidao.catalog.calendar import Period, PeriodKind
-from yidao.catalog.errors import FormUnknown
+from yidao.catalog.errors import FormUnknown, PeriodInvalid
 from yidao.catalog.pack.model import Form, Pack, Value
 from yidao.catalog.pack.rules import Contexts
 from yidao.catalog.pack.versions import PackSet
@@ -67,6 +68,8 @@ class Placement:
     """A row that was read and placed; `faults` says what already went wrong.
 
     Attributes:
+        kept: The payload as a refusal keeps it.
+        digests: By which the row is recognised.
         pack, form: None where the row could not be placed.
         core, pii: The row completed, in canonical bytes; personal fields apart.
     """
@@ -74,20 +77,13 @@ class Placement:
     source: RowIn
     key: ReturnKey
     kept: bytes
+    digests: PayloadDigests
     row: Mapping[str, Value]
     pack: Pack | None = None
     form: Form | None = None
     core: bytes = b""
     pii: bytes = b""
     faults: tuple[FaultNote, ...] = ()
-
-    @property
-    def digests(self) -> PayloadDigests:
-        """By which the row is recognised."""
-        return PayloadDigests(
-            raw=records.raw_digest(self.kept),
-            judged=payload_digest(self.core, self.pii) if self.core else b"",
-        )
 
     @property
     def is_entry(self) -> bool:
@@ -133,7 +129,12 @@ class Judge:
             period = source.period or str(row.get("period", ""))
             key = records.refused_key(pack_id, source.form, period, row.get("uscc"), kept)
             return Placement(
-                source=source, key=key, kept=kept, row=row, faults=(note_of_error(error),)
+                source=source,
+                key=key,
+                kept=kept,
+                digests=PayloadDigests(raw=records.raw_digest(kept), judged=b""),
+                row=row,
+                faults=(note_of_error(error),),
             )
         return placed
 
@@ -146,20 +147,22 @@ class Judge:
         form = pack.form(source.form)
         _check_period(form, period, row)
         key = records.refused_key(pack_id, form.id, period, row.get("uscc"), source.payload)
-        place = Placement(
-            source=source, key=key, kept=source.payload, row=row, pack=pack, form=form
+        # A row that cannot be computed is completed as far as it goes; the checks tell.
+        completed = self._checks.form(pack, form.id).complete(row)
+        core, pii = _split(form, completed)
+        return Placement(
+            source=source,
+            key=key,
+            kept=source.payload,
+            digests=PayloadDigests(
+                raw=records.raw_digest(source.payload), judged=payload_digest(core, pii)
+            ),
+            row=completed,
+            pack=pack,
+            form=form,
+            core=core,
+            pii=pii,
         )
-        return self._completed(place, pack, form)
-
-    def _completed(self, place: Placement, pack: Pack, form: Form) -> Placement:
-        """Fill in computed fields; a row that cannot be computed is left to the checks."""
-        row = self._checks.form(pack, form.id).complete(place.row)
-        personal = {name for name, each in form.fields.items() if each.pii and name in row}
-        if not personal:
-            return replace(place, row=row, core=encode_row(row))
-        shared = {name: value for name, value in row.items() if name not in personal}
-        private = {name: row[name] for name in personal}
-        return replace(place, row=row, core=encode_row(shared), pii=encode_row(private))
 
     def looked_at(self, places: Iterable[Placement]) -> set[ReturnKey]:
         """Give the returns that the rules of these rows compare them with."""
@@ -229,20 +232,18 @@ class Judge:
         return faults if homeless is None else (*faults, note_of_error(homeless, "uscc"))
 
     def _contexts(self, place: Placement, standings: Standings) -> Contexts:
-        needs = self._needs_of(place)
-        if not needs:
-            return Contexts()
-        forms = {}
-        for need in needs:
-            form = need.partition("forms.")[2]
-            row = standings.good.get(replace(place.key, form=form)) if form else None
-            if row is not None:
-                forms[form] = row
-        year_ago = _needed(place.key, "year_ago") if "year_ago" in needs else None
+        known: dict[str, Mapping[str, Value]] = {}
+        for need in self._needs_of(place):
+            key = _needed(place.key, need)
+            rows = standings.accepted if need == "prev" else standings.good
+            if key is not None and (row := rows.get(key)) is not None:
+                known[need] = row
         return Contexts(
-            prev=standings.accepted.get(place.key) if "prev" in needs else None,
-            year_ago=standings.good.get(year_ago) if year_ago is not None else None,
-            forms=forms,
+            prev=known.get("prev"),
+            year_ago=known.get("year_ago"),
+            forms={
+                form: row for need, row in known.items() if (form := need.partition("forms.")[2])
+            },
         )
 
 
@@ -299,6 +300,15 @@ class Bench:
             self.standings.returns[place.key] = standing
 
 
+def _split(form: Form, row: Mapping[str, Value]) -> tuple[bytes, bytes]:
+    """Write a row as core and personal part; the latter is empty where nothing is personal."""
+    personal = {name for name, each in form.fields.items() if each.pii and name in row}
+    if not personal:
+        return encode_row(row), b""
+    shared = {name: value for name, value in row.items() if name not in personal}
+    return encode_row(shared), encode_row({name: row[name] for name in personal})
+
+
 def _check_extras(source: RowIn) -> None:
     if len(source.form) > _MAX_NAME_CHARACTERS:
         raise FormUnknown(pack="", form=source.form[:_MAX_NAME_CHARACTERS])
@@ -321,12 +331,20 @@ def _check_period(form: Form, period: str, row: Mapping[str, Value]) -> None:
 
 
 def _needed(key: ReturnKey, need: str) -> ReturnKey | None:
+    """Give the return that a context of that name is, for a row with this key."""
     if need == "prev":
         return key
-    if need == "year_ago" and key.period:
-        try:
-            return replace(key, period=str(Period.parse(key.period).year_ago()))
-        except YidaoError:
-            return None
+    if need == "year_ago":
+        before = _year_before(key.period)
+        return key.of_period(before) if before else None
     form = need.partition("forms.")[2]
-    return replace(key, form=form) if form else None
+    return key.of_form(form) if form else None
+
+
+@lru_cache(maxsize=256)
+def _year_before(period: str) -> str:
+    """Give the same period of the year before; empty where there is none."""
+    try:
+        return str(Period.parse(period).year_ago())
+    except PeriodInvalid:
+        return ""

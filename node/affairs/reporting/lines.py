@@ -19,7 +19,8 @@ from yidao.node.affairs.reporting.rules import (
 )
 from yidao.node.affairs.reporting.tables import return_version
 
-_CHANGING = ("state", "payload", "digest", "excluded", "faults", "reviewed_by", "reason")
+_JUDGED = ("state", "excluded", "faults", "reviewed_by", "reason")
+_FIGURES = ("payload", "digest")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -29,6 +30,7 @@ class Line:
     Attributes:
         fresh: It is not in the table yet.
         changed: It is in the table and differs from it.
+        filled: Its figures have come with the acceptance.
     """
 
     key: ReturnKey
@@ -52,6 +54,7 @@ class Line:
     reason: str = ""
     fresh: bool = False
     changed: bool = False
+    filled: bool = False
 
     @property
     def is_summable(self) -> bool:
@@ -193,15 +196,20 @@ def save_lines(conn: Connection, lines: Sequence[Line]) -> None:
     """Write new and changed versions."""
     if fresh := [line.values() for line in lines if line.fresh]:
         conn.execute(return_version.insert(), fresh)
-    changed = [line for line in lines if line.changed and not line.fresh]
-    if not changed:
+    held = [line for line in lines if not line.fresh]
+    _update(conn, [line for line in held if line.changed], _JUDGED)
+    _update(conn, [line for line in held if line.filled], _FIGURES)
+
+
+def _update(conn: Connection, lines: Sequence[Line], names: Sequence[str]) -> None:
+    if not lines:
         return
     statement = (
         update(return_version)
         .where(return_version.c.position == bindparam("b_position"))
-        .values({name: bindparam(f"b_{name}") for name in _CHANGING})
+        .values({name: bindparam(f"b_{name}") for name in names})
     )
-    rows = [line.values() for line in changed]
+    rows = [line.values() for line in lines]
     conn.execute(
-        statement, [{f"b_{name}": row[name] for name in ("position", *_CHANGING)} for row in rows]
+        statement, [{f"b_{name}": row[name] for name in ("position", *names)} for row in rows]
     )

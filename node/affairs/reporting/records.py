@@ -44,6 +44,14 @@ class ReturnKey:
         """The object name in headers, `return/<pack>/<form>/<period>/<unit>`."""
         return f"return/{self.pack}/{self.form}/{self.period or NO_PERIOD}/{self.unit}"
 
+    def of_form(self, form: str) -> "ReturnKey":
+        """Give the key of another form of the same unit and period."""
+        return ReturnKey(pack=self.pack, form=form, period=self.period, unit=self.unit)
+
+    def of_period(self, period: str) -> "ReturnKey":
+        """Give the key of another period of the same form and unit."""
+        return ReturnKey(pack=self.pack, form=self.form, period=period, unit=self.unit)
+
     @classmethod
     def parse(cls, object_id: str) -> Self | None:
         """Read an object name; None if it is no return's."""

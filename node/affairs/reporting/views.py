@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, delete, select, tuple_
 from yidao.api.errors import YidaoError
 from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.errors import ReturnStateWrong
+from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.lines import Book, Line, load_books, save_lines
 from yidao.node.affairs.reporting.records import ReturnKey
@@ -22,7 +23,7 @@ from yidao.node.affairs.reporting.tables import (
 )
 from yidao.node.store.records import Reader
 from yidao.node.store.values import StoredRecord
-from yidao.sync.ids import NodeId
+from yidao.sync.ids import NodeId, Path
 
 _HAND_INS = {
     records.SUBMITTED: State.SUBMITTED,
@@ -47,7 +48,8 @@ class ReturnProjector:
         """Fold a batch."""
         events = [event for item in records_ if (event := _read(item)) is not None]
         if events:
-            _Batch(conn=conn, reader=reader, books=load_books(conn, _keys(events))).fold(events)
+            books = load_books(conn, _keys(events))
+            _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader)).fold(events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,10 @@ class _Batch:
     conn: Connection
     reader: Reader
     books: dict[ReturnKey, Book]
+    paths: Paths
+    # Accepted without figures so far; at which position they may have come at the latest.
+    released: dict[int, Line] = field(default_factory=dict)
+    released_by: int = 0
     sources: set[tuple[str, str, str, int]] = field(default_factory=set)
     # Verdicts that wait for their return; those of this batch; those that found it.
     early: dict[tuple[ReturnKey, bytes, bytes], list[_Said]] = field(
@@ -187,6 +193,7 @@ class _Batch:
                 self._hand_in(event.item, event.key)
             for said in event.steps:
                 self._say(said, said.position)
+        self._take_figures()
         sums = Sums(self.conn)
         touched = [book for book in self.books.values() if _is_touched(book)]
         sums.load([line for book in touched for line in book.lines])
@@ -238,7 +245,7 @@ class _Batch:
             )
 
     def _hand_in(self, item: StoredRecord, key: ReturnKey) -> None:
-        line = _new_line(item, key, self.reader)
+        line = _new_line(item, key, self.paths.of(item.header.node_id), own=self.reader.own.node_id)
         if line is None:
             return
         self.books[key].add(line)
@@ -260,7 +267,10 @@ class _Batch:
         try:
             self.books[said.key].step(line, said.step)
         except ReturnStateWrong:
-            # A verdict that comes too late or twice; the first one stands.
+            # A verdict that comes too late or twice; the first one stands, but
+            # the figures may have come only with the second.
+            if said.step is Step.ACCEPT and line.state is State.ACCEPTED:
+                self._release(line, position)
             return
         line.changed = True
         line.reason = said.reason or line.reason
@@ -285,18 +295,29 @@ class _Batch:
         if said.kind == records.NOTIFIED and line.origin != own.node_id:
             # The parent reads its own acceptance, not its letter about it.
             return False
-        origin = self.reader.path_of(NodeId(line.origin))
-        speaker = self.reader.path_of(NodeId(said.speaker))
+        origin = self.paths.of(line.origin)
+        speaker = self.paths.of(said.speaker)
         return origin is not None and speaker is not None and origin.parent == speaker
 
     def _release(self, line: Line, position: int) -> None:
-        """Take in the figures that came with the acceptance."""
-        if line.payload is not None:
-            return
-        parts = self.reader.parts(line.journal_pk, line.seq, position)
-        if (core := parts.get("core")) is not None:
-            line.payload = core
-            line.digest = payload_digest(core, parts.get("pii", b""))
+        if line.payload is None:
+            self.released[line.position] = line
+            self.released_by = max(self.released_by, position)
+
+    def _take_figures(self) -> None:
+        """Take in the figures that came with acceptances, those of one journal at once."""
+        by_journal: dict[int, list[Line]] = defaultdict(list)
+        for line in self.released.values():
+            by_journal[line.journal_pk].append(line)
+        for journal_pk, lines in by_journal.items():
+            seqs = sorted(line.seq for line in lines)
+            found = self.reader.many_parts(journal_pk, seqs, self.released_by)
+            for line in lines:
+                parts = found.get(line.seq, {})
+                if (core := parts.get("core")) is not None:
+                    line.payload = core
+                    line.digest = payload_digest(core, parts.get("pii", b""))
+                    line.changed = line.filled = True
 
     def _source(self, key: ReturnKey, journal_pk: int) -> None:
         self.sources.add((key.pack, key.form, key.period, journal_pk))
@@ -340,12 +361,11 @@ def _is_touched(book: Book) -> bool:
     return any(line.fresh or line.changed for line in book.lines)
 
 
-def _new_line(item: StoredRecord, key: ReturnKey, reader: Reader) -> Line | None:
+def _new_line(item: StoredRecord, key: ReturnKey, path: Path | None, *, own: NodeId) -> Line | None:
     header = item.header
-    path = reader.path_of(header.node_id)
     schema = header.schema.split("/")
     # Only what is submitted leaves its node; a child cannot refuse or record here.
-    if header.kind != records.SUBMITTED and header.node_id != reader.own.node_id:
+    if header.kind != records.SUBMITTED and header.node_id != own:
         return None
     # A refused row may be of no known form; every other one names its schema.
     if path is None or (header.kind != records.REFUSED and len(schema) != 3):
