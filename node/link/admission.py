@@ -164,7 +164,7 @@ class Admission:
             check_mac(candidate, token.secret)  # (5)
         except errors.JoinMacWrong as wrong:
             if tokens.count_bad_mac(tx.conn, token, now_ms):
-                tx.raise_problem("JOIN_TOKEN_KILLED", path=str(token.path), token=token.token_id)
+                tx.raise_problem("JOIN_TOKEN_GUESSED", path=str(token.path), token=token.token_id)
             return wrong
         if candidate.network != self._identity.network:  # (6)
             return errors.JoinNetworkMismatch()
@@ -186,7 +186,7 @@ class Admission:
                 tls_chain=token.tls_chain,
                 ca_chain=token.ca_chain,
             )
-        tx.raise_problem("JOIN_TOKEN_USED", path=str(token.path), token=token.token_id)
+        tx.raise_problem("JOIN_TOKEN_REUSED", path=str(token.path), token=token.token_id)
         return errors.JoinTokenUsed()
 
     def _grant(self, tx: Tx, candidate: Candidate, token: tokens.Token, now_ms: int) -> Granted:

@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from yidao.api.link.v1 import link_pb2
 from yidao.node.link import certificates, errors
+from yidao.node.link.join import _check_authority
 from yidao.node.link.joinrequest import _csr_key
 from yidao.node.link.peercheck import MAX_CERTIFICATES, Enrolled, Peer, check_peer, peer_chain
 from yidao.sync.ids import NetworkId, NodeId, Path
@@ -571,6 +573,33 @@ def test_weak_transport(name: str) -> None:
     """Nothing older than TLS 1.3 with a client certificate reaches the check."""
     with pytest.raises(errors.PeerTransportWeak):
         peer_chain(CONTEXTS[name])
+
+
+AUTHORITIES: dict[str, Callable[[Tree], bytes]] = {
+    "a stranger's tier behind it": lambda tree: (
+        tree.city.authority.chain_pem + child_office(tree.root, "35").authority.chain_pem
+    ),
+    "no tier above": lambda tree: certificates.to_pem(tree.city.authority.certificate),
+    "a tier of the same name by another key": lambda tree: (
+        child_office(child_office(root_office(), "33"), "3301").authority.chain_pem
+    ),
+    "the sister's authority": lambda tree: child_office(tree.province, "3302").authority.chain_pem,
+    "nothing": lambda tree: b"",
+}
+
+
+@pytest.mark.parametrize("name", AUTHORITIES)
+def test_bad_authority_in_an_answer(tree: Tree, name: str) -> None:
+    """A child takes no authority but its own, hanging where its own certificate hangs."""
+    root_pem = certificates.to_pem(tree.root.authority.certificate)
+    own = certificates.key_sha256(tree.city.authority.key.public_key())
+    answer = link_pb2.JoinResponse(
+        tls_chain=pem(tree.city.chain), ca_chain=tree.city.authority.chain_pem
+    )
+    _check_authority(answer, root_pem, own)
+    answer.ca_chain = AUTHORITIES[name](tree)
+    with pytest.raises(errors.LinkError):
+        _check_authority(answer, root_pem, own)
 
 
 def csr(key: object, tamper: bool = False) -> bytes:

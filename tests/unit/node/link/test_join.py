@@ -21,15 +21,25 @@ from yidao.node.clock import system_clock_ms, utc
 from yidao.node.datadir import prepare
 from yidao.node.keys import IDENTITY, JOURNAL_KEY, TLS_KEY, Identity, KeyFolder
 from yidao.node.link import errors, join, joinrequest, tokens
-from yidao.node.link.admission import Admission, Attempts, join_server, load_authority
+from yidao.node.link.admission import (
+    Admission,
+    Attempts,
+    _to_proto,
+    join_server,
+    load_authority,
+)
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.certificates import generate_key
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.joinrequest import ChildKeys, make_request
 from yidao.node.store.store import Store
 from yidao.node.store.tables import join_token
-from yidao.sync.enrolment import KIND, verify_chain
-from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.enrolment import KIND, Enrolment, verify_chain
+from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, RecordId
+from yidao.sync.journal import JournalState, seal
+from yidao.sync.message import EnrolmentProof
+from yidao.sync.proof import TlogProof
+from yidao.sync.record import Header, Part
 from yidao.sync.suite import Ed25519Signer
 
 T = TypeVar("T")
@@ -249,7 +259,7 @@ def test_ten_at_once(root: Parent) -> None:
     assert root.enrolled_children == 1
     kinds = [record.header.kind for record in root.store.records(0, 100)]
     assert kinds.count(KIND) == 2  # the root's own and the child's
-    assert "JOIN_TOKEN_USED" in root.problem_codes()
+    assert "JOIN_TOKEN_REUSED" in root.problem_codes()
 
 
 def test_same_request_again(root: Parent) -> None:
@@ -272,7 +282,7 @@ def test_same_request_too_late(root: Parent) -> None:
     root.clock.offset_ms += tokens.REPEAT_WINDOW_MS
     (late,) = admit(root, request)
     assert isinstance(late, errors.JoinTokenUsed)
-    assert {"JOIN_TOKEN_USED"} == root.problem_codes()
+    assert {"JOIN_TOKEN_REUSED"} == root.problem_codes()
 
 
 def resign(request: link_pb2.JoinRequest, **fields: Any) -> link_pb2.JoinRequest:
@@ -449,7 +459,7 @@ def test_three_wrong_macs(root: Parent) -> None:
         assert isinstance(refusal, errors.JoinMacWrong)
     (refusal,) = admit(root, request_for(bundle))
     assert isinstance(refusal, errors.JoinTokenKilled)
-    assert {"JOIN_TOKEN_KILLED"} == root.problem_codes()
+    assert {"JOIN_TOKEN_GUESSED"} == root.problem_codes()
 
 
 def test_secret_is_erased(root: Parent) -> None:
@@ -478,6 +488,31 @@ def test_attempts_of_one_caller() -> None:
         attempts.count("ipv4:10.0.0.1")
     now[0] = 60.0
     attempts.count("ipv4:10.0.0.1")
+
+
+def test_too_many_tries_over_the_wire(root: Parent, tmp_path: FilePath) -> None:
+    """The limit of tries holds before anything of a request is looked at."""
+    root.admission = Admission(
+        store=root.store,
+        identity=root.identity,
+        chain=root.folder.load_chain,
+        authority=load_authority(root.folder.load_certificates()),
+        clock_ms=root.clock,
+        attempts_per_minute=1,
+    )
+
+    async def scene() -> None:
+        async with serving(root) as port:
+            data_dir = prepare(tmp_path / "child")
+            bundle = root.bundle("33", port)
+            wrong = replace(bundle, secret=bytes(32))
+            with pytest.raises(errors.JoinMacWrong):
+                await join.join(wrong, data_dir, now=utc(root.clock()), random=os.urandom)
+            with pytest.raises(errors.JoinRateLimited):
+                await join.join(bundle, data_dir, now=utc(root.clock()), random=os.urandom)
+
+    run(scene)
+    assert root.enrolled_children == 0
 
 
 def test_refusal_over_the_wire(root: Parent, tmp_path: FilePath) -> None:
@@ -608,6 +643,55 @@ def test_answer_of_a_lying_parent(root: Parent, tmp_path: FilePath, name: str) -
     run(scene)
     assert not KeyFolder(data_dir).has(IDENTITY)
     assert not KeyFolder(data_dir).has(join.ANSWER)
+
+
+def test_answer_that_skips_a_tier(root: Parent, tmp_path: FilePath) -> None:
+    """A root that enrols a city behind its province's back does not get it to join."""
+    bundle = replace(root.bundle("33"), path=Path.parse("/33/3301"), parent_path=Path(("33",)))
+    data_dir = prepare(tmp_path / "child")
+
+    async def behind(_bundle: JoinBundle, request: link_pb2.JoinRequest) -> Any:
+        asked = joinrequest.read_request(request)
+        keys = joinrequest.prove_keys(asked)
+        enrolment = Enrolment(
+            node_id=asked.node_id,
+            path=asked.path,
+            journal_key=asked.journal_key,
+            cosign_key=asked.cosign_key,
+            suite=asked.suite,
+            tls_sha256=keys.tls_sha256,
+            operator="x@/",
+        )
+        # By hand: the root's own store would not write such a record.
+        core = Part(name="core", salt=bytes(32), body=enrolment.encode())
+        header = Header(
+            network=root.identity.network,
+            node_id=root.identity.node_id,
+            record_id=RecordId(b"r" * 16),
+            kind=KIND,
+            actor="x@/",
+            object_id="x",
+            object_version=1,
+            created_ms=1,
+            parts=(core.digest(),),
+        ).encode()
+        journal = JournalId(node_id=root.identity.node_id, channel="node", epoch="1")
+        sealed = seal(
+            JournalState(journal=journal), [header], root.identity.network, root.identity.journal
+        )
+        tlog = TlogProof(index=0, path=(), checkpoint=sealed.seal.checkpoint)
+        proof = EnrolmentProof(header=header, core=core, proof=tlog.encode())
+        chain = (*root.folder.load_chain().proofs, proof)
+        return link_pb2.JoinResponse(chain=[_to_proto(each) for each in chain])
+
+    async def scene() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(join, "_ask", behind)
+            with pytest.raises(errors.JoinAnswerInvalid) as refused:
+                await join.join(bundle, data_dir, now=utc(root.clock()), random=os.urandom)
+        assert refused.value.params["reason"] == "tiers"
+
+    run(scene)
 
 
 def test_bundle_for_a_grandchild(root: Parent) -> None:
