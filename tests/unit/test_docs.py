@@ -1,6 +1,7 @@
 """The pages in docs/ keep their form and point at what is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,14 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
     local = [target for target in targets if "://" not in target and "NNNN" not in target]
     assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+def test_every_library_that_a_node_needs_has_its_reason() -> None:
+    """ADR 0016 names each dependency of the wheel, and no other."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    names = {re.split(r"[\[<>=~]", line)[0] for line in wanted}
+    page = (ADR / "0016-depend-on-few-known-libraries.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([a-z][^|]*) \| [^|]+ \|$", page, re.MULTILINE)
+    told = {name for row in rows for name in re.sub(r" \(.*\)", "", row).split(", ")}
+    assert told - {"library"} == names
