@@ -53,9 +53,7 @@ class Desk:
             f"sqlite:///{tree.folder}/{name}.db", clock_ms=tree.clock, random=tree.random
         )
         self.store.bind(self.identity, chain)
-        self.affairs = Affairs(
-            self.store, self.identity, clock_ms=tree.clock, random=tree.random
-        )
+        self.affairs = Affairs(self.store, self.identity, clock_ms=tree.clock, random=tree.random)
         self.store.start(self.affairs.projectors, self.affairs.deciders)
 
     @property
@@ -148,7 +146,9 @@ class Tree:
         """Make nodes, parents first."""
         for text in paths:
             path = Path.parse(text)
-            above = [node for node in self.nodes.values() if node.identity.path.is_ancestor_of(path)]
+            above = [
+                node for node in self.nodes.values() if node.identity.path.is_ancestor_of(path)
+            ]
             above.sort(key=lambda node: node.identity.path.depth)
             node = Desk(self, text, tuple(each.enrolment for each in above))
             self.nodes[text] = node
@@ -165,7 +165,7 @@ class Tree:
 
     def exchange(self) -> None:
         """Carry everything everywhere, as links do, until nothing moves."""
-        while any([self._carry(a, b) for a in self.nodes.values() for b in self.nodes.values()]):
+        while sum(self._carry(a, b) for a in self.nodes.values() for b in self.nodes.values()):
             for node in self.nodes.values():
                 node.settle()
 
