@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from yidao.catalog.errors import PackInvalid
 from yidao.catalog.formula import Formula
 from yidao.catalog.indicator import indicator_values
+from yidao.catalog.pack.loader import load_pack
 from yidao.catalog.pack.model import Pack, Value
 from yidao.catalog.rollup import Rollup
 from yidao.catalog.validate import Checks
@@ -96,6 +97,19 @@ def test_what_cannot_be_formed_has_no_value(pack_2022: Pack, checks: Checks) -> 
     assert values["TOTAL_W"].shown == "10.00"
     only["profile"] = Rollup.zero(pack_2022.form("profile"))
     assert indicator_values(pack_2022, only)["EPA"].value is None
+
+
+def test_distinct_counts_count_what_is_there(pack_2022: Pack) -> None:
+    """A unit whose correction came before its return is not counted until the return comes."""
+    per_unit = "formula: consumption.water_m3 / consumption.uscc}"
+    text = pack_2022.source.decode().replace(
+        "formula: consumption.water_m3 / profile.energy_users}", per_unit, 1
+    )
+    pack = load_pack(text.encode())
+    form = pack.form("consumption")
+    rows: list[Row] = [{"uscc": "a", "water_m3": "6.00"}, {"uscc": "b", "water_m3": "2.00"}]
+    rollup = Rollup.of(form, rows).subtract(form, {"uscc": "c"})
+    assert indicator_values(pack, {"consumption": rollup})["WPC"].value == 4
 
 
 FORMULAS = {

@@ -253,6 +253,42 @@ def test_a_pack_with_one_mistake_is_refused(old: str, new: str, reason: str) -> 
     assert refusal(SMALL.replace(old, new, 1))[1] == reason
 
 
+_RULE = SMALL[SMALL.index("  - id: SA-01") : SMALL.index("dues:")]
+_INDICATOR = SMALL[SMALL.index("  - {id: PER_HEAD") : SMALL.index("benchmarks:")]
+_REGISTER = """\
+  register:
+    title: {zh: 名录, en: Register}
+    key: [no]
+    period: on_change
+    fields: [{name: no, zh: 编号, en: No, type: str, required: true}]
+"""
+ADDITIONS = {
+    "a rule id twice": ("dues:\n", _RULE + "dues:\n", "duplicate_id"),
+    "an indicator twice": ("benchmarks:\n", _INDICATOR + "benchmarks:\n", "duplicate_id"),
+    "a computed field of a computed field": (
+        "    retired:\n",
+        '      - {name: twice, zh: 再算, en: Twice, type: "dec(14,4)", computed: total * 2}\n'
+        "    retired:\n",
+        "unknown_field:total",
+    ),
+    "a text of 4,001 characters": ("basis: 样例 sample", "basis: " + "x" * 4_001, "text_too_long"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), ADDITIONS.values(), ids=ADDITIONS.keys())
+def test_a_pack_with_something_added_is_refused(old: str, new: str, reason: str) -> None:
+    """One addition to a right pack, one reason why it is refused."""
+    assert refusal(SMALL.replace(old, new, 1))[1] == reason
+
+
+def test_what_has_no_period_is_never_due() -> None:
+    """A register is a right form, but a due date for it is a mistake."""
+    text = SMALL.replace("rules:\n", _REGISTER + "rules:\n", 1)
+    assert load_pack(text.encode()).form("register").period is PeriodKind.ON_CHANGE
+    due = "dues:\n  register: {after_days: 1, basis: sample}\n"
+    assert refusal(text.replace("dues:\n", due))[1] == "unknown_form"
+
+
 def test_a_refusal_names_the_place() -> None:
     """The place is a path in the file, so that its author finds it."""
     at, _ = refusal(SMALL.replace("unit: kWh", "unitt: kWh"))

@@ -173,5 +173,7 @@ def test_files_that_are_no_text_are_refused() -> None:
     """GB18030 bytes and endless files are a typed error too."""
     with pytest.raises(RegionDataInvalid):
         load_regions((_DIVISIONS + "110000,北京市,1,\n").encode("gb18030"), _CHANGES.encode())
-    with pytest.raises(RegionDataInvalid):
-        load_regions(b"x" * (9 * 1024 * 1024), _CHANGES.encode())
+    endless = _DIVISIONS.encode() + b"\n" * (9 * 1024 * 1024)
+    with pytest.raises(RegionDataInvalid) as caught:
+        load_regions(endless, _CHANGES.encode())
+    assert caught.value.params["reason"] == "too_large"
