@@ -13,8 +13,9 @@ One request, in these steps; the first that fails refuses it:
 7. All four keys are fit and proved to be the sender's.
 8. Neither node id nor path is enrolled.
 9. Certificates are issued, from the token's path and nothing of the request but
-   its keys; the enrolment is appended to this node's `node` journal; the token is
-   spent. Steps 2 to 9 are one job of the store's only writer, and one transaction.
+   its keys; the token is spent, on condition that it still is unspent; the
+   enrolment is appended to this node's `node` journal. Steps 2 to 9 are one job of
+   the store's writer, and one transaction.
 """
 
 import asyncio
@@ -211,9 +212,10 @@ class Admission:
             token_id=token.token_id,
             operator=f"{token.operator}@{self._identity.path}",
         )
-        tx.append(CHANNEL, [enrolment_draft(enrolment, record_id, now_ms)])
+        # Spent before anything is appended: a refusal does not undo the job.
         if not tokens.spend(tx.conn, candidate, now_ms, tls_chain=tls_chain, ca_chain=ca_chain):
             raise errors.JoinTokenUsed
+        tx.append(CHANNEL, [enrolment_draft(enrolment, record_id, now_ms)])
         return Granted(record_id=record_id, tls_chain=tls_chain, ca_chain=ca_chain)
 
     def _prove(self, record_id: ids.RecordId) -> EnrolmentProof:

@@ -44,6 +44,7 @@ def nodes() -> tuple[tuple[str, ast.AST], ...]:
         (f"{path.parent.name}/{path.name}:{getattr(node, 'lineno', 0)}", node)
         for root in ROOTS
         for path in sorted(root.rglob("*.py"))
+        if not path.stem.endswith(("_pb2", "_pb2_grpc"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     )
 

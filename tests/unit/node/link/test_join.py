@@ -262,6 +262,58 @@ def test_ten_at_once(root: Parent) -> None:
     assert "JOIN_TOKEN_REUSED" in root.problem_codes()
 
 
+def test_two_writers_on_one_token(root: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that another daemon spends after the look is not spent again, nor recorded."""
+    bundle = root.bundle("33")
+    with root.store.read() as connection:
+        unspent = tokens.find_token(connection, bundle.token_id)
+    admit(root, request_for(bundle))
+    before = root.store.last_position()
+    monkeypatch.setattr(tokens, "find_token", lambda *_: unspent)
+    monkeypatch.setattr(tokens, "is_taken", lambda *_: False)
+    (refusal,) = admit(root, request_for(bundle, b"m" * 16))
+    assert isinstance(refusal, errors.JoinTokenUsed)
+    assert before == root.store.last_position()
+
+
+def test_ten_at_once_over_the_wire(root: Parent, tmp_path: FilePath) -> None:
+    """Ten machines with copies of one bundle: one becomes the child, nine are told why not."""
+
+    async def scene() -> list[Any]:
+        async with serving(root) as port:
+            bundle = root.bundle("33", port)
+            now = utc(root.clock())
+            joins = (
+                join.join(bundle, prepare(tmp_path / f"{n}"), now=now, random=os.urandom)
+                for n in range(10)
+            )
+            return await asyncio.gather(*joins, return_exceptions=True)
+
+    outcomes = run(scene)
+    assert sum(isinstance(each, Identity) for each in outcomes) == 1
+    assert sum(isinstance(each, errors.JoinTokenUsed) for each in outcomes) == 9
+    enrolled = [n for n in range(10) if KeyFolder(tmp_path / f"{n}").is_enrolled()]
+    assert 1 == len(enrolled) == root.enrolled_children
+
+
+def test_expired_over_the_wire(root: Parent, tmp_path: FilePath) -> None:
+    """A child whose own clock lags is told by the parent that the bundle is too old."""
+
+    async def scene() -> None:
+        async with serving(root) as port:
+            bundle = root.bundle("33", port)
+            root.clock.offset_ms += 2 * 86_400_000
+            with pytest.raises(errors.JoinTokenExpired):
+                await join.join(
+                    bundle,
+                    prepare(tmp_path / "child"),
+                    now=utc(system_clock_ms()),
+                    random=os.urandom,
+                )
+
+    run(scene)
+
+
 def test_same_request_again(root: Parent) -> None:
     """A repeated request gets the same certificates, and nothing is enrolled twice."""
     request = request_for(root.bundle("33"))
