@@ -102,6 +102,11 @@ class _Sending:
             return self.waiting[0].items[0].position - 1
         return self.scanned_position
 
+    def skip_empty(self, limit: int, lane_head: int) -> None:
+        """Count the lane as scanned up to `limit` if its last position is behind us."""
+        if lane_head <= self.scanned_position < limit:
+            self.scanned_position = limit
+
 
 class Outbound:
     """The sending half of one session: scan order, credit, acknowledgements.
@@ -148,15 +153,22 @@ class Outbound:
         """What was sent and is not acknowledged."""
         return sum(sending.under_way_bytes for sending in self._lanes.values())
 
-    def next_read(self, head: int, max_bytes: int) -> ReadRequest | None:
+    def next_read(
+        self, head: int, max_bytes: int, lane_heads: Mapping[Lane, int] | None = None
+    ) -> ReadRequest | None:
         """Return what to read next, or None until a commit or an acknowledgement.
 
         Args:
             head: The last position that is durable in our store.
             max_bytes: How big a frame should be now.
+            lane_heads: For each lane the last position that could go to this peer, or
+                any later one; what lies beyond needs no read. Without it every
+                lane is read to the head.
         """
         limit = head
         for lane, sending in self._lanes.items():
+            if sending.waiting is None and not sending.backfill and lane_heads is not None:
+                sending.skip_empty(limit, lane_heads.get(lane, 0))
             if limit and sending.waiting is None and self._has_room(lane, max_bytes):
                 if sending.backfill:
                     return _backfill_request(lane, sending, max_bytes)

@@ -243,13 +243,17 @@ class Session:
 
     # What we send.
 
-    def next_read(self, head: int) -> ReadRequest | None:
+    def next_read(
+        self, head: int, lane_heads: Mapping[Lane, int] | None = None
+    ) -> ReadRequest | None:
         """Return what to read from our store now.
 
         Answer it with `frame_read` before asking again.
 
         Args:
             head: The last position that is durable in our store.
+            lane_heads: For each lane the last position that could go to this peer, or
+                any later one; it saves reads that would find nothing.
 
         Returns:
             None while there is nothing to do before a commit of ours or an
@@ -257,7 +261,8 @@ class Session:
         """
         if self._state is not State.FLOWING or self._read is not None:
             return None
-        self._read = self._known_outbound().next_read(head, self._pulse.pace.frame_bytes)
+        frame_bytes = self._pulse.pace.frame_bytes
+        self._read = self._known_outbound().next_read(head, frame_bytes, lane_heads)
         return self._read
 
     def frame_read(self, request: ReadRequest, items: tuple[Item, ...], scanned_to: int) -> Effects:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from random import Random
 
 from yidao.sync import errors, journal
-from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path, RecordId
+from yidao.sync.ids import Audience, JournalId, Lane, NetworkId, NodeId, Path, RecordId
 from yidao.sync.journal import JournalState, Seal
 from yidao.sync.lanes import ReadRequest, advance
 from yidao.sync.message import (
@@ -82,6 +82,7 @@ class State:
     declared: set[JournalId] = field(default_factory=set)
     record_ids: dict[RecordId, RecordKey] = field(default_factory=dict)
     decided_position: int = 0
+    lane_heads: dict[tuple[bool, Lane], int] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """Return a state that can be changed without changing this one."""
@@ -139,6 +140,11 @@ class ModelStore:
         self.durable = random.choice([self.durable, *self._unsynced])
         self.latest = self.durable
         self._unsynced.clear()
+
+    @property
+    def is_unsynced(self) -> bool:
+        """Whether a crash now would lose something."""
+        return bool(self._unsynced)
 
     # Writing own records.
 
@@ -204,6 +210,8 @@ class ModelStore:
         state.next_position += len(seal.headers)
         state.journals[seal.journal] = grown
         state.headers[seal.journal] = state.headers.get(seal.journal, ()) + seal.headers
+        is_down = seal.journal.audience.audience is Audience.DOWN
+        state.lane_heads[is_down, seal.journal.audience.lane] = state.head
         if releases:
             state.released[position] = releases
         if seal.journal.channel == "node":
@@ -326,6 +334,11 @@ class ModelStore:
             if cursor.position in ends
             and ends[cursor.position].checkpoint_sha256 == cursor.checkpoint_sha256
         ]
+
+    def lane_heads(self, peer_path: Path) -> dict[Lane, int]:
+        """Return the last position of each lane that could go to a peer."""
+        is_down = self.me.path.is_ancestor_of(peer_path)
+        return {lane: self.durable.lane_heads.get((is_down, lane), 0) for lane in Lane}
 
     def read(self, request: ReadRequest, peer: Hello) -> tuple[tuple[Item, ...], int]:
         """Answer a session's request from what is durable."""

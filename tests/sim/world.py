@@ -34,10 +34,10 @@ class Plan:
         hostile: Whether frames also vanish and come twice, which no network does.
     """
 
-    chaos_seconds: float = 15.0
+    chaos_seconds: float = 12.0
     heal_seconds: float = 60.0
-    faults: int = 14
-    appends: int = 30
+    faults: int = 12
+    appends: int = 24
     hostile: bool = True
 
 
@@ -218,7 +218,9 @@ class World:
         ]
 
     def _crash(self) -> None:
-        node = self.random.choice([node for node in self.nodes.values() if node.up])
+        up = [node for node in self.nodes.values() if node.up]
+        # The moment that hurts is between a commit and its sync.
+        node = self.random.choice([node for node in up if node.store.is_unsynced] or up)
         self.log(f"{node.me.path} crashes")
         node.crash()
         self.scheduler.after(self.random.uniform(0.1, 4), node.restart)

@@ -103,6 +103,17 @@ class TestScan:
         scan_all(sender, 9)
         assert asked(sender.next_read(12, 100)) == (Lane.CONTROL, 9, 12)
 
+    def test_lane_whose_end_is_known_is_not_read_in_vain(self) -> None:
+        """A lane with nothing new counts as scanned; the one with something is read."""
+        sender = outbound()
+        heads = {Lane.CONTROL: 1, Lane.BULK: 7}
+        request = sender.next_read(9, 100, heads)
+        assert asked(request) == (Lane.BULK, 1, 9)
+        assert request is not None
+        sender.take(request, (), 9)
+        assert sender.next_read(9, 100, heads) is None
+        assert asked(sender.next_read(12, 100, heads | {Lane.URGENT: 11})) == (Lane.URGENT, 9, 12)
+
     def test_frames_of_a_lane_form_a_chain(self, make_item: MakeItem) -> None:
         """Each frame names the end of the one before it, not how far was scanned."""
         sender = outbound(starts={Lane.CONTROL: 1, Lane.URGENT: 1, Lane.BULK: 4})
