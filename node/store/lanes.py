@@ -14,7 +14,7 @@ from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import segment
 from yidao.node.store.values import Peer
-from yidao.sync.ids import JournalId, Lane, Path
+from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.journal import Seal
 from yidao.sync.message import MAX_FRAME_BYTES, Item, PartsRun, RecordParts
 from yidao.sync.record import Part
@@ -33,6 +33,7 @@ class LaneReader:
         self._identity = identity
         self._peer = peer
         self._journals: dict[int, tuple[JournalId, Path, Lane | None]] = {}
+        self._targets: dict[NodeId, Path | None] = {}
 
     def lane(
         self, lane: Lane, after: int, up_to: int, max_bytes: int
@@ -105,14 +106,12 @@ class LaneReader:
             )
             origin = trust.enrolled(self._conn, head.journal.node_id)
             assert origin is not None, "a journal with segments has an enrolled origin"
-            target = head.journal.audience.to
-            addressed = None if target is None else trust.enrolled(self._conn, target)
             lane = lanes_for(
                 head.journal.channel,
                 origin.path,
                 self._identity.path,
                 self._peer.path,
-                None if addressed is None else addressed.path,
+                self._target_path(head.journal),
             )
             known = self._journals[pk] = (head.journal, origin.path, lane)
         return known
@@ -167,7 +166,18 @@ class LaneReader:
             reach=rule.reach,
             release_when_accepted=rule.waits,
             attached_to_acceptance=late,
+            target_path=self._target_path(owner),
         )
+
+    def _target_path(self, journal: JournalId) -> Path | None:
+        """Where the node stands that a `to` journal is for."""
+        target = journal.audience.to
+        if target is None:
+            return None
+        if target not in self._targets:
+            addressed = trust.enrolled(self._conn, target)
+            self._targets[target] = None if addressed is None else addressed.path
+        return self._targets[target]
 
 
 def _run(journal: JournalId, found: Iterable[RuledPart]) -> PartsRun:
