@@ -7,7 +7,9 @@ pass, nor does a field whose name says key, secret, token, part or payload.
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -23,6 +25,8 @@ _SECRET_WORDS: Final = frozenset(
 _SECRET_NAMES: Final = frozenset(("key", "token", "private_key", "parts", "part", "row", "bundle"))
 _SECRET_SUFFIXES: Final = ("_key", "_secret", "_token", "_pem", "_body", "_url")
 MAX_VALUE_CHARS: Final = 500
+MAX_CAUSES: Final = 6
+MAX_FRAMES: Final = 20
 
 
 def configure(
@@ -45,7 +49,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             spell_error,
             redact,
-            structlog.processors.format_exc_info,
+            spell_exception,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -81,14 +85,42 @@ def redact(
     for name, value in event.items():
         if name in ("event", "exc_info"):
             continue
-        if _is_secret(name) or isinstance(value, bytes | bytearray | memoryview):
+        if _is_secret(name):
             event[name] = REDACTED
         elif isinstance(value, str):
             event[name] = _one_line(value)
         elif not isinstance(value, bool | int | float | None):
-            # Containers and objects print their content, which nobody has looked at.
+            # Bytes, containers and objects print content that nobody has looked at.
             event[name] = type(value).__name__
     return event
+
+
+def spell_exception(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Turn `exc_info` into types and places, without what the exceptions say.
+
+    The words of a library's exception hold what it was working on: a statement
+    with its parameters, a value that was no number. Only our own errors and those
+    of the operating system are quoted.
+    """
+    info = event.pop("exc_info", None)
+    error = info if isinstance(info, BaseException) else sys.exc_info()[1]
+    if info and error is not None:
+        event["exception"] = "\n".join(_spelled_chain(error))
+    return event
+
+
+def _spelled_chain(error: BaseException | None) -> Iterator[str]:
+    for _ in range(MAX_CAUSES):
+        if error is None:
+            return
+        is_quotable = isinstance(error, YidaoError | OSError)
+        words = f": {_one_line(str(error))}" if is_quotable else ""
+        yield f"{type(error).__module__}.{type(error).__qualname__}{words}"
+        for frame in traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]:
+            yield f"  {'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _is_secret(name: str) -> bool:

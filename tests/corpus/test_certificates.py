@@ -584,6 +584,12 @@ AUTHORITIES: dict[str, Callable[[Tree], bytes]] = {
         child_office(child_office(root_office(), "33"), "3301").authority.chain_pem
     ),
     "the sister's authority": lambda tree: child_office(tree.province, "3302").authority.chain_pem,
+    "its own key, signed by a stranger": lambda tree: pem(
+        [
+            reissue(tree.city.authority.certificate, certificates.generate_key()),
+            *tree.city.chain[1:],
+        ]
+    ),
     "nothing": lambda tree: b"",
 }
 

@@ -88,6 +88,28 @@ def test_an_error(stream: io.StringIO) -> None:
     assert (line["error"], line["error_source"]) == ("CONFIG_KEY_UNKNOWN", "env")
 
 
+def test_an_exception_keeps_its_words(stream: io.StringIO) -> None:
+    """A traceback shows types and places; what a library's exception says stays inside."""
+    try:
+        try:
+            int("hunter2")
+        except ValueError as error:
+            raise ConfigKeyUnknown(key="lissten", source="env") from error
+    except ConfigKeyUnknown:
+        logging.get_logger().exception("node.start.failed")
+    (line,) = lines(stream)
+    assert "hunter2" not in stream.getvalue()
+    assert "builtins.ValueError\n" in line["exception"]
+    assert "CONFIG_KEY_UNKNOWN(key=lissten, source=env)" in line["exception"]
+    assert "test_logging.py" in line["exception"]
+
+
+def test_no_exception(stream: io.StringIO) -> None:
+    """A line outside of an exception has no traceback, whatever was asked."""
+    logging.get_logger().info("node.start.finished", exc_info=True)
+    assert "exception" not in lines(stream)[0]
+
+
 def test_a_name_cannot_forge_a_line() -> None:
     """Line breaks and terminal codes from outside are shown escaped, on one line."""
     target = io.StringIO()
