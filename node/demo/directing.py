@@ -11,8 +11,10 @@ TITLE = "样例: 下达2026年度公共机构节能指标"
 
 
 def targets_for(path: str) -> list[EnergyTarget]:
-    """The energy targets of one region: 2025 national targets against 2020, from the pack's
-    benchmarks (EPA -5 %, EPC -6 %), replayed as a sample year.
+    """Give one region's energy targets, as a sample year.
+
+    The figures are the national ones: 2020 values and the drops aimed at by 2025
+    (EPA -5 %, EPC -6 %), from the energy pack's benchmarks.
     """
     return [
         EnergyTarget(
@@ -138,7 +140,9 @@ def _wait_for_directive(node: DemoNode) -> str:
 
     def came() -> bool:
         with node.client() as client:
-            found[:] = [each.directive for each in client.directives() if each.state != "issued"]
+            known = client.directives()
+        # Listed before it is reported as delivered: only then can it be acknowledged.
+        found[:] = [each.directive for each in known if each.state not in ("issued", "waiting")]
         return bool(found)
 
     wait_until(f"the directive reaches {node.path}", came)
