@@ -117,9 +117,11 @@ class Runner:
             tx.conn.execute(delete(one))
         after = count = 0
         reader = Reader(tx.conn, tx.identity)
-        applied = max((self._cursors[name] for name in self._projectors), default=0)
-        while after < applied:
-            records, after = read_records(tx.conn, after, BATCH_RECORDS)
+        while True:
+            records, scanned = read_records(tx.conn, after, BATCH_RECORDS)
+            if scanned == after:
+                break
+            after = scanned
             count += len(records)
             for projector in self._projectors.values():
                 projector.fold(tx.conn, records, reader)

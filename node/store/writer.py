@@ -188,9 +188,9 @@ class Writer:
             for future, _ in done:
                 future.set_exception(errors.StoreWriteFailed(reason=type(error).__name__))
             raise
-        self._committed(position)
         for callback in group.tx.after_commit:
             callback()
+        self._committed(position)
         for future, result in done:
             future.set_result(result)
         self._tell_commit()

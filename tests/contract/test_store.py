@@ -231,9 +231,7 @@ class TestAppend:
         city = tree.node("/33", root)
         taken = root.draft(
             "again",
-            city.enrolment.encode().replace(
-                city.identity.node_id.hex().encode(), b"0" * 31 + b"1"
-            ),
+            city.enrolment.encode().replace(city.identity.node_id.hex().encode(), b"0" * 31 + b"1"),
             kind="node.child.enrolled",
         )
         position = root.store.last_position()
