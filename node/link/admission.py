@@ -33,15 +33,15 @@ from cryptography import x509
 from yidao.api.errors import YidaoError
 from yidao.api.link.v1 import link_pb2, link_pb2_grpc
 from yidao.node.clock import utc
-from yidao.node.keys import Chain, Identity, NodeCertificates, load_tls_key
+from yidao.node.keys import CA_KEY, Chain, Identity, NodeCertificates, load_tls_key
 from yidao.node.link import errors, tokens
 from yidao.node.link.certificates import Authority, issue_leaf, issue_tier, to_pem
 from yidao.node.link.credentials import join_server_credentials
 from yidao.node.link.joinrequest import Candidate, check_mac, prove_keys, read_request
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
+from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart
-from yidao.node.store.writer import Tx
 from yidao.sync import ids
 from yidao.sync.enrolment import CHANNEL, KIND, Enrolment
 from yidao.sync.message import EnrolmentProof
@@ -75,15 +75,14 @@ class Granted:
     ca_chain: bytes
 
 
-def load_authority(certificates: NodeCertificates) -> Authority:
+def load_authority(certificates: NodeCertificates) -> Authority | None:
     """Return this node's certificate authority.
 
-    Raises:
-        NoAuthority: It has none; its parent stands as low as authorities may.
+    None if it has none, because its parent stands as low as authorities may.
     """
     if certificates.ca_key_pem is None:
-        raise errors.NoAuthority
-    key = load_tls_key(certificates.ca_key_pem, "ca.key")
+        return None
+    key = load_tls_key(certificates.ca_key_pem, CA_KEY)
     # At the root the authority is the root certificate, which peers know already.
     own = x509.load_pem_x509_certificate(certificates.ca_chain_pem or certificates.root_pem)
     return Authority(key=key, certificate=own, chain_pem=certificates.ca_chain_pem)
@@ -98,7 +97,7 @@ class Admission:
         store: Store,
         identity: Identity,
         chain: Callable[[], Chain],
-        authority: Authority,
+        authority: Authority | None,
         clock_ms: Callable[[], int],
         attempts_per_minute: int,
         monotonic: Callable[[], float] = time.monotonic,
@@ -109,7 +108,8 @@ class Admission:
             store: Bound to `identity` and started.
             identity: This node.
             chain: Gives this node's own chain as it is now.
-            authority: This node's certificate authority.
+            authority: This node's certificate authority; without one everybody is
+                refused.
             clock_ms: Unix milliseconds.
             attempts_per_minute: Tries that one caller may make a minute.
             monotonic: Seconds, for counting tries.
@@ -191,13 +191,15 @@ class Admission:
         return errors.JoinTokenUsed()
 
     def _grant(self, tx: Tx, candidate: Candidate, token: tokens.Token, now_ms: int) -> Granted:
+        authority, now, path = self._authority, utc(now_ms), token.path
+        if authority is None:
+            raise errors.NoAuthority
         proved = prove_keys(candidate)  # (7)
-        if tokens.is_taken(tx.conn, candidate.node_id, token.path):  # (8)
+        if tokens.is_taken(tx.conn, candidate.node_id, path):  # (8)
             raise errors.JoinNodeTaken
-        authority, now, path = self._authority, utc(now_ms), token.path  # (9)
-        network, node_id = self._identity.network, candidate.node_id
+        network, node_id = self._identity.network, candidate.node_id  # (9)
         leaf = issue_leaf(authority, proved.tls, network, node_id, path, now)
-        tier = proved.ca and issue_tier(authority, proved.ca, node_id, path, now)
+        tier = issue_tier(authority, proved.ca, node_id, path, now) if proved.ca else None
         tls_chain = to_pem(leaf) + authority.chain_pem
         ca_chain = to_pem(tier) + authority.chain_pem if tier else b""
         record_id = _record_id(token.token_id, now_ms)

@@ -161,12 +161,6 @@ class ChildOperatorInvalid(JoinError):
     code = "CHILD_OPERATOR_INVALID"
 
 
-class NoAuthority(JoinError):
-    """This node has no certificate authority, so it can enrol nobody."""
-
-    code = "NO_AUTHORITY"
-
-
 class JoinUnreachable(JoinError):
     """The parent did not answer (params: address, reason)."""
 
@@ -184,6 +178,12 @@ class JoinRefusal(JoinError):
     """The parent refuses to enrol."""
 
     code = "JOIN_REFUSED"
+
+
+class NoAuthority(JoinRefusal):
+    """The node has no certificate authority, so it can enrol nobody."""
+
+    code = "NO_AUTHORITY"
 
 
 class JoinRequestMalformed(JoinRefusal):

@@ -480,6 +480,21 @@ def test_node_id_of_the_parent(root: Parent) -> None:
     assert isinstance(refusal, errors.JoinNodeTaken)
 
 
+def test_node_without_authority(root: Parent) -> None:
+    """A node at the lowest tier, which has no authority, runs and admits nobody."""
+    bare = replace(root.folder.load_certificates(), ca_key_pem=None, ca_chain_pem=b"")
+    root.admission = Admission(
+        store=root.store,
+        identity=root.identity,
+        chain=root.folder.load_chain,
+        authority=load_authority(bare),
+        clock_ms=root.clock,
+        attempts_per_minute=1000,
+    )
+    (refusal,) = admit(root, request_for(root.bundle("33")))
+    assert isinstance(refusal, errors.NoAuthority)
+
+
 def test_two_tokens_for_one_path(root: Parent) -> None:
     """Of two bundles for one path the first to come wins, and no third is given out."""
     first, second = root.bundle("33"), root.bundle("33")
