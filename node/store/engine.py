@@ -210,14 +210,19 @@ def _sqlite_engine(
 
 
 def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
-    writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=1)
+    writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True)
     reader = create_engine(
         url,
         pool_size=READERS,
         max_overflow=-1,
         isolation_level="REPEATABLE READ",
-        connect_args={"options": "-c default_transaction_read_only=on"},
+        pool_pre_ping=True,
     )
+
+    @event.listens_for(reader, "connect")
+    def _connected(raw: Any, _record: object) -> None:
+        raw.read_only = True
+
     with _translated(), writer.begin() as conn:
         for name, wanted in _SERVER_SETTINGS.items():
             value = str(conn.exec_driver_sql(f"SHOW {name}").scalar_one())

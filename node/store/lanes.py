@@ -7,13 +7,14 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import cosigning, parts, trust
+from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
 from yidao.node.store.packing import unpack_headers, unpack_parts
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import segment
-from yidao.node.store.values import Peer
+from yidao.node.store.values import Fault, Peer
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.journal import Seal
 from yidao.sync.message import MAX_FRAME_BYTES, Item, PartsRun, RecordParts
@@ -23,10 +24,15 @@ from yidao.sync.routing import lanes_for, part_goes
 # What the encoding of a frame may add to the bytes counted here.
 _MARGIN_BYTES = 48 * 1024
 _ROWS_AT_ONCE = 16
+SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
 class LaneReader:
-    """Reads items for one peer from one snapshot."""
+    """Reads items for one peer from one snapshot.
+
+    Attributes:
+        faults: Segments that could not be read and were left out.
+    """
 
     def __init__(self, conn: Connection, identity: Identity, peer: Peer) -> None:
         self._conn = conn
@@ -34,6 +40,7 @@ class LaneReader:
         self._peer = peer
         self._journals: dict[int, tuple[JournalId, Path, Lane | None]] = {}
         self._targets: dict[NodeId, Path | None] = {}
+        self.faults: list[Fault] = []
 
     def lane(
         self, lane: Lane, after: int, up_to: int, max_bytes: int
@@ -90,7 +97,19 @@ class LaneReader:
             journal, origin_path, goes_in = self._journal(row.journal_id)
             if goes_in != lane:
                 continue
-            item, size = self._item(row, journal, origin_path)
+            try:
+                item, size = self._item(row, journal, origin_path)
+            except StoreInconsistent:
+                # The receiver will find a gap in this journal; no other one waits for it.
+                self.faults.append(
+                    Fault(
+                        journal=journal,
+                        seq=row.first_seq,
+                        position=row.position,
+                        code=SEGMENT_UNREADABLE,
+                    )
+                )
+                continue
             budget -= size
             if items and budget < 0:
                 result.close()

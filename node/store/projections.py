@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.records import Reader, read_records
 from yidao.node.store.tables import cursor as table
@@ -89,7 +90,13 @@ class Runner:
         }
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
-        records, scanned = read_records(group.conn, after, BATCH_RECORDS)
+        try:
+            records, scanned = read_records(group.conn, after, BATCH_RECORDS)
+        except StoreInconsistent as error:
+            # Skipping what cannot be read would give tables that no journal proves.
+            for name in names:
+                self._stall(name, group.tx, error)
+            return {}
         reader = Reader(group.conn, group.tx.identity)
         moved = {}
         for name in names:
@@ -155,12 +162,15 @@ class Runner:
             group.attempt(work)
         except (GroupBroken, OperationalError):
             raise
-        except Exception as error:
-            self._stalled.add(name)
-            log.exception("store.projection.stalled", projection=name)
-            group.tx.raise_problem(PROJECTION_STALLED, name=name, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            self._stall(name, group.tx, error)
             return False
         return True
+
+    def _stall(self, name: str, tx: Tx, error: Exception) -> None:
+        self._stalled.add(name)
+        log.error("store.projection.stalled", projection=name, exc_info=error)
+        tx.raise_problem(PROJECTION_STALLED, name=name, error=type(error).__name__)
 
     def _move(self, conn: Connection, name: str, position: int) -> None:
         conn.execute(update(table).where(table.c.name == name).values(position=position))

@@ -26,6 +26,7 @@ from yidao.node.store.projections import Decider, Projector, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import (
     EnrolledNode,
+    Fault,
     JournalHead,
     Peer,
     Problem,
@@ -279,7 +280,10 @@ class Store:
     ) -> tuple[tuple[Item, ...], int]:
         """Return items of a lane for a peer, and how far it is scanned (see `LaneReader`)."""
         with self.read() as conn:
-            return LaneReader(conn, self.identity, peer).lane(lane, after, up_to, max_bytes)
+            reader = LaneReader(conn, self.identity, peer)
+            found = reader.lane(lane, after, up_to, max_bytes)
+        self._note_faults(reader.faults)
+        return found
 
     def read_backfill(
         self, peer: Peer, journal: JournalId, from_seq: int, up_to: int, max_bytes: int
@@ -297,7 +301,9 @@ class Store:
             if pk is None or lane is None:
                 return ()
             reader = LaneReader(conn, self.identity, peer)
-            return reader.backfill(lane, pk, from_seq, up_to, max_bytes)
+            items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
+        self._note_faults(reader.faults)
+        return items
 
     def cursors(self, peer: Peer) -> tuple[LaneCursor, ...]:
         """Return where we stand in the peer's store; empty for a store new to us."""
@@ -340,19 +346,7 @@ class Store:
         """Compare everything stored with what was signed; each fault becomes a problem."""
         with self.read() as conn:
             report = proving.scrub(conn, self.identity)
-
-        def note(tx: Tx) -> None:
-            for fault in report.faults:
-                tx.raise_problem(
-                    STORE_TAMPERED,
-                    journal=fault.journal,
-                    seq=fault.seq,
-                    what=fault.code,
-                    position=fault.position,
-                )
-
-        if report.faults:
-            self.run(note)
+        self._note_faults(report.faults)
         return report
 
     def rebuild(self) -> RebuildReport:
@@ -381,6 +375,22 @@ class Store:
                 raw.close()
 
         self._running().errand(errand).result()
+
+    def _note_faults(self, faults: Sequence[Fault]) -> None:
+        """Write faults down as problems, durably before the caller goes on."""
+
+        def note(tx: Tx) -> None:
+            for fault in faults:
+                tx.raise_problem(
+                    STORE_TAMPERED,
+                    journal=fault.journal,
+                    seq=fault.seq,
+                    what=fault.code,
+                    position=fault.position,
+                )
+
+        if faults:
+            self.run(note)
 
     def _running(self) -> Writer:
         if self._writer is None:

@@ -182,7 +182,7 @@ class TestWayDown:
 
 class TestResume:
     def test_the_cursor_moves_with_what_is_stored(self, pair: Any, carry_all: Carry) -> None:
-        """After a frame the cursor names the last record sent, and its store knows it as its own."""
+        """After a frame the cursor names the last record sent; its store knows it as its own."""
         root, child = pair
         child.append("up:15", child.draft("a"), child.draft("b"))
         carry_all(child, root)
@@ -276,7 +276,7 @@ class TestRefusal:
         assert cursor.position == child.store.last_position()
 
     def test_the_journal_is_whole_again_once_it_is_sent_well(self, pair: Any) -> None:
-        """A refused journal is wanted from where it is held; sent well it heals, with no one's help."""
+        """A refused journal is wanted from where it is held; sent well it heals by itself."""
         root, child = pair
         child.append("up:15", child.draft("a"))
         child.append("up:15", child.draft("b"))
@@ -534,7 +534,7 @@ class TestRelease:
 
     def test_many_are_released_at_once_and_split_to_fit(self, four: Any, carry_all: Carry) -> None:
         """What an acceptance releases counts as its weight, so no segment outgrows a frame."""
-        root, city, county, agency = four
+        root, _, county, agency = four
         body = b'"' + b"x" * 200_000 + b'"'
         names = [f"{number}" for number in range(9)]
         agency.append("up:15", *(agency.waiting(name, body) for name in names))
@@ -547,7 +547,7 @@ class TestRelease:
         self, four: Any, carry_all: Carry
     ) -> None:
         """A part that was changed on its second hop is refused with the acceptance it came with."""
-        root, city, county, agency = four
+        _, city, county, agency = four
         agency.append("up:15", agency.waiting("a"))
         self.carry_up(four, carry_all)
         self.accept(county, "a")

@@ -142,8 +142,8 @@ def test_a_child_cosigns_what_came_down_one_hop(line: Any, carry_all: Carry) -> 
 def test_a_forged_receipt_is_a_problem_and_stored_nowhere(
     line: Any, carry_all: Carry, kind: str
 ) -> None:
-    """A line that does not verify, or whose cosigner is not above, leaves no trace but a problem."""
-    root, city, county = line
+    """A line that does not verify, or is of no known node, is stored nowhere."""
+    _, city, county = line
     county.append("up:15", county.draft("a"), county.draft("b"))
     county.append("up:15", county.draft("c"))
     carry_all(county, city)

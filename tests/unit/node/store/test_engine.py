@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import pkgutil
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -320,8 +321,16 @@ class TestMigrations:
 
     def test_a_store_is_made_from_an_installed_wheel(self, tmp_path: Path) -> None:
         """The wheel brings the migrations along: unpacked elsewhere, it makes a store."""
+        # setuptools writes into the tree that it builds, hence the copy.
+        source = tmp_path / "source"
+        for folder in ("node", "sync", "catalog", "migrations", "proto"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / folder, source / folder, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", source)
+        for name in ("LICENSE", "README.md"):
+            (source / name).write_text("sample\n")
         build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-        command = [sys.executable, *build, "-w", str(tmp_path), str(ROOT)]
+        command = [sys.executable, *build, "-w", str(tmp_path), str(source)]
         subprocess.run(command, check=True, cwd=tmp_path)
         (wheel,) = tmp_path.glob("*.whl")
         site = tmp_path / "site"
