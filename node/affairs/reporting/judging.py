@@ -71,6 +71,7 @@ class Placement:
         kept: The payload as a refusal keeps it.
         digests: By which the row is recognised.
         pack, form: None where the row could not be placed.
+        computed: Names of the fields that were filled in.
         core, pii: The row completed, in canonical bytes; personal fields apart.
     """
 
@@ -81,6 +82,7 @@ class Placement:
     row: Mapping[str, Value]
     pack: Pack | None = None
     form: Form | None = None
+    computed: frozenset[str] = frozenset()
     core: bytes = b""
     pii: bytes = b""
     faults: tuple[FaultNote, ...] = ()
@@ -160,6 +162,7 @@ class Judge:
             row=completed,
             pack=pack,
             form=form,
+            computed=frozenset(completed.keys() - row.keys()),
             core=core,
             pii=pii,
         )
@@ -226,6 +229,9 @@ class Judge:
             bench.today if place.is_entry else None,
         )
         faults = tuple(note_of_fault(fault) for fault in verdict.faults)
+        # A field that was computed from a wrong one is wrong too; the clerk wrote only the first.
+        own = tuple(fault for fault in faults if fault.field not in place.computed)
+        faults = own if is_wrong(own) else faults
         if is_wrong(faults):
             return faults
         homeless = bench.homeless(place)

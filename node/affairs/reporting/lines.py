@@ -149,6 +149,19 @@ class Book:
     def _of_origin(self, origin: bytes) -> list[Line]:
         return [line for line in self.lines if line.origin == origin]
 
+    def forget_exclusions(self) -> None:
+        """Let only a line that counts keep the reason why it is in no sum.
+
+        Otherwise the reason would tell which versions happened to count at the
+        end of a batch, and a rebuild has other batches.
+        """
+        chosen = self.counted()
+        for line in self.lines:
+            counts = line.position in {chosen.submitted, chosen.accepted}
+            if line.excluded and (line.state is State.DOUBTFUL or not counts):
+                line.excluded = ""
+                line.changed = True
+
     def counted(self) -> Counted:
         """Choose what stands in the totals."""
         return counted([version_of(line) for line in self.lines])

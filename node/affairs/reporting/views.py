@@ -201,6 +201,8 @@ class _Batch:
             if _is_touched(book):
                 sums.move(before[key], shares_of(book))
         sums.settle()
+        for book in touched:
+            book.forget_exclusions()
         sums.save()
         save_lines(self.conn, [line for book in touched for line in book.lines])
         self._save_sources()

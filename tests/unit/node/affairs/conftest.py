@@ -288,3 +288,20 @@ def registered(four: Tree, rows: Rows) -> Callable[..., Tree]:
         return four
 
     return make
+
+
+@pytest.fixture(scope="module")
+def agency(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """An agency with one unit, shared by tests that look only at their own rows."""
+    tree = Tree(tmp_path_factory.mktemp("tree"))
+    tree.grow(ROOT, CITY, COUNTY, AGENCY)
+    tree.publish("2022", "2025")
+    tree[AGENCY].submit(Rows().institution(0))
+    yield tree[AGENCY]
+    tree.close()
+
+
+@pytest.fixture
+def packs() -> Callable[[str], bytes]:
+    """The exact bytes of a version of the energy pack."""
+    return pack_file

@@ -41,9 +41,7 @@ def version(number: int, state: State) -> Version:
     return Version(number=number, position=number * 10, state=state)
 
 
-@pytest.mark.parametrize(
-    ("state", "step"), list(itertools.product([None, *State], Step)), ids=str
-)
+@pytest.mark.parametrize(("state", "step"), list(itertools.product([None, *State], Step)), ids=str)
 def test_only_the_steps_of_the_table_are_possible(state: State | None, step: Step) -> None:
     """A step that the table names gives its state, every other one is a typed error."""
     if (state, step) in TRANSITIONS:
