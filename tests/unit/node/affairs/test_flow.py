@@ -247,7 +247,10 @@ def test_a_wrong_row_is_refused_and_the_others_go_on(agency, rows, case) -> None
     """Each wrong row is refused with its faults in both languages; its neighbours are handed in."""
     make, expected = case
     before = count(agency)
-    good = [rows.consumption(0, elec_kwh=f"{before + 1}.00"), rows.profile(0, energy_users=before + 1)]
+    good = [
+        rows.consumption(0, elec_kwh=f"{before + 1}.00"),
+        rows.profile(0, energy_users=before + 1),
+    ]
     done = agency.submit(good[0], make(rows), good[1])
     assert outcomes(done) == ["submitted", "refused", "submitted"]
     faults = done.results[1].faults
