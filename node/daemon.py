@@ -20,6 +20,7 @@ from google.protobuf.internal import api_implementation
 from yidao.node import datadir
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
+from yidao.node.alarms import AlarmDecider, Alarms
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -27,7 +28,7 @@ from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.errors import NodeError
 from yidao.node.health import Health
-from yidao.node.jobs import Jobs
+from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -45,6 +46,7 @@ from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
+_ALARM_SECONDS = 2.0
 
 log = get_logger()
 
@@ -108,7 +110,7 @@ class Daemon:
             chain = self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
         affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
-        store.start(affairs.projectors, affairs.deciders)
+        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider()])
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -150,8 +152,12 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
+        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
+        alarm_job = Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run)
         jobs = Jobs(
-            routine_jobs(store, hub, links, self._settings), last_runs(store), system_clock_ms
+            [*routine_jobs(store, hub, links, self._settings), alarm_job],
+            last_runs(store),
+            system_clock_ms,
         )
         hub.start()
         await links.start()

@@ -155,7 +155,7 @@ def _named(node: DemoNode) -> bool:
     """Whether `status` names the refusal."""
     with node.client() as client:
         return any(
-            problem.code in ("LINK_REFUSED", "JOURNAL_QUARANTINED", "SEAL_REFUSED_BELOW")
+            problem.code in ("LINK_REFUSED", "JOURNAL_REFUSED", "JOURNAL_REFUSED_BELOW")
             for problem in client.status().problems
         )
 

@@ -10,12 +10,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from sqlalchemy import update
+
 from yidao.node.config import Settings
 from yidao.node.keys import Chain, Identity
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSessionUnknown
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.logging import get_logger
+from yidao.node.store import tables
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Peer
@@ -123,9 +126,7 @@ class Hub:
             await self._learn_chain(hello)
         await self.registered(driver)
         peer_id = driver.peer.node_id
-        await asyncio.wrap_future(
-            self.store.submit(lambda tx: tx.clear_problems("LINK_REFUSED", peer=peer_id))
-        )
+        await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
         log.info("link.session.opened", peer=str(driver.peer.path))
 
     async def receipt_arrived(self, driver: Driver, receipt: Receipt) -> None:
@@ -211,3 +212,17 @@ class Hub:
         if fresh != self.chain:
             self.chain = fresh
             self._save_chain(fresh)
+
+
+def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:
+    """Close what the peer refused in earlier sessions: what is still wrong, it refuses again."""
+    problem = tables.problem
+    tx.conn.execute(
+        update(problem)
+        .where(
+            problem.c.code == "LINK_REFUSED",
+            problem.c.peer == peer_id,
+            problem.c.cleared_ms.is_(None),
+        )
+        .values(cleared_ms=tx.now_ms)
+    )
