@@ -25,6 +25,15 @@ def test_tree_survives_everything(first: int) -> None:
         assert len(world.nodes) >= 13
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(10_000, 20_000, 500), ids=lambda n: f"seeds {n}+500")
+def test_tree_survives_a_campaign(first: int) -> None:
+    """The same for ten thousand other seeds, with more work and more faults in each."""
+    for seed in range(first, first + 500):
+        violations = World(seed, Plan(chaos_seconds=30, faults=40, appends=80)).run()
+        assert not violations, (seed, violations)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_honest_network_ends_no_session_with_an_error(seed: int) -> None:
     """Cuts, crashes and second dials alone never make a session find its peer at fault."""
