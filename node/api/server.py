@@ -16,6 +16,7 @@ from yidao.api.local.v1 import (
     reporting_pb2_grpc,
     standards_pb2_grpc,
 )
+
 # One error for both ends of the socket.
 from yidao.node.client.errors import SocketPathTooLong
 
