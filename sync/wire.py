@@ -214,9 +214,13 @@ def _write_journal(out: pb.JournalRef, journal: JournalId) -> None:
 
 
 def _read_part(part: pb.Part) -> Part:
-    _limit("part_name", len(part.name), MAX_PART_NAME_BYTES)
-    _limit("part_body", len(part.body), MAX_PART_BYTES)
-    return Part(name=part.name, salt=_exact("salt", part.salt, SALT_BYTES), body=part.body)
+    # Once a record on the hot path, so the limits are asked in one go.
+    name, salt, body = part.name, part.salt, part.body
+    if len(salt) != SALT_BYTES or len(body) > MAX_PART_BYTES or len(name) > MAX_PART_NAME_BYTES:
+        _limit("part_name", len(name), MAX_PART_NAME_BYTES)
+        _limit("part_body", len(body), MAX_PART_BYTES)
+        raise errors.WireFieldInvalid(field="salt")
+    return Part(name=name, salt=salt, body=body)
 
 
 def _write_part(out: pb.Part, part: Part) -> None:
@@ -230,12 +234,13 @@ def _read_run(run: pb.PartsRun) -> PartsRun:
     records = []
     floor = -1
     for record in run.records:
-        _limit("record_parts", len(record.parts), MAX_PARTS)
-        if _number("seq", record.seq) <= floor:
+        seq = record.seq
+        if not floor < seq <= MAX_NUMBER:
             raise errors.WireFieldInvalid(field="seq")
-        floor = record.seq
+        floor = seq
+        _limit("record_parts", len(record.parts), MAX_PARTS)
         parts = tuple([_read_part(part) for part in record.parts])
-        records.append(RecordParts(seq=record.seq, parts=parts))
+        records.append(RecordParts(seq=seq, parts=parts))
     return PartsRun(journal=_read_journal(run.journal), records=tuple(records))
 
 
