@@ -1,5 +1,6 @@
 """`yidao demo`: a whole tree of real daemons doing the job."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,11 @@ def register(app: typer.Typer) -> None:
             from yidao.node.cli.imports import progress_bar
             from yidao.node.demo.show import run_demo, sum_up
 
+            started = time.monotonic()
+
             def tell(zh: str, en: str) -> None:
                 if not as_json:
-                    typer.echo(say(zh, en))
+                    typer.echo(f"[{time.monotonic() - started:5.1f} s] {say(zh, en)}")
 
             facts = run_demo(
                 folder=folder,

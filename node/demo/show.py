@@ -154,7 +154,7 @@ def _prove(nation: Nation, work: Path, facts: Facts, tell: Tell) -> None:
 
 def _audit(nation: Nation, facts: Facts, tell: Tell) -> None:
     tell("八、逐库核对", "8. Every store is compared with every other")
-    wait_until("every receipt is back", lambda: _receipts_are_back(nation), 40)
+    wait_until("everything is settled", lambda: _is_settled(nation), 40)
     held = proving.holdings(nation)
     accepted = held["county"].accepted()
     root = held["nation"]
@@ -186,11 +186,14 @@ def _audit(nation: Nation, facts: Facts, tell: Tell) -> None:
     )
 
 
-def _receipts_are_back(nation: Nation) -> bool:
+def _is_settled(nation: Nation) -> bool:
+    """Whether every receipt is back, nothing waits for a peer and no problem is open."""
     for node in nation.nodes.values():
         with node.client() as client:
             status = client.status()
-        if status.receipts_current != status.receipts_expected:
+        if status.receipts_current != status.receipts_expected or status.problems:
+            return False
+        if any(peer.lag for peer in status.peers):
             return False
     return True
 
