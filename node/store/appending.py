@@ -10,13 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import select
-
-from yidao.node.store import errors, parts, segments, trust
+from yidao.node.store import errors, parts, rawsql, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
-from yidao.node.store.tables import record_id as id_table
 from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, Ticket
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.ids import JournalId, NodeId, RecordId
@@ -26,11 +23,8 @@ from yidao.sync.record import SALT_BYTES, Header, Part, Release
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
 _HEADER_OVERHEAD_BYTES: Final = 8
-_IDS_PER_QUERY: Final = 500
-_INSERT_ID: Final = {
-    "qmark": "INSERT INTO record_id (record_id, position, content_sha256) VALUES (?, ?, ?)",
-    "pyformat": "INSERT INTO record_id (record_id, position, content_sha256) VALUES (%s, %s, %s)",
-}
+_INSERT_ID: Final = "INSERT INTO record_id (record_id, position, content_sha256) VALUES (?, ?, ?)"
+_SELECT_ID: Final = "SELECT position, content_sha256 FROM record_id WHERE record_id = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +142,9 @@ class Appender:
 
     def _known_ids(self, ids: list[RecordId]) -> dict[RecordId, tuple[int, bytes]]:
         known: dict[RecordId, tuple[int, bytes]] = {}
-        for start in range(0, len(ids), _IDS_PER_QUERY):
-            chunk = ids[start : start + _IDS_PER_QUERY]
-            rows = self._scope.conn.execute(select(id_table).where(id_table.c.record_id.in_(chunk)))
-            for row in rows:
-                known[RecordId(row.record_id)] = (row.position, row.content_sha256)
+        for one in ids:
+            for position, digest in rawsql.fetch(self._scope.conn, _SELECT_ID, (one,)):
+                known[one] = (position, bytes(digest))
         return known
 
     def _append_one(
@@ -266,7 +258,7 @@ class Appender:
             rows.append((record.ticket.record_id, position + offset, record.content_sha256))
             if record.enrols is not None:
                 trust.place(scope.conn, record.enrols, position + offset)
-        _insert_ids(scope, rows)
+        rawsql.run_many(scope.conn, _INSERT_ID, rows)
 
 
 def content_sha256(channel: str, draft: Draft) -> bytes:
@@ -329,12 +321,6 @@ def _chunks(records: Sequence[_Pending]) -> Iterator[list[_Pending]]:
         chunk.append(record)
     if chunk:
         yield chunk
-
-
-def _insert_ids(scope: Scope, rows: list[tuple[RecordId, int, bytes]]) -> None:
-    # Past the expression language: one row a record, and the only such table.
-    statement = _INSERT_ID[scope.conn.dialect.paramstyle]
-    scope.conn.exec_driver_sql(statement, rows)
 
 
 def _ordered_id(scope: Scope) -> bytes:

@@ -287,9 +287,17 @@ def _translated() -> Iterator[None]:
         raise errors.StoreForeign(reason=type(error.orig).__name__) from error
 
 
-def translate(error: SQLAlchemyError) -> errors.StoreError:
+def is_from_database(error: BaseException) -> bool:
+    """Whether the driver or the expression language raised it."""
+    return isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] in (
+        "sqlite3",
+        "psycopg",
+    )
+
+
+def translate(error: BaseException) -> errors.StoreError:
     """Return what a database error means for a caller."""
-    cause = getattr(error, "orig", None)
+    cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         primary = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if primary == sqlite3.SQLITE_FULL:
@@ -312,7 +320,7 @@ def is_fatal(error: BaseException) -> bool:
     After a failed fsync the kernel may drop the pages and call the next fsync a
     success, so going on would acknowledge what is not there.
     """
-    cause = getattr(error, "orig", None)
+    cause = getattr(error, "orig", error)
     if not isinstance(cause, sqlite3.Error):
         return False
     primary = getattr(cause, "sqlite_errorcode", 0) & 0xFF

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from yidao.node.keys import Identity
+from yidao.node.store import rawsql
 from yidao.node.store.appending import Appender
+from yidao.node.store.engine import is_from_database
 from yidao.node.store.journals import Heads
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import head as head_table
@@ -19,7 +20,7 @@ T = TypeVar("T")
 class GroupBroken(Exception):
     """The database gave the whole transaction up; no job of the group has happened."""
 
-    def __init__(self, cause: SQLAlchemyError) -> None:
+    def __init__(self, cause: BaseException) -> None:
         super().__init__()
         self.cause = cause
 
@@ -69,18 +70,18 @@ class Group:
         """
         scope = self._scope
         mark, position = self._appender.mark(), scope.last_position
-        savepoint = self.conn.begin_nested()
+        rawsql.run(self.conn, "SAVEPOINT job")
         try:
             result = work(self.tx)
             scope.heads.flush()
-            savepoint.commit()
+            rawsql.run(self.conn, "RELEASE SAVEPOINT job")
         except BaseException as error:
             try:
-                savepoint.rollback()
-            except SQLAlchemyError as undo:
+                rawsql.run(self.conn, "ROLLBACK TO SAVEPOINT job")
+                rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+            except Exception as undo:  # noqa: BLE001 - raised again as what it means
                 # SQLite undoes everything by itself when its disk is full.
-                cause = error if isinstance(error, SQLAlchemyError) else undo
-                raise GroupBroken(cause) from error
+                raise GroupBroken(error if is_from_database(error) else undo) from error
             self._appender.roll_back(mark)
             scope.heads.forget()
             scope.last_position = position

@@ -26,8 +26,13 @@ def pack_headers(headers: Sequence[bytes]) -> bytes:
     return table + b"".join(headers)
 
 
-def unpack_headers(blob: bytes) -> tuple[bytes, ...]:
-    """Return the header bytes of a blob.
+def unpack_headers(blob: bytes, start: int = 0, limit: int | None = None) -> tuple[bytes, ...]:
+    """Return header bytes of a blob.
+
+    Args:
+        blob: What `pack_headers` gave.
+        start: How many to leave out at the beginning.
+        limit: How many at most; None = all.
 
     Raises:
         StoreInconsistent: The blob was cut or its lengths do not add up.
@@ -40,8 +45,9 @@ def unpack_headers(blob: bytes) -> tuple[bytes, ...]:
     at = _COUNT.size * (count + 1)
     if at + sum(lengths) != len(blob):
         raise errors.StoreInconsistent(what="headers")
+    at += sum(lengths[:start])
     headers = []
-    for length in lengths:
+    for length in lengths[start : None if limit is None else start + limit]:
         headers.append(blob[at : at + length])
         at += length
     return tuple(headers)

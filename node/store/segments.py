@@ -2,17 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select
 
-from yidao.node.store import errors
+from yidao.node.store import errors, rawsql
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import pack_headers, unpack_headers
 from yidao.node.store.tables import segment, tile
 from yidao.sync.journal import Seal
 from yidao.sync.merkle import NodeAt, leaf_hashes
 from yidao.sync.tiles import TileEntries, node_reader
+
+_SELECT_HEADERS: Final = (
+    "SELECT first_seq, headers FROM segment WHERE journal_id = ? AND first_seq >="
+    " (SELECT max(first_seq) FROM segment WHERE journal_id = ? AND first_seq <= ?)"
+    " AND first_seq < ? ORDER BY first_seq"
+)
+_SELECT_TILES: Final = (
+    "SELECT hash FROM tile WHERE journal_id = ? AND level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,22 +124,12 @@ def segment_with(conn: Connection, journal_pk: int, seq: int) -> Segment | None:
 
 def headers_of(conn: Connection, journal_pk: int, first: int, count: int) -> list[bytes]:
     """Return header bytes of records `first` to `first + count - 1`, fewer if not all are held."""
-    start = segment_with(conn, journal_pk, first)
-    if start is None:
-        return []
-    rows = conn.execute(
-        select(segment.c.first_seq, segment.c.headers)
-        .where(
-            segment.c.journal_id == journal_pk,
-            segment.c.first_seq > start.first_seq,
-            segment.c.first_seq < first + count,
-        )
-        .order_by(segment.c.first_seq)
-    )
-    found = list(start.headers[first - start.first_seq :])
-    for row in rows:
-        found.extend(unpack_headers(row.headers))
-    return found[:count]
+    rows = rawsql.fetch(conn, _SELECT_HEADERS, (journal_pk, journal_pk, first, first + count))
+    found: list[bytes] = []
+    for first_seq, blob in rows:
+        start = max(0, first - first_seq)
+        found.extend(unpack_headers(bytes(blob), start, count - len(found)))
+    return found
 
 
 def tree_reader(conn: Connection, journal_pk: int) -> NodeAt:
@@ -139,16 +138,7 @@ def tree_reader(conn: Connection, journal_pk: int) -> NodeAt:
     def read(level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
             return leaf_hashes(headers_of(conn, journal_pk, first, count))
-        rows = conn.execute(
-            select(tile.c.hash)
-            .where(
-                tile.c.journal_id == journal_pk,
-                tile.c.level == level,
-                tile.c.idx >= first,
-                tile.c.idx < first + count,
-            )
-            .order_by(tile.c.idx)
-        )
-        return [bytes(value) for value in rows.scalars()]
+        rows = rawsql.fetch(conn, _SELECT_TILES, (journal_pk, level, first, first + count))
+        return [bytes(value) for (value,) in rows]
 
     return node_reader(read)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from yidao.node.keys import Identity
 from yidao.node.store import (
@@ -19,7 +18,7 @@ from yidao.node.store import (
     tables,
     trust,
 )
-from yidao.node.store.engine import Engines, open_engines, translate
+from yidao.node.store.engine import Engines, is_from_database, open_engines, translate
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
@@ -199,7 +198,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a read-only snapshot."""
-        with self._translated(), self._engines.reader.connect() as conn:
+        with self._translated(), self._engines.reader.connect() as conn, conn.begin():
             yield conn
 
     def records(self, after: int, limit: int) -> tuple[StoredRecord, ...]:
@@ -401,7 +400,9 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except Exception as error:
+            if not is_from_database(error):
+                raise
             raise translate(error) from error
 
 

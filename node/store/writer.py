@@ -15,11 +15,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from yidao.node.keys import Identity
 from yidao.node.store import errors
-from yidao.node.store.engine import is_fatal, translate
+from yidao.node.store.engine import is_fatal, is_from_database, translate
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
@@ -167,11 +166,8 @@ class Writer:
             return
         try:
             errand.future.set_result(errand.work(self._engine))
-        except SQLAlchemyError as error:
-            errand.future.set_exception(translate(error))
-            self._stop_if_fatal(error)
         except Exception as error:  # noqa: BLE001 - it is the caller's
-            errand.future.set_exception(error)
+            self._answer_error(errand.future, error)
 
     def _run_group(self, first: _Job) -> None:
         done: list[tuple[Future[Any], Any]] = []
@@ -181,13 +177,9 @@ class Writer:
                 self._run_jobs(group, first, done)
                 position = group.finish()
                 transaction.commit()
-        except (SQLAlchemyError, GroupBroken) as error:
+        except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._fail_group(error, [future for future, _ in done])
             return
-        except BaseException as error:
-            for future, _ in done:
-                future.set_exception(errors.StoreWriteFailed(reason=type(error).__name__))
-            raise
         for callback in group.tx.after_commit:
             callback()
         self._committed(position)
@@ -222,26 +214,29 @@ class Writer:
         except GroupBroken:
             done.append((job.future, None))
             raise
-        except SQLAlchemyError as error:
-            del group.tx.after_commit[callbacks:]
-            job.future.set_exception(translate(error))
-            self._stop_if_fatal(error)
         except Exception as error:  # noqa: BLE001 - it is the caller's
             del group.tx.after_commit[callbacks:]
-            job.future.set_exception(error)
+            self._answer_error(job.future, error)
         else:
             done.append((job.future, result))
 
-    def _fail_group(
-        self, error: SQLAlchemyError | GroupBroken, futures: "list[Future[Any]]"
-    ) -> None:
+    def _fail_group(self, error: BaseException, futures: "list[Future[Any]]") -> None:
+        """Tell everybody that nothing of the group has happened.
+
+        Raises:
+            BaseException: `error` again, if it is no word of the database: a defect
+                of ours, after which nothing more is written.
+        """
         cause = error.cause if isinstance(error, GroupBroken) else error
         log.error("store.commit.failed", reason=type(cause).__name__)
         for future in futures:
             future.set_exception(translate(cause))
-        self._stop_if_fatal(cause)
+        if not is_from_database(cause) or is_fatal(cause):
+            raise cause
 
-    def _stop_if_fatal(self, error: SQLAlchemyError) -> None:
+    def _answer_error(self, future: "Future[Any]", error: Exception) -> None:
+        """Tell a caller why its work failed; a broken disk is everybody's matter."""
+        future.set_exception(translate(error) if is_from_database(error) else error)
         if is_fatal(error):
             raise error
 
@@ -253,8 +248,7 @@ class Writer:
                 moved = self._runner.step(group)
                 position = group.finish()
                 transaction.commit()
-        except (SQLAlchemyError, GroupBroken) as error:
-            # Nothing moved; it is tried again after the next job.
+        except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
             self._fail_group(error, [])
             self._pause()
             return

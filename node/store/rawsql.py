@@ -1,0 +1,42 @@
+"""SQL straight to the driver, for the few statements that run once a record or a tree node.
+
+Building and caching an expression costs more than such a statement itself.
+Errors are the driver's own; `engine.translate` knows them as well.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+
+def fetch(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[Any]:
+    """Run a query, written with `?`, inside the connection's transaction."""
+    cursor = conn.connection.cursor()
+    try:
+        cursor.execute(_spelled(conn, statement), parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+def run(conn: Connection, statement: str) -> None:
+    """Run a statement without parameters."""
+    cursor = conn.connection.cursor()
+    try:
+        cursor.execute(statement)
+    finally:
+        cursor.close()
+
+
+def run_many(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run a statement, written with `?`, once for each row."""
+    cursor = conn.connection.cursor()
+    try:
+        cursor.executemany(_spelled(conn, statement), rows)
+    finally:
+        cursor.close()
+
+
+def _spelled(conn: Connection, statement: str) -> str:
+    return statement if conn.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
