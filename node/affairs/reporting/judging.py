@@ -17,7 +17,7 @@ from yidao.catalog.pack.model import Form, Pack, Value
 from yidao.catalog.pack.rules import Contexts
 from yidao.catalog.pack.versions import PackSet
 from yidao.catalog.rows import encode_row, parse_row
-from yidao.catalog.validate import Checks
+from yidao.catalog.validate import Checks, FormCheck
 from yidao.node.affairs import errors
 from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.reporting import records
@@ -69,7 +69,7 @@ class Placement:
 
     Attributes:
         kept: The payload as a refusal keeps it.
-        digests: By which the row is recognised.
+        digest: By which the completed row is recognised; empty where it has none.
         pack, form: None where the row could not be placed.
         computed: Names of the fields that were filled in.
         core, pii: The row completed, in canonical bytes; personal fields apart.
@@ -78,7 +78,7 @@ class Placement:
     source: RowIn
     key: ReturnKey
     kept: bytes
-    digests: PayloadDigests
+    digest: bytes
     row: Mapping[str, Value]
     pack: Pack | None = None
     form: Form | None = None
@@ -103,9 +103,21 @@ class Judged:
     """
 
     place: Placement
+    digests: PayloadDigests
     decision: RowDecision
     faults: tuple[FaultNote, ...]
     record_id: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slot:
+    """By what the rows of one form and period are judged."""
+
+    pack: Pack
+    form: Form
+    check: FormCheck
+    personal: frozenset[str]
+    has_period: bool
 
 
 class Judge:
@@ -114,6 +126,9 @@ class Judge:
     def __init__(self) -> None:
         self._checks = Checks()
         self._needs: dict[tuple[bytes, str], frozenset[str]] = {}
+        self._slots: dict[tuple[str, str, str], _Slot] = {}
+        self._packs: PackSet | None = None
+        self._today: date | None = None
 
     def place(self, packs: PackSet, pack_id: str, source: RowIn, today: date) -> Placement:
         """Read a row and find its pack version, form, period and unit."""
@@ -134,7 +149,7 @@ class Judge:
                 source=source,
                 key=key,
                 kept=kept,
-                digests=PayloadDigests(raw=records.raw_digest(kept), judged=b""),
+                digest=b"",
                 row=row,
                 faults=(note_of_error(error),),
             )
@@ -144,28 +159,50 @@ class Judge:
         self, packs: PackSet, pack_id: str, source: RowIn, row: dict[str, Value], today: date
     ) -> Placement:
         period = source.period or str(row.get("period", ""))
-        first_day = Period.parse(period).first_day if period else today
-        pack = packs.in_force(pack_id, first_day)
-        form = pack.form(source.form)
-        _check_period(form, period, row)
+        slot = self._slot(packs, pack_id, source.form, period, today)
+        if slot.has_period and row.get("period") != period:
+            raise errors.RowPeriodMismatch(period=period)
+        form = slot.form
         key = records.refused_key(pack_id, form.id, period, row.get("uscc"), source.payload)
         # A row that cannot be computed is completed as far as it goes; the checks tell.
-        completed = self._checks.form(pack, form.id).complete(row)
-        core, pii = _split(form, completed)
+        completed = slot.check.complete(row)
+        core, pii = _split(completed, slot.personal)
         return Placement(
             source=source,
             key=key,
             kept=source.payload,
-            digests=PayloadDigests(
-                raw=records.raw_digest(source.payload), judged=payload_digest(core, pii)
-            ),
+            digest=payload_digest(core, pii),
             row=completed,
-            pack=pack,
+            pack=slot.pack,
             form=form,
             computed=frozenset(completed.keys() - row.keys()),
             core=core,
             pii=pii,
         )
+
+    def _slot(
+        self, packs: PackSet, pack_id: str, form_id: str, period: str, today: date
+    ) -> "_Slot":
+        """Find by what rows of a form and period are judged; remembered, as batches repeat it."""
+        if packs is not self._packs or today != self._today:
+            self._slots.clear()
+            self._packs, self._today = packs, today
+        slot = self._slots.get((pack_id, form_id, period))
+        if slot is None:
+            day = Period.parse(period).first_day if period else today
+            pack = packs.in_force(pack_id, day)
+            form = pack.form(form_id)
+            kind = Period.parse(period).kind if period else PeriodKind.ON_CHANGE
+            if kind is not form.period:
+                raise errors.RowPeriodKindWrong(period=period, kind=form.period.value)
+            slot = self._slots[pack_id, form_id, period] = _Slot(
+                pack=pack,
+                form=form,
+                check=self._checks.form(pack, form.id),
+                personal=frozenset(name for name, each in form.fields.items() if each.pii),
+                has_period="period" in form.fields,
+            )
+        return slot
 
     def looked_at(self, places: Iterable[Placement]) -> set[ReturnKey]:
         """Give the returns that the rules of these rows compare them with."""
@@ -201,14 +238,17 @@ class Judge:
     def _judge(self, place: Placement, bench: "Bench") -> Judged:
         good = bench.standing(place)
         faults = place.faults
-        if not faults and not is_settled(good.current if good else None, place.digests):
+        if not faults and not is_settled(good.current if good else None, place.digest):
             faults = self._faults(place, bench)
         wrong = is_wrong(faults)
         # A wrong entry is a refused return of its form; it makes no entry of the unit.
         standing = bench.standings.returns.get(place.key) if wrong else good
+        digests = PayloadDigests(
+            raw=records.raw_digest(place.kept) if wrong else b"", judged=place.digest
+        )
         decision = decide_row(
             standing.current if standing else None,
-            place.digests,
+            digests,
             wrong=wrong,
             stays_local=place.form is not None and place.form.stays_local,
             dry_run=bench.dry_run,
@@ -217,13 +257,13 @@ class Judge:
             record_id = standing.record_id
         else:
             record_id = b"" if bench.dry_run else bench.mint()
-        return Judged(place=place, decision=decision, faults=faults, record_id=record_id)
+        return Judged(
+            place=place, digests=digests, decision=decision, faults=faults, record_id=record_id
+        )
 
     def _faults(self, place: Placement, bench: "Bench") -> tuple[FaultNote, ...]:
         assert place.pack is not None
-        verdict = self._checks.check(
-            place.pack,
-            place.key.form,
+        verdict = self._checks.form(place.pack, place.key.form).check(
             place.row,
             self._contexts(place, bench.standings),
             bench.today if place.is_entry else None,
@@ -289,11 +329,10 @@ class Bench:
         """Let a row stand for the rows after it."""
         place, number = judged.place, judged.decision.number
         refused = judged.decision.outcome is Outcome.REFUSED
-        digests = place.digests
         current = Current(
             number=number,
             state=State.REFUSED if refused else State.SUBMITTED,
-            digest=digests.raw if refused else digests.judged,
+            digest=judged.digests.raw if refused else judged.digests.judged,
         )
         standing = Standing(current=current, record_id=judged.record_id)
         if not refused:
@@ -306,13 +345,13 @@ class Bench:
             self.standings.returns[place.key] = standing
 
 
-def _split(form: Form, row: Mapping[str, Value]) -> tuple[bytes, bytes]:
+def _split(row: Mapping[str, Value], personal: frozenset[str]) -> tuple[bytes, bytes]:
     """Write a row as core and personal part; the latter is empty where nothing is personal."""
-    personal = {name for name, each in form.fields.items() if each.pii and name in row}
-    if not personal:
+    if personal.isdisjoint(row):
         return encode_row(row), b""
     shared = {name: value for name, value in row.items() if name not in personal}
-    return encode_row(shared), encode_row({name: row[name] for name in personal})
+    private = {name: value for name, value in row.items() if name in personal}
+    return encode_row(shared), encode_row(private)
 
 
 def _check_extras(source: RowIn) -> None:
@@ -326,14 +365,6 @@ def _check_extras(source: RowIn) -> None:
         len(cause) != _RECORD_ID_BYTES for cause in source.causes
     ):
         raise errors.CausesInvalid(limit=MAX_ROW_CAUSES)
-
-
-def _check_period(form: Form, period: str, row: Mapping[str, Value]) -> None:
-    kind = Period.parse(period).kind if period else PeriodKind.ON_CHANGE
-    if kind is not form.period:
-        raise errors.RowPeriodKindWrong(period=period, kind=form.period.value)
-    if "period" in form.fields and row.get("period") != period:
-        raise errors.RowPeriodMismatch(period=period)
 
 
 def _needed(key: ReturnKey, need: str) -> ReturnKey | None:

@@ -172,7 +172,7 @@ class PayloadDigests:
     """By which a row is recognised.
 
     Attributes:
-        raw: SHA-256 of the row as it came.
+        raw: SHA-256 of the row as it came; not asked for where it is right.
         judged: SHA-256 of the row as it would be handed in, computed fields
             and all; empty where the row cannot be completed.
     """
@@ -189,7 +189,7 @@ class RowDecision:
     number: int
 
 
-def is_settled(current: Current | None, digests: PayloadDigests) -> bool:
+def is_settled(current: Current | None, judged: bytes) -> bool:
     """Tell whether an equal payload stands already, so that nobody need judge it again.
 
     One that was refused is judged again, since what it lacked (a unit, a
@@ -198,8 +198,8 @@ def is_settled(current: Current | None, digests: PayloadDigests) -> bool:
     """
     return (
         current is not None
-        and digests.judged != b""
-        and current.digest == digests.judged
+        and judged != b""
+        and current.digest == judged
         and current.state not in {State.REFUSED, State.RETURNED}
     )
 
@@ -215,7 +215,7 @@ def decide_row(
     """Decide what becomes of a row: the outcome and the version number that it makes."""
     if current is not None:
         still_refused = wrong and current.state is State.REFUSED and current.digest == digests.raw
-        if still_refused or is_settled(current, digests):
+        if still_refused or is_settled(current, digests.judged):
             return RowDecision(outcome=Outcome.UNCHANGED, number=current.number)
     if dry_run:
         return RowDecision(outcome=Outcome.REFUSED if wrong else Outcome.VALID, number=0)
