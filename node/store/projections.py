@@ -85,6 +85,12 @@ class Runner:
         Returns:
             Their new cursors; `moved` takes them once the transaction is committed.
         """
+        # Another daemon on the same database may have moved them.
+        self._cursors |= {
+            row.name: row.position
+            for row in group.conn.execute(select(table))
+            if row.name in self._cursors
+        }
         running = {
             name: position for name, position in self._cursors.items() if name not in self._stalled
         }
