@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select
 
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.rules import (
@@ -18,9 +18,24 @@ from yidao.node.affairs.reporting.rules import (
     counted,
 )
 from yidao.node.affairs.reporting.tables import return_version
+from yidao.node.store.rawsql import run_many
 
+_OF_KEY = frozenset({"pack", "form", "period", "unit"})
+_ALL = tuple(column.name for column in return_version.columns)
 _JUDGED = ("state", "excluded", "faults", "reviewed_by", "reason")
 _FIGURES = ("payload", "digest")
+
+
+def _setting(names: Sequence[str]) -> str:
+    assignments = ", ".join(f"{name} = ?" for name in names)
+    return f"UPDATE return_version SET {assignments} WHERE position = ?"  # noqa: S608 (own names)
+
+
+# One row a return at every tier: an expression a row costs more than the row itself.
+_PLACES = ", ".join("?" for _ in _ALL)
+_INSERT = f"INSERT INTO return_version ({', '.join(_ALL)}) VALUES ({_PLACES})"  # noqa: S608
+_JUDGE = _setting(_JUDGED)
+_FILL = _setting(_FIGURES)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -61,32 +76,12 @@ class Line:
         """Whether its figures belong into sums."""
         return self.payload is not None and not self.excluded and self.state is not State.DOUBTFUL
 
-    def values(self) -> dict[str, object]:
-        """Give the row of the table."""
-        return {
-            "position": self.position,
-            "journal_pk": self.journal_pk,
-            "seq": self.seq,
-            "pack": self.key.pack,
-            "form": self.key.form,
-            "period": self.key.period,
-            "unit": self.key.unit,
-            "version": self.version,
-            "state": self.state.value,
-            "pack_version": self.pack_version,
-            "schema_sha256": self.schema_sha256,
-            "origin": self.origin,
-            "origin_path": self.origin_path,
-            "record_id": self.record_id,
-            "submitted_by": self.submitted_by,
-            "created_ms": self.created_ms,
-            "payload": self.payload,
-            "digest": self.digest,
-            "excluded": self.excluded,
-            "faults": self.faults,
-            "reviewed_by": self.reviewed_by,
-            "reason": self.reason,
-        }
+    def value(self, column: str) -> object:
+        """Give the value of a column of the table."""
+        if column in _OF_KEY:
+            return getattr(self.key, column)
+        value = getattr(self, column)
+        return value.value if isinstance(value, State) else value
 
 
 def _line(row: Row[Any]) -> Line:
@@ -207,22 +202,12 @@ def load_books(conn: Connection, keys: Iterable[ReturnKey]) -> dict[ReturnKey, B
 
 def save_lines(conn: Connection, lines: Sequence[Line]) -> None:
     """Write new and changed versions."""
-    if fresh := [line.values() for line in lines if line.fresh]:
-        conn.execute(return_version.insert(), fresh)
+    _write(conn, _INSERT, [line for line in lines if line.fresh], _ALL)
     held = [line for line in lines if not line.fresh]
-    _update(conn, [line for line in held if line.changed], _JUDGED)
-    _update(conn, [line for line in held if line.filled], _FIGURES)
+    _write(conn, _JUDGE, [line for line in held if line.changed], (*_JUDGED, "position"))
+    _write(conn, _FILL, [line for line in held if line.filled], (*_FIGURES, "position"))
 
 
-def _update(conn: Connection, lines: Sequence[Line], names: Sequence[str]) -> None:
-    if not lines:
-        return
-    statement = (
-        update(return_version)
-        .where(return_version.c.position == bindparam("b_position"))
-        .values({name: bindparam(f"b_{name}") for name in names})
-    )
-    rows = [line.values() for line in lines]
-    conn.execute(
-        statement, [{f"b_{name}": row[name] for name in ("position", *names)} for row in rows]
-    )
+def _write(conn: Connection, statement: str, lines: Sequence[Line], names: Sequence[str]) -> None:
+    if lines:
+        run_many(conn, statement, [[line.value(name) for name in names] for line in lines])
