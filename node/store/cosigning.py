@@ -8,9 +8,9 @@ evidence for its records.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -47,7 +47,18 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
         scope: The transaction.
         interval_seconds: A journal is not cosigned again before; 0 = now.
     """
-    own = scope.identity.node_id
+    latest_s = scope.now_ms // 1000 - interval_seconds
+    rows = scope.conn.execute(_due(scope.identity.node_id, latest_s)).all()
+    for row in rows:
+        head = scope.heads.by_pk(row.journal_id)
+        found = checkpoint_of(scope.conn, row.journal_id, row.size)
+        if head is not None and found is not None:
+            _cosign_at(scope, head, row.size, found)
+    return len(rows)
+
+
+def _due(own: NodeId, latest_s: int) -> Select[Any]:
+    """Ask for journals with news from the tier below that were last cosigned by `latest_s`."""
     below = enrolment_table.alias("below")
     mine = (
         select(
@@ -60,12 +71,9 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
         .subquery()
     )
     theirs = func.max(table.c.size)
-    rows = scope.conn.execute(
+    return (
         select(table.c.journal_id, theirs.label("size"))
-        .join(
-            below,
-            and_(below.c.node_id == table.c.cosigner, below.c.parent_id == own),
-        )
+        .join(below, and_(below.c.node_id == table.c.cosigner, below.c.parent_id == own))
         .join(journal_table, journal_table.c.id == table.c.journal_id)
         .outerjoin(mine, mine.c.journal_id == table.c.journal_id)
         .where(
@@ -74,20 +82,11 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
             journal_table.c.node_id != below.c.node_id,
             journal_table.c.own.is_(False),
             journal_table.c.via == table.c.cosigner,
-            or_(
-                mine.c.time_s.is_(None),
-                mine.c.time_s <= scope.now_ms // 1000 - interval_seconds,
-            ),
+            or_(mine.c.time_s.is_(None), mine.c.time_s <= latest_s),
         )
         .group_by(table.c.journal_id, mine.c.size)
         .having(or_(mine.c.size.is_(None), theirs > mine.c.size))
-    ).all()
-    for row in rows:
-        head = scope.heads.by_pk(row.journal_id)
-        found = checkpoint_of(scope.conn, row.journal_id, row.size)
-        if head is not None and found is not None:
-            _cosign_at(scope, head, row.size, found)
-    return len(rows)
+    )
 
 
 def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer: Peer) -> None:

@@ -178,6 +178,7 @@ class TestWayDown:
         for source, target in ((root, east), (root, west), (east, leaf)):
             carry_all(source, target)
         assert (things(east), things(west), things(leaf)) == (["letter"], [], ["letter"])
+        assert held(leaf, "letter") == {"core": b"{}"}
 
 
 class TestResume:
