@@ -25,9 +25,6 @@ class ClientError(YidaoError):
         # One class for every code: a program asks for `error.code`.
         vars(self).update(code=code, retryable=retryable)
 
-    def __str__(self) -> str:
-        return YidaoError.__str__(self)
-
 
 class NodeUnreachable(YidaoError):
     """No daemon answers on the socket (params: socket)."""
@@ -60,4 +57,4 @@ def error_of(failure: Any, socket: str, timeout_seconds: float) -> YidaoError:
         return NodeUnreachable(socket=socket)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return AnswerTooLate(seconds=int(timeout_seconds))
-    return ClientError("CALL_FAILED", retryable=False, status=status.name)
+    return ClientError(ClientError.code, retryable=False, status=status.name)

@@ -194,7 +194,7 @@ class Judge:
             form = pack.form(form_id)
             kind = Period.parse(period).kind if period else PeriodKind.ON_CHANGE
             if kind is not form.period:
-                raise errors.RowPeriodKindWrong(period=period, kind=form.period.value)
+                raise errors.RowPeriodKindWrong(period=period, kind=kind.value)
             slot = self._slots[pack_id, form_id, period] = _Slot(
                 pack=pack,
                 form=form,

@@ -269,7 +269,7 @@ REFUSALS = {
         "DIRECTIVE_TARGET_INVALID",
     ),
     "a key that is none": (lambda c: c.returns(after="x"), "CURSOR_INVALID"),
-    "a service that is not served": (lambda c: c.status(), "CALL_FAILED"),
+    "a service that is not served": (lambda c: c.status(), "CLIENT_ERROR"),
 }
 
 
