@@ -8,6 +8,8 @@ from typing import Final
 
 CONTROL: Final = "control"
 DATA: Final = "data"
+# What keeps two things in order that would happen at once: more than rounding.
+INSTANT_SECONDS: Final = 1e-6
 
 
 class Scheduler:
@@ -64,7 +66,8 @@ class Connection:
             return
         delay = self.latency_seconds * (0.5 + self.random.random())
         now = self.scheduler.now
-        arrival = max(self._arrivals.get((side, stream), 0.0), now + delay)
+        before = self._arrivals.get((side, stream), 0.0)
+        arrival = max(before + INSTANT_SECONDS, now + delay)
         self._arrivals[side, stream] = arrival
         self.scheduler.after(arrival - now, lambda: self._arrive(1 - side, stream, data))
 

@@ -18,7 +18,7 @@ from sim.model_store import (
     State,
     decode_header,
 )
-from sim.scheduler import CONTROL, DATA, Connection, End
+from sim.scheduler import CONTROL, DATA, INSTANT_SECONDS, Connection, End
 from yidao.sync import effects as fx
 from yidao.sync import errors
 from yidao.sync.backoff import Backoff
@@ -58,6 +58,9 @@ class Link:
     connection: Connection
     side: int
     refused: list[Refusal] = field(default_factory=list)
+    # Set by the job that failed: what came after it in this session waits for its
+    # successor, or a record could pass the declaration that was in that frame.
+    broken: bool = False
 
 
 class SimNode:
@@ -109,7 +112,8 @@ class SimNode:
         # One disk, quick as a rule and now and then not; a later commit is never
         # synced before an earlier one.
         now = self.world.scheduler.now
-        self._synced_at = max(self._synced_at, now + self.random.random() ** 4 * 1.5)
+        took = self.random.random() ** 4 * 1.5
+        self._synced_at = max(self._synced_at + INSTANT_SECONDS, now + took)
         self._later(self._synced_at - now, lambda: self._synced(done))
 
     def _synced(self, done: list[Callable[[], None]]) -> None:
@@ -280,9 +284,12 @@ class SimNode:
         assert peer is not None
 
         def job(state: State) -> Callable[[], None]:
+            if link.broken:
+                return lambda: None
             try:
                 refusals = self.store.ingest(state, peer, effect.frame)
             except errors.LaneGap as error:
+                link.broken = True
                 fault = error
                 return lambda: self._run(link, link.session.fail(fault))
             self.world.note_refusals(self, refusals)

@@ -31,7 +31,7 @@ class Plan:
         heal_seconds: How long everything may take to settle afterwards.
         faults: How many faults of all kinds.
         appends: How many times somebody writes something.
-        hostile: Whether frames also vanish and come twice, which no network does.
+        hostile: Whether frames also vanish or come twice, which no network does.
     """
 
     chaos_seconds: float = 12.0
@@ -207,7 +207,11 @@ class World:
         """Return the faults that this plan has, the frequent ones more than once."""
         kinds = [self._crash, self._crash, self._cut, self._cut, self._half_open, self._part]
         kinds.append(self._redial)
-        return [*kinds, self._replay, self._lose_frame] if self.plan.hostile else kinds
+        if not self.plan.hostile:
+            return kinds
+        # Not both in one world: a replayed frame in the place of a lost one is an
+        # attacker inside TLS, and stopped by seals alone.
+        return [*kinds, *[self._replay if self.seed % 2 else self._lose_frame] * 2]
 
     def _links(self) -> list[tuple[SimNode, Link]]:
         return [
