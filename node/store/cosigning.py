@@ -35,7 +35,7 @@ RECEIPT_INVALID: Final = "RECEIPT_INVALID"
 
 
 def cosign_head(scope: Scope, head: Head) -> None:
-    """Cosign a journal's newest checkpoint unless that was done."""
+    """Cosign a journal's newest checkpoint."""
     if head.checkpoint is not None and head.size > 0:
         _cosign_at(scope, head, head.size, head.checkpoint)
 
@@ -219,12 +219,8 @@ def checkpoint_of(conn: Connection, journal_pk: int, size: int) -> bytes | None:
 
 
 def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
+    # A size that was cosigned before keeps its first line.
     own = scope.identity.node_id
-    done = scope.conn.execute(
-        select(func.max(table.c.size)).where(table.c.journal_id == head.pk, table.c.cosigner == own)
-    ).scalar()
-    if done is not None and done >= size:
-        return
     time_s = scope.now_ms // 1000
     name = cosigner_name(scope.identity.network, own)
     line = cosign(checkpoint, name, scope.identity.cosign, time_s)

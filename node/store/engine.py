@@ -306,12 +306,20 @@ def translate(error: BaseException) -> errors.StoreError:
             return errors.StoreLocked(path="")
         if primary == sqlite3.SQLITE_CANTOPEN:
             return errors.StoreUnreachable(reason="cannot open")
+        return errors.StoreWriteFailed(reason=type(cause).__name__)
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == "53100":
         return errors.StoreFull()
     if sqlstate is None or sqlstate.startswith(("08", "57")):
         return errors.StoreUnreachable(reason=type(cause).__name__)
     return errors.StoreWriteFailed(reason=type(cause).__name__)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same work may succeed later: no space, no connection, a lock."""
+    return is_from_database(error) and isinstance(
+        translate(error), errors.StoreFull | errors.StoreLocked | errors.StoreUnreachable
+    )
 
 
 def is_fatal(error: BaseException) -> bool:

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 import structlog
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.exc import OperationalError
 
+from yidao.node.store.engine import is_fatal, may_pass
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.records import Reader, read_records
@@ -166,9 +166,11 @@ class Runner:
 
         try:
             group.attempt(work)
-        except (GroupBroken, OperationalError):
+        except GroupBroken:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        except Exception as error:
+            if may_pass(error) or is_fatal(error):
+                raise
             self._stall(name, group.tx, error)
             return False
         return True

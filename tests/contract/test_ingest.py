@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -232,6 +233,28 @@ class TestResume:
         with pytest.raises(LaneGap):
             deliver(child, root, Lane.BULK, *items, after=1)
         assert root.store.last_position() == before
+
+    def test_a_job_that_fails_after_ingest_takes_no_position(self, pair: Any) -> None:
+        """What was ingested in a job that then raised is gone, and its positions are free again."""
+        root, child = pair
+        child.append("up:15", child.draft("a"))
+        control = items_of(child, root, Lane.CONTROL)
+        frame = Frame(lane=Lane.CONTROL, items=control)
+        gate = threading.Event()
+
+        def fails(tx: Any) -> None:
+            tx.ingest(child.peer, frame)
+            raise ZeroDivisionError
+
+        before = root.store.last_position()
+        root.store.submit(lambda _tx: gate.wait())
+        lost = root.store.submit(fails)
+        kept = root.store.submit(lambda tx: tx.ingest(child.peer, frame))
+        gate.set()
+        assert isinstance(lost.exception(), ZeroDivisionError)
+        assert kept.result().records == 1
+        assert root.store.last_position() == before + 1
+        assert root.store.scrub().faults == ()
 
 
 class TestRefusal:

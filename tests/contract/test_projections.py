@@ -1,11 +1,13 @@
 """The store's contract, the same on SQLite and on PostgreSQL: projections, decisions, rebuild."""
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from yidao.node.store import errors, tables
 from yidao.node.store.projections import BATCH_RECORDS
@@ -32,9 +34,13 @@ class Counter:
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.fails_at: str | None = None
+        self.raises_once: Exception | None = None
 
     def fold(self, conn: Connection, records: Sequence[StoredRecord], reader: Reader) -> None:
         """Count."""
+        if self.raises_once is not None:
+            error, self.raises_once = self.raises_once, None
+            raise error
         for record in records:
             if record.header.object_id == self.fails_at:
                 raise ZeroDivisionError
@@ -140,6 +146,20 @@ class TestFolding:
         root = tree.reopen(root, projectors=[counter], deciders=[answerer])
         wait(root)
         assert rows_of(root)["test.thing.made"][0] == 3
+
+    def test_one_that_meets_a_full_disk_tries_again(self, tree: Any, projected: Any) -> None:
+        """No space is no defect of a projector: it is not stalled and folds when there is space."""
+        counter = Counter()
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorcode = sqlite3.SQLITE_FULL
+        counter.raises_once = OperationalError("INSERT", None, full)
+        root = tree.reopen(projected, projectors=[counter])
+        root.append("up:15", root.draft("a"))
+        root.append("up:15", root.draft("b"))
+        wait(root)
+        assert counter.raises_once is None
+        assert rows_of(root)["test.thing.made"][0] == 2
+        assert root.store.problems() == ()
 
     def test_applied_can_be_asked_from_a_callback(self, tree: Any, projected: Any) -> None:
         """Whoever waits for a position is called when it is folded, not before."""

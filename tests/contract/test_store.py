@@ -140,6 +140,21 @@ class TestAppend:
         with root.store.read() as conn:
             assert conn.execute(select(func.count()).select_from(tables.cursor)).scalar() == 0
 
+    def test_what_a_failing_job_lost_can_be_written_in_its_group(self, tree: Any) -> None:
+        """Neither the ids nor the journal of a job that was undone are taken for the next one."""
+        root = tree.node("/")
+
+        def fails(tx: Tx) -> None:
+            tx.append("up:3", [root.draft("lost")])
+            raise HeaderFieldInvalid(field="sample")
+
+        again = held_together(root, [fails, lambda tx: tx.append("up:3", [root.draft("lost")])[0]])
+        ticket = again[1].result()
+        assert (ticket.position, ticket.repeat) == (2, False)
+        assert [h.journal.channel for h in root.store.heads()] == ["node", "up:3"]
+        assert [record.seq for record in root.store.records(0, 9)] == [0, 0]
+        assert root.store.scrub().faults == ()
+
     def test_group_commit(self, tree: Any) -> None:
         """Two hundred callers at once share one commit and one seal."""
         root = tree.node("/")
