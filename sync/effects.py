@@ -49,7 +49,10 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAck:
-    """The peer holds everything of this lane up to `position`."""
+    """The peer holds everything of this lane up to `position`, perhaps no more than before.
+
+    Credit has come back in any case: look again whether there is something to read.
+    """
 
     lane: Lane
     position: int

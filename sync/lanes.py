@@ -237,8 +237,8 @@ class Outbound:
                 ready.append((numbered, with_number(data, self._number)))
         return ready
 
-    def acked(self, lane: Lane, position: int, credit_bytes: int) -> bool:
-        """Take an acknowledgement; return whether it covers something new.
+    def acked(self, lane: Lane, position: int, credit_bytes: int) -> None:
+        """Take an acknowledgement: what is durable there, and the credit that came back.
 
         Raises:
             AckInvalid: It covers what was not sent, takes back what was covered, or
@@ -251,11 +251,9 @@ class Outbound:
             sent = sending.waiting[0].after_position
         if not sending.acked_position <= position <= sent or credit > MAX_CREDIT_BYTES:
             raise errors.AckInvalid(lane=lane.name, position=position)
-        is_news = position > sending.acked_position
         sending.acked_position = position
         sending.under_way_bytes = max(0, sending.under_way_bytes - credit_bytes)
         self._credit_bytes = credit
-        return is_news
 
     def _has_room(self, lane: Lane, size_bytes: int) -> bool:
         if size_bytes <= self._credit_bytes:

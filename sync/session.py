@@ -357,10 +357,10 @@ class Session:
 
     def _acked(self, ack: Ack) -> Effects:
         outbound = self._known_outbound()
-        is_news = outbound.acked(ack.lane, ack.position, ack.credit_bytes)
+        outbound.acked(ack.lane, ack.position, ack.credit_bytes)
         self._pulse.acked(ack.credit_bytes)
-        kept = (effects.StoreAck(lane=ack.lane, position=ack.position),) if is_news else ()
-        return (*kept, *_sent(outbound.release()))
+        kept = effects.StoreAck(lane=ack.lane, position=ack.position)
+        return (kept, *_sent(outbound.release()))
 
     # The table promises that these are there in the states that ask for them.
 

@@ -251,8 +251,8 @@ class SimNode:
                     self._close(link, effect)
                 case _:
                     self._run_opening(link, effect)
-        # An ack that brings nothing but credit has no effect of its own.
-        self._pump(link)
+        if any(isinstance(effect, fx.StoreAck) for effect in effects):
+            self._pump(link)
 
     def _run_opening(self, link: Link, effect: fx.Effect) -> None:
         match effect:
@@ -260,6 +260,7 @@ class SimNode:
                 self._later(self.random.random() / 20, lambda: self._resume(link, hello))
             case fx.Locate(cursors=cursors):
                 self._run(link, link.session.located(self.store.located(cursors)))
+                self._pump(link)
             case fx.PeerRefused(refusal=refusal):
                 link.refused.append(refusal)
             case fx.StoreReceipt():
@@ -317,6 +318,7 @@ class SimNode:
             return
         items, scanned_to = self.store.read(request, peer)
         self._run(link, link.session.frame_read(request, items, scanned_to))
+        self._pump(link)
 
     def _drop(self, link: Link) -> None:
         if not self._is_live(link):

@@ -105,7 +105,7 @@ class World:
         for _ in range(self.plan.faults):
             self.scheduler.after(self.random.uniform(1, self.plan.chaos_seconds), self._fault)
         self._tick()
-        for moment in (0.4, 0.8, 1.0):
+        for moment in (0.5, 1.0):
             self.scheduler.run_until(self.plan.chaos_seconds * moment)
             self.violations += always(self.view())
         self.parted.clear()

@@ -249,6 +249,12 @@ class TestSending:
         done = session.receive(ack)
         assert [type(effect) for effect in done] == [fx.StoreAck, fx.SendFrame]
 
+    def test_every_ack_reaches_the_program(self) -> None:
+        """Even an ack that covers nothing new is shown: it may be time to read again."""
+        session = bring_to(State.FLOWING)
+        ack = m.Ack(lane=Lane.BULK, position=0, credit_bytes=0)
+        assert session.receive(ack) == (fx.StoreAck(lane=Lane.BULK, position=0),)
+
     def test_one_read_at_a_time(self) -> None:
         """Until a request is answered there is no other, and only it can be answered."""
         session = bring_to(State.FLOWING)
