@@ -53,6 +53,12 @@ class Settings(BaseModel):
         description="Where new children join. A port of its own, because gRPC for Python "
         "cannot make client certificates optional on one port.",
     )
+    listen_seen: Address | None = Field(
+        None, description="`listen` as children see it, behind NAT or where it is 0.0.0.0."
+    )
+    join_listen_seen: Address | None = Field(
+        None, description="`join_listen` as children see it; goes into join bundles."
+    )
     parent_address: Address | None = Field(
         None, description="The parent's `listen` as seen from here; none at the root."
     )

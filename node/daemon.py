@@ -210,7 +210,7 @@ class Bundles:
             path,
             operator=operator,
             life=life,
-            join_addresses=(self._settings.join_listen,),
-            link_address=self._settings.listen,
+            join_addresses=(self._settings.join_listen_seen or self._settings.join_listen,),
+            link_address=self._settings.listen_seen or self._settings.listen,
         )
         return bundle.encode()

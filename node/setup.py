@@ -9,6 +9,7 @@ from yidao.node import datadir
 from yidao.node.clock import check_clock, system_clock_ms, utc
 from yidao.node.config import write_settings
 from yidao.node.keys import Identity
+from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.founding import found_network
 from yidao.node.link.join import join_with_file
 
@@ -40,10 +41,12 @@ def join_network(data: Path, bundle: Path, settings: Mapping[str, str]) -> Ident
     now_ms = system_clock_ms()
     check_clock(now_ms)
     folder = datadir.prepare(data)
-    identity, spent = asyncio.run(
+    # Settings first: a run that is cut short must not leave a node without its parent's
+    # address and with the bundle, which names it, already spent.
+    _configure(folder, {"parent_address": JoinBundle.load(bundle).link_address, **settings})
+    identity, _ = asyncio.run(
         join_with_file(bundle, folder, now=utc(now_ms), random=secrets.token_bytes)
     )
-    _configure(folder, {"parent_address": spent.link_address, **settings})
     return identity
 
 

@@ -1,0 +1,55 @@
+"""What the composition root itself decides."""
+
+from datetime import timedelta
+from pathlib import Path as FilePath
+from types import SimpleNamespace
+
+import pytest
+
+from yidao.node.config import Settings
+from yidao.node.daemon import Bundles, ProtobufSlow, self_test
+from yidao.sync.ids import Path
+
+
+class _Tokens:
+    """Remembers what a bundle was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, object] = {}
+
+    def add(self, path: Path, **asked: object) -> SimpleNamespace:
+        self.asked = {"path": path, **asked}
+        return SimpleNamespace(encode=lambda: b"bundle")
+
+
+@pytest.mark.parametrize(
+    ("more", "join_address", "link_address"),
+    [
+        ({}, "127.0.0.1:7351", "127.0.0.1:7350"),
+        (
+            {"join_listen_seen": "node.example:443", "listen_seen": "node.example:444"},
+            "node.example:443",
+            "node.example:444",
+        ),
+    ],
+)
+def test_a_bundle_names_the_addresses_that_children_see(
+    tmp_path: FilePath, more: dict[str, str], join_address: str, link_address: str
+) -> None:
+    """Where a node listens behind a translator, its children are told the outer address."""
+    tokens = _Tokens()
+    settings = Settings(data_dir=tmp_path, **more)  # type: ignore[arg-type]
+    bundles = Bundles(tokens, settings)  # type: ignore[arg-type]
+    bundles.add(Path.parse("/33"), operator="admin", life=timedelta(hours=1))
+    assert tokens.asked["join_addresses"] == (join_address,)
+    assert tokens.asked["link_address"] == link_address
+
+
+def test_a_slow_protobuf_parser_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its limits are not those that the decoders rely on."""
+    from google.protobuf.internal import api_implementation
+
+    self_test()
+    monkeypatch.setattr(api_implementation, "Type", lambda: "python")
+    with pytest.raises(ProtobufSlow):
+        self_test()
