@@ -96,6 +96,7 @@ class Daemon:
         self._settings = settings
         self._keys = KeyFolder(settings.data_dir)
         self._stop = asyncio.Event()
+        self._defect: BaseException | None = None
 
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
@@ -179,6 +180,8 @@ class Daemon:
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)
+        if self._defect is not None:
+            raise self._defect
 
     def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
@@ -194,7 +197,16 @@ class Daemon:
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
         dialer = Dialer(hub, peer, certificates, self._settings, random.random)
-        return asyncio.create_task(dialer.run(), name="dialer")
+        task = asyncio.create_task(dialer.run(), name="dialer")
+        task.add_done_callback(self._dialer_ended)
+        return task
+
+    def _dialer_ended(self, task: "asyncio.Task[None]") -> None:
+        """A dialer never ends by itself; a node that cannot dial must not look healthy."""
+        if not task.cancelled():
+            log.error("link.dialer.died", error=type(task.exception()).__name__)
+            self._defect = task.exception()
+            self._stop.set()
 
 
 class Bundles:
