@@ -271,7 +271,7 @@ def _from_message(message: record_pb2.Header) -> Header:
         unit=message.unit,
         object_id=message.object,
         object_version=message.object_version,
-        causes=cast(tuple[RecordId, ...], tuple(message.causes)),
+        causes=cast("tuple[RecordId, ...]", tuple(message.causes)),
         schema=message.schema,
         schema_sha256=message.schema_sha256,
         period=message.period,
