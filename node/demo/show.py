@@ -41,12 +41,16 @@ def run_demo(*, folder: Path | None, keep: bool, tell: Tell, bar: Bar) -> Facts:
         _play(nation, work, facts, tell, bar)
         facts.seconds = round(time.monotonic() - started, 1)
         if keep:
-            tell(f"数据目录: {work}", f"folders: {work}")
+            tell(f"数据目录: {work} (Ctrl-C 结束)", f"Folders: {work} (Ctrl-C ends)")
             _wait_for_interrupt()
+    except DemoStepFailed:
+        # The logs are what the next step is about: they stay.
+        tell(f"各节点的日志: {work}/*.log", f"Logs of the nodes: {work}/*.log")
+        raise
     finally:
         nation.stop()
-        if folder is None and not keep:
-            shutil.rmtree(work)
+    if folder is None and not keep:
+        shutil.rmtree(work)
     return facts
 
 

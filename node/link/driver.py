@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
 from yidao.api.errors import YidaoError
+from yidao.node.link.errors import LinkFrameAfterFailure
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
@@ -99,6 +100,7 @@ class Driver:
         self._wake = asyncio.Event()
         self._store_peer: Peer | None = None
         self._receipts_mark = 0
+        self._ingest_failed = False
         self._noted_acks: dict[int, int] = {}
         self._ingests: asyncio.Queue[tuple[Ingest, Future[Outcome]]] = asyncio.Queue()
 
@@ -241,8 +243,19 @@ class Driver:
 
     def _submit(self, effect: Ingest) -> None:
         peer, frame = self._peer_in_store(), effect.frame
-        future = self._around.store.submit(lambda tx: tx.ingest(peer, frame))
-        self._ingests.put_nowait((effect, future))
+
+        def ingest(tx: Tx) -> Outcome:
+            # In the writer's thread, so that it holds for what is queued already: after a
+            # failed frame a later one could pass the declaration that the failed one carried.
+            if self._ingest_failed:
+                raise LinkFrameAfterFailure
+            try:
+                return tx.ingest(peer, frame)
+            except BaseException:
+                self._ingest_failed = True
+                raise
+
+        self._ingests.put_nowait((effect, self._around.store.submit(ingest)))
 
     async def _greet(self, hello: Hello) -> None:
         await self._around.greeted(self, hello)

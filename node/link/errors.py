@@ -287,6 +287,12 @@ class LinkSessionUnknown(LinkSessionError):
     code = "LINK_SESSION_UNKNOWN"
 
 
+class LinkFrameAfterFailure(LinkSessionError):
+    """A frame came behind one that could not be stored; the session ends and resumes."""
+
+    code = "LINK_FRAME_AFTER_FAILURE"
+
+
 class LinkPortTaken(LinkError):
     """The address to listen on is in use or may not be used (params: address)."""
 
