@@ -271,8 +271,10 @@ class Driver:
 
     async def _locate(self, effect: Locate) -> None:
         store = self._around.store
-        valid = [cursor.lane for cursor in effect.cursors if store.cursor_is_ours(cursor)]
-        await self._run_effects(self.session.located(valid))
+        right = [cursor for cursor in effect.cursors if store.cursor_is_ours(cursor)]
+        # A cursor is an acknowledgement too: the one that the last session sent may be lost.
+        self.progress.acked.update({int(each.lane): each.position for each in right})
+        await self._run_effects(self.session.located([each.lane for each in right]))
         self.progress.flowing = True
         self.located.set()
         self.wake()

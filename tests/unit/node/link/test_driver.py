@@ -12,9 +12,10 @@ from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkFrameAfterFailure
 from yidao.node.link.peercheck import Peer
 from yidao.node.store.values import Peer as StorePeer
-from yidao.sync.effects import Ingest
+from yidao.sync.effects import Ingest, Locate
 from yidao.sync.errors import LaneGap
-from yidao.sync.ids import NodeId, Path
+from yidao.sync.ids import Lane, NodeId, Path
+from yidao.sync.message import LaneCursor
 
 
 class _Queue:
@@ -66,6 +67,23 @@ def test_nothing_is_stored_behind_a_frame_that_failed() -> None:
     assert isinstance(second, LaneGap)
     assert isinstance(third, LinkFrameAfterFailure)
     assert ingested == ["first"]
+
+
+def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> None:
+    """An ack that was lost with its line does not leave records shown as waiting for ever."""
+    cursors = (
+        LaneCursor(lane=Lane.BULK, position=9, checkpoint_sha256=bytes(32)),
+        LaneCursor(lane=Lane.URGENT, position=4, checkpoint_sha256=bytes(32)),
+    )
+    store = SimpleNamespace(cursor_is_ours=lambda cursor: cursor.lane is Lane.BULK)
+    driver = Driver(
+        session=SimpleNamespace(located=lambda _lanes: ()),  # type: ignore[arg-type]
+        peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
+        around=SimpleNamespace(store=store),  # type: ignore[arg-type]
+        clock_ms=lambda: 0,
+    )
+    asyncio.run(driver._locate(Locate(cursors=cursors)))
+    assert driver.progress.acked == {int(Lane.BULK): 9}
 
 
 def test_records_do_not_move_before_the_hello() -> None:
