@@ -10,7 +10,7 @@ from yidao.node.affairs.directives import records
 from yidao.node.affairs.directives.commands import issue, report
 from yidao.node.affairs.directives.queries import list_directives, status_tree
 from yidao.node.affairs.directives.rules import Directive, EnergyTarget
-from yidao.node.affairs.directives.views import directive, directive_target
+from yidao.node.affairs.directives.views import directive, directive_link, directive_target
 from yidao.node.affairs.errors import (
     DirectiveExists,
     DirectiveFieldInvalid,
@@ -185,11 +185,12 @@ def test_nobody_reports_or_issues_in_another_ones_name(chain):
         object_id=name,
         parts=(DraftPart(name="core", body=core),),
     )
+    named = replace(ORDER, number="9", targets=(COUNTY,), energy_targets=())
     chain[CITY].forge(
         "down",
         kind=records.ISSUED,
         object_id=records.object_of(chain[ROOT].identity.node_id, "9"),
-        parts=(DraftPart(name="core", body=records.encode_directive(replace(ORDER, number="9"))),),
+        parts=(DraftPart(name="core", body=records.encode_directive(named)),),
     )
     sideways = replace(ORDER, number="8", targets=("/44",), energy_targets=())
     chain[CITY].forge(
@@ -198,17 +199,21 @@ def test_nobody_reports_or_issues_in_another_ones_name(chain):
         object_id=records.object_of(chain[CITY].identity.node_id, "8"),
         parts=(DraftPart(name="core", body=records.encode_directive(sideways)),),
     )
-    passage = records.Passage(child=name, targets=(COUNTY,)).encode()
-    chain[COUNTY].forge(
-        "up:15.urgent",
-        kind=records.PASSED_ON,
-        object_id=name,
-        parts=(DraftPart(name="core", body=passage),),
-    )
+    others = records.object_of(chain[ROOT].identity.node_id, "7")
+    for path, child in ((COUNTY, name), (CITY, others)):
+        passage = records.Passage(child=child, targets=(COUNTY,)).encode()
+        chain[path].forge(
+            "up:15.urgent",
+            kind=records.PASSED_ON,
+            object_id=name,
+            parts=(DraftPart(name="core", body=passage),),
+        )
     chain.exchange()
     assert drawn(chain[ROOT], name) == [(CITY, "delivered", 0)]
     for node in chain.nodes.values():
         assert [row.object_id for row in node.query(select(directive))] == [name]
+        assert [row.path for row in node.query(select(directive_target))] == [CITY]
+        assert node.query(select(directive_link)) == []
         assert node.store.applied_position == node.store.last_position()
 
 
