@@ -1,0 +1,147 @@
+"""`yidao demo` on six real daemons, checked by an oracle that shares no code with it."""
+
+import ast
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yidao.node.demo.tree import DemoNode, clean_environment, yidao_command
+
+ORACLE = Path(__file__).parents[1] / "oracle" / "oracle.py"
+KEYS = [
+    "nodes",
+    "tiers",
+    "returns_submitted",
+    "rows_rejected",
+    "returns_accepted",
+    "records_at_root",
+    "lost",
+    "duplicated",
+    "receipts_verified",
+    "directives_delivered",
+    "directives_acknowledged",
+    "rollup_equals_sources",
+    "evidence_verified",
+    "tampered_evidence_refused",
+    "tampered_store_noticed",
+    "seconds",
+]
+DEMO_SECONDS = 240
+
+pytestmark = pytest.mark.e2e
+
+
+def ask_oracle(folder: Path) -> dict[str, Any]:
+    """Run the oracle as a program of its own, without the project on its path."""
+    done = subprocess.run(
+        [sys.executable, "-S", str(ORACLE), str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folders and the last line of one whole run."""
+    folder = tmp_path_factory.mktemp("d")
+    done = subprocess.run(
+        [*yidao_command(), "demo", "--json", "--folder", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEMO_SECONDS,
+        env=clean_environment(),
+    )
+    logs = "\n".join(log.read_text()[-1_000:] for log in folder.glob("*.log"))
+    assert done.returncode == 0, (done.stdout, done.stderr, logs)
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_demonstration_shows_everything(shown: tuple[Path, dict[str, Any]]) -> None:
+    """One JSON line with exactly the promised figures, none of them short."""
+    _, facts = shown
+    assert list(facts) == KEYS
+    assert (facts["nodes"], facts["tiers"], facts["rows_rejected"]) == (6, 5, 3)
+    assert (facts["lost"], facts["duplicated"]) == (0, 0)
+    assert facts["records_at_root"] >= 2_000
+    assert facts["receipts_verified"] > 0
+    assert (facts["directives_delivered"], facts["directives_acknowledged"]) == (3, 3)
+    assert all(facts[key] is True for key in KEYS[11:15])
+
+
+def test_the_oracle_comes_to_the_same_figures(shown: tuple[Path, dict[str, Any]]) -> None:
+    """Counted and summed anew from the leaves' bytes; every root and commitment recomputed."""
+    folder, facts = shown
+    oracle = ask_oracle(folder)
+    assert oracle["faults"] == []
+    assert oracle["missing"] == []
+    assert oracle["duplicated"] == 0
+    for figure in ("returns_submitted", "returns_accepted", "records_at_root"):
+        assert oracle[figure] == facts[figure], figure
+    assert oracle["returns_refused"] == facts["rows_rejected"]
+    assert sum(int(row["returns"]) for row in oracle["totals"].values()) == 4_008
+
+
+@pytest.mark.parametrize("tier", ["county", "city", "province", "nation"])
+def test_a_tier_started_again_gives_the_oracles_totals(
+    shown: tuple[Path, dict[str, Any]], tier: str
+) -> None:
+    """The store that the demonstration left answers alone what the oracle has summed."""
+    folder, _ = shown
+    truth = ask_oracle(folder)["totals"]
+    identity = json.loads((folder / tier / "keys" / "identity.json").read_text())
+    node = DemoNode(
+        name=tier, path=identity["path"], folder=folder / tier, link_port=0, join_port=0
+    )
+    node.start()
+    try:
+        with node.client() as client:
+            for cell, sums in truth.items():
+                form, period = cell.split()
+                seen = client.roll_up(pack="energy", form=form, period=period).accepted
+                assert seen.returns == int(sums["returns"]), cell
+                summed = {n: Decimal(v) for n, v in sums.items() if n in seen.fields}
+                assert summed, cell
+                assert {n: Decimal(seen.fields[n]) for n in summed} == summed, cell
+    finally:
+        node.stop()
+
+
+def test_the_oracle_notices_one_changed_byte(
+    shown: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """In a header the root differs, in a part the commitment: the oracle can fail."""
+    folder, _ = shown
+    for table, column, fault in (("segment", "headers", "root"), ("parts", "blob", "part")):
+        copy = tmp_path / table
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock", "*.log"))
+        connection = sqlite3.connect(copy / "agency_a" / "store.db")
+        key, blob = connection.execute(f"SELECT rowid, {column} FROM {table} LIMIT 1").fetchone()
+        changed = blob[:-1] + bytes([blob[-1] ^ 1])
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (changed, key))
+        connection.commit()
+        connection.close()
+        found = ask_oracle(copy)["faults"]
+        assert any(each.startswith(f"agency_a {fault}") for each in found), found
+
+
+def test_the_oracle_imports_nothing_of_the_project() -> None:
+    """Only what comes with Python: a shared defect could hide in shared code."""
+    tree = ast.parse(ORACLE.read_text())
+    imported = {
+        (alias.name if isinstance(node, ast.Import) else node.module or "").partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported <= set(sys.stdlib_module_names)
