@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from yidao.node.demo.tree import DemoNode, clean_environment, yidao_command
 
 ORACLE = Path(__file__).parents[1] / "oracle" / "oracle.py"
+Oracle = Callable[[Path], dict[str, Any]]
 KEYS = [
     "nodes",
     "tiers",
@@ -36,18 +38,6 @@ KEYS = [
 DEMO_SECONDS = 240
 
 pytestmark = pytest.mark.e2e
-
-
-def ask_oracle(folder: Path) -> dict[str, Any]:
-    """Run the oracle as a program of its own, without the project on its path."""
-    done = subprocess.run(
-        [sys.executable, "-S", str(ORACLE), str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd="/",
-    )
-    return dict(json.loads(done.stdout))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +69,9 @@ def test_the_demonstration_shows_everything(shown: tuple[Path, dict[str, Any]]) 
     assert all(facts[key] is True for key in KEYS[11:15])
 
 
-def test_the_oracle_comes_to_the_same_figures(shown: tuple[Path, dict[str, Any]]) -> None:
+def test_the_oracle_comes_to_the_same_figures(
+    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle
+) -> None:
     """Counted and summed anew from the leaves' bytes; every root and commitment recomputed."""
     folder, facts = shown
     oracle = ask_oracle(folder)
@@ -94,7 +86,7 @@ def test_the_oracle_comes_to_the_same_figures(shown: tuple[Path, dict[str, Any]]
 
 @pytest.mark.parametrize("tier", ["county", "city", "province", "nation"])
 def test_a_tier_started_again_gives_the_oracles_totals(
-    shown: tuple[Path, dict[str, Any]], tier: str
+    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle, tier: str
 ) -> None:
     """The store that the demonstration left answers alone what the oracle has summed."""
     folder, _ = shown
@@ -118,7 +110,7 @@ def test_a_tier_started_again_gives_the_oracles_totals(
 
 
 def test_the_oracle_notices_one_changed_byte(
-    shown: tuple[Path, dict[str, Any]], tmp_path: Path
+    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle, tmp_path: Path
 ) -> None:
     """In a header the root differs, in a part the commitment: the oracle can fail."""
     folder, _ = shown
