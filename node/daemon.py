@@ -24,11 +24,11 @@ from yidao.node.alarms import AlarmDecider, Alarms
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
-from yidao.node.clock import check_clock, system_clock_ms
+from yidao.node.clock import check_clock, system_clock_ms, utc
 from yidao.node.config import Settings, load_settings
 from yidao.node.errors import NodeError
 from yidao.node.health import Health
-from yidao.node.jobs import Job, Jobs, every
+from yidao.node.jobs import Job, Jobs, daily, every
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -38,15 +38,19 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logging import configure, get_logger
+from yidao.node.reminders import Reminders
 from yidao.node.routine import last_runs, routine_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.workdays import is_workday
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
 _ALARM_SECONDS = 2.0
+# China's offices start at 08:00, which is 00:00 UTC.
+_REMINDER_HOUR_UTC = 0
 
 log = get_logger()
 
@@ -155,8 +159,12 @@ class Daemon:
         joins = join_server(admission, certificates, self._settings.join_listen)
         alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
         alarm_job = Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run)
+        reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
+        reminding = Job(
+            name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True
+        )
         jobs = Jobs(
-            [*routine_jobs(store, hub, links, self._settings), alarm_job],
+            [*routine_jobs(store, hub, links, self._settings), alarm_job, reminding],
             last_runs(store),
             system_clock_ms,
         )

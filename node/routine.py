@@ -17,8 +17,6 @@ from yidao.node.store.transaction import Tx
 
 _WAL_SECONDS = 300.0
 _HEALTH_SECONDS = 900.0
-# China's offices start at 08:00, which is 00:00 UTC.
-_REMINDER_HOUR_UTC = 0
 
 log = get_logger()
 
