@@ -142,7 +142,9 @@ class Daemon:
             Bundles(tokens, self._settings),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
+            ask=hub.queries.ask,
         )
+        hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
             [*affair_servicers(affairs), node_service],

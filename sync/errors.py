@@ -414,3 +414,37 @@ class SessionSilent(PeerError):
 
     code = "SESSION_SILENT"
     retryable = True
+
+
+# Questions.
+
+
+class QueryMalformed(PeerError):
+    """A question that is none (params: field)."""
+
+    code = "QUERY_MALFORMED"
+
+
+class QueryForeign(PeerError):
+    """A question of another network or by an unknown node."""
+
+    code = "QUERY_FOREIGN"
+
+
+class QueryExpired(PeerError):
+    """A question whose time is over."""
+
+    code = "QUERY_EXPIRED"
+
+
+class QuerySignatureInvalid(PeerError):
+    """A question that the named asker did not sign as it is."""
+
+    code = "QUERY_SIGNATURE_INVALID"
+
+
+class QueryUnroutable(PeerError):
+    """No way leads from this node to the one that is asked (params: path)."""
+
+    code = "QUERY_UNROUTABLE"
+    retryable = True

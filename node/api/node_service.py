@@ -1,7 +1,7 @@
 """The local API of the node itself: health, children, evidence, upkeep of the store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -74,6 +74,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         *,
         chain: Callable[[], Chain],
         locate: Callable[[bytes], int | None],
+        ask: Callable[[Path, str], Awaitable[bytes]],
     ) -> None:
         self._store = store
         self._identity = identity
@@ -81,13 +82,17 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._tokens = tokens
         self._chain = chain
         self._locate = locate
+        self._ask = ask
 
     @answered
     async def Status(
         self, request: node_pb2.StatusRequest, context: Context
     ) -> node_pb2.StatusResponse:
-        """Health of this node."""
-        return await asyncio.to_thread(self._status)
+        """Health of this node, or of one elsewhere in the tree, asked live."""
+        if request.path in ("", str(self._identity.path)):
+            return await asyncio.to_thread(self.status)
+        answer = await self._ask(Path.parse(request.path), "status")
+        return node_pb2.StatusResponse.FromString(answer)
 
     @answered
     async def AddChild(
@@ -150,7 +155,8 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         """The user of an actor that must be of this node."""
         return authorise(actor, self._identity.path).user
 
-    def _status(self) -> node_pb2.StatusResponse:
+    def status(self) -> node_pb2.StatusResponse:
+        """Say how this node is."""
         store, own = self._store, self._identity
         current, expected = self._health.receipts()
         heads = store.heads()

@@ -1,7 +1,7 @@
 """`yidao status`: health of a node, its links, its receipts, what is wrong."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +16,18 @@ def register(app: typer.Typer) -> None:
     """Add the verb."""
 
     @app.command(help=say("节点状态: 链路、滞后、回执、问题", "Links, lag, receipts, problems"))
-    def status(data: Data, as_json: Json = False) -> None:
+    def status(
+        data: Data,
+        of: Annotated[
+            str, typer.Option("--of", help=say("实时询问下级节点, 如 /33", "A node below, live"))
+        ] = "",
+        as_json: Json = False,
+    ) -> None:
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
 
             with connect(data) as client:
-                seen = client.status()
+                seen = client.status(path=of)
             answer(as_json, facts(seen), "\n".join(lines(seen)))
             if seen.problems:
                 raise typer.Exit(Exit.PARTLY)

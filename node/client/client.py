@@ -295,9 +295,9 @@ class Client:
 
     # The node itself.
 
-    def status(self) -> values.Status:
+    def status(self, *, path: str = "") -> values.Status:
         """Give the health of the node."""
-        return convert.status(self._call(self._node.Status, node_pb2.StatusRequest()))
+        return convert.status(self._call(self._node.Status, node_pb2.StatusRequest(path=path)))
 
     def add_child(self, label: str, *, ttl_seconds: int, operator: str) -> bytes:
         """Make a single-use join bundle for a child; it holds a secret."""

@@ -9,7 +9,6 @@ comes by the session's own resume.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 
 import grpc
 import grpc.aio
@@ -20,7 +19,7 @@ from yidao.node.keys import NodeCertificates
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.driver import Driver
 from yidao.node.link.hub import Hub
-from yidao.node.link.options import CONTROL, DATA, SERVICE, SESSION_KEY, client_options
+from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
 from yidao.sync.backoff import Backoff
@@ -87,13 +86,16 @@ class Dialer:
         metadata = ((SESSION_KEY, key),)
         try:
             control = _method(channel, CONTROL)(_drain(driver.control_out), metadata=metadata)
-            data = asyncio.create_task(self._hold_data(channel, driver, metadata))
+            beside = [
+                asyncio.create_task(self._hold_data(channel, driver, metadata)),
+                asyncio.create_task(self._hold_queries(channel, driver, metadata)),
+            ]
             try:
                 await driver.run(aiter(control))
             finally:
-                data.cancel()
-                with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
-                    await data
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
             if not driver.close_code and (code := await control.code()) is not grpc.StatusCode.OK:
                 return f"{code.name}: {await control.details()}"[:200]
             return driver.close_code or "LINK_CLOSED"
@@ -111,6 +113,19 @@ class Dialer:
             await driver.read_data(aiter(data))
         except grpc.aio.AioRpcError as error:
             await driver.close(f"DATA_{error.code().name}")
+
+    async def _hold_queries(
+        self, channel: grpc.aio.Channel, driver: Driver, metadata: tuple[tuple[str, str], ...]
+    ) -> None:
+        """Questions live beside the records: their stream may end without the session."""
+        await driver.located.wait()
+        out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        stream = _method(channel, QUERY)(_drain(out), metadata=metadata)
+        parent = self._parent
+        try:
+            await self._hub.queries.hold(parent.node_id, parent.path, aiter(stream), out)
+        except (YidaoError, grpc.aio.AioRpcError) as error:
+            log.warning("link.query.ended", parent=str(parent.path), cause=type(error).__name__)
 
 
 def _method(channel: grpc.aio.Channel, name: str) -> Method:

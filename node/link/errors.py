@@ -297,3 +297,38 @@ class LinkPortTaken(LinkError):
     """The address to listen on is in use or may not be used (params: address)."""
 
     code = "LINK_PORT_TAKEN"
+
+
+# Questions to other nodes.
+
+
+class QueryError(LinkError):
+    """A question to another node was not answered."""
+
+    code = "QUERY_ERROR"
+
+
+class QueryDenied(QueryError):
+    """The asker may not know this, or the node does not answer that (params: kind)."""
+
+    code = "QUERY_DENIED"
+
+
+class QueryOverload(QueryError):
+    """Too many questions are under way, or the answer is too large."""
+
+    code = "QUERY_OVERLOAD"
+    retryable = True
+
+
+class QueryTooLate(QueryError):
+    """Nobody answered before the question's time was over (params: path)."""
+
+    code = "QUERY_TOO_LATE"
+    retryable = True
+
+
+class QueryRefused(QueryError):
+    """The question was refused on its way or where it was asked (params: path, reason)."""
+
+    code = "QUERY_REFUSED"

@@ -17,6 +17,7 @@ from yidao.node.keys import Chain, Identity
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSessionUnknown
 from yidao.node.link.peercheck import Peer as CheckedPeer
+from yidao.node.link.queries import Queries
 from yidao.node.logging import get_logger
 from yidao.node.store import tables
 from yidao.node.store.store import Store
@@ -55,6 +56,9 @@ class Hub:
         self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
         self._settings = settings
         self._save_chain = save_chain
+        self.queries = Queries(
+            store=store, identity=identity, clock_ms=clock_ms, random=secrets.token_bytes
+        )
         self._drivers: dict[NodeId, Driver] = {}
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}

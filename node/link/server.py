@@ -19,7 +19,7 @@ from yidao.node.link.credentials import server_credentials
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkPortTaken
 from yidao.node.link.hub import Hub
-from yidao.node.link.options import CONTROL, DATA, SERVICE, SESSION_KEY, server_options
+from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, server_options
 from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
 from yidao.node.logging import get_logger
 from yidao.sync.ids import NodeId
@@ -52,6 +52,7 @@ class LinkServer:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             CONTROL: grpc.stream_stream_rpc_method_handler(self._control),
             DATA: grpc.stream_stream_rpc_method_handler(self._data),
+            QUERY: grpc.stream_stream_rpc_method_handler(self._query),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:
@@ -107,6 +108,22 @@ class LinkServer:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+    async def _query(
+        self, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        peer, _ = await self._admit(context)
+        out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        holding = asyncio.create_task(
+            self._hub.queries.hold(peer.node_id, peer.path, requests, out)
+        )
+        holding.add_done_callback(lambda _task: out.put_nowait(None))
+        try:
+            while (message := await out.get()) is not None:
+                yield message
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
 
     async def _admit(self, context: Context) -> tuple[Peer, bytes]:
         started = time.monotonic()

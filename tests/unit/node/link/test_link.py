@@ -17,6 +17,7 @@ from yidao.node.demo.relay import LineState, Relay
 from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
+from yidao.node.link.errors import QueryRefused
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import Hub
 from yidao.node.link.join import join
@@ -210,6 +211,25 @@ def test_records_go_up_and_down_and_receipts_come_back(tmp_path: FilePath) -> No
                 return root.identity.node_id in proven.cosigners
 
             await _until(cosigned)
+
+    asyncio.run(run())
+
+
+def test_the_parent_asks_the_child_live(tmp_path: FilePath) -> None:
+    """Over the query stream that the child opened; the child may not ask the parent."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            child.hub.queries.answers["status"] = lambda: b"well"
+            root.hub.queries.answers["status"] = lambda: b"not yours"
+            path = Path.parse("/33")
+            async with asyncio.timeout(15):
+                while path not in root.hub.queries._lines:  # noqa: ASYNC110 (set by a stream)
+                    await asyncio.sleep(0.02)
+            assert await root.hub.queries.ask(path, "status") == b"well"
+            with pytest.raises(QueryRefused) as refused:
+                await child.hub.queries.ask(Path(), "status")
+            assert refused.value.params["reason"] == "QUERY_DENIED"
 
     asyncio.run(run())
 

@@ -677,7 +677,7 @@ class Query(_message.Message):
     body: _builtins.bytes
     """Required. Serialised QueryBody; the signature is over these bytes."""
     signature: _builtins.bytes
-    """Required. Ed25519 by the asker's cosigning key over "yidao-query-v1\\n" || body."""
+    """Required. Ed25519 by the asker's cosigning key over "yidao-query-v1\\n" || query_id || body."""
     def __init__(
         self,
         *,
@@ -739,7 +739,7 @@ class Answer(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     query_id: _builtins.bytes
     body: _builtins.bytes
-    """Required if there is no error code. JSON bytes."""
+    """Required if there is no error code. For `status` a local.v1.StatusResponse; at most 256 KiB."""
     error_code: _builtins.str
     last: _builtins.bool
     """Required. True on the last page."""

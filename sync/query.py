@@ -1,0 +1,154 @@
+"""Questions to one node, signed by the node that asks: what they are and which way they go.
+
+A question is no record: it is acted on by the addressed node alone, which
+decides itself whether the asker may know. Nodes between only route it, up to
+the common ancestor and then down. Since a question that has come down never
+goes up again, it cannot run in a circle.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from yidao.api.link.v1 import link_pb2 as pb
+from yidao.sync import errors, suite
+from yidao.sync.ids import ID_BYTES, NetworkId, NodeId, Path
+from yidao.sync.suite import ED25519_SHA256, Signer
+
+MAX_QUESTION_BYTES: Final = 4 * 1024
+MAX_ANSWER_BYTES: Final = 256 * 1024
+# Nobody waits longer for a live answer; a stolen question is worth nothing afterwards.
+MAX_LIFE_MS: Final = 60_000
+
+_DOMAIN: Final = b"yidao-query-v1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question as it travels.
+
+    Attributes:
+        body: Exact bytes that the signature is over.
+        expires_ms: Unix milliseconds after which nobody answers.
+    """
+
+    query_id: bytes
+    body: bytes
+    signature: bytes
+    network: NetworkId
+    asker: NodeId
+    target: Path
+    kind: str
+    expires_ms: int
+
+
+class Hop(Enum):
+    """Where a question goes from here."""
+
+    HERE = "here"
+    UP = "up"
+    DOWN = "down"
+
+
+def next_hop(own: Path, target: Path, *, from_above: bool) -> tuple[Hop, Path]:
+    """Return where a question goes and which node is next.
+
+    Raises:
+        QueryUnroutable: It came from above and is not for this node or one below.
+    """
+    if target == own:
+        return Hop.HERE, own
+    if own.is_ancestor_of(target):
+        return Hop.DOWN, own.child(target.labels[own.depth])
+    parent = own.parent
+    if from_above or parent is None:
+        raise errors.QueryUnroutable(path=str(own))
+    return Hop.UP, parent
+
+
+def make_question(
+    *,
+    query_id: bytes,
+    network: NetworkId,
+    asker: NodeId,
+    target: Path,
+    kind: str,
+    expires_ms: int,
+    signer: Signer,
+) -> Question:
+    """Return a question signed by the asker's cosigning key."""
+    body = pb.QueryBody(
+        network=network, asker=asker, target=str(target), kind=kind, expires_ms=expires_ms
+    ).SerializeToString(deterministic=True)
+    signature = signer.sign(_DOMAIN + query_id + body)
+    return Question(
+        query_id=query_id,
+        body=body,
+        signature=signature,
+        network=network,
+        asker=asker,
+        target=target,
+        kind=kind,
+        expires_ms=expires_ms,
+    )
+
+
+def read_question(query: pb.Query) -> Question:
+    """Return the question that a message carries; who signed it is not checked yet.
+
+    Raises:
+        QueryMalformed: A field is missing, wrong or too long.
+    """
+    if len(query.query_id) != ID_BYTES or not 0 < len(query.body) <= MAX_QUESTION_BYTES:
+        raise errors.QueryMalformed(field="body")
+    try:
+        body = pb.QueryBody.FromString(query.body)
+        target = Path.parse(body.target)
+    except (DecodeError, errors.PathInvalid):
+        raise errors.QueryMalformed(field="target") from None
+    if len(body.network) != ID_BYTES or len(body.asker) != ID_BYTES:
+        raise errors.QueryMalformed(field="asker")
+    return Question(
+        query_id=query.query_id,
+        body=query.body,
+        signature=query.signature,
+        network=NetworkId(body.network),
+        asker=NodeId(body.asker),
+        target=target,
+        kind=body.kind,
+        expires_ms=body.expires_ms,
+    )
+
+
+def check_question(
+    question: Question, *, network: NetworkId, now_ms: int, asker_key: bytes | None
+) -> None:
+    """Return only if the question is of this network, in time, and by the asker.
+
+    Args:
+        question: As it was read; nothing of it is believed before this returns.
+        network: The network that this node belongs to.
+        now_ms: This node's time, Unix milliseconds.
+        asker_key: The asker's cosigning key; None if nobody of that id is known.
+
+    Raises:
+        QueryForeign: Another network, or an unknown asker.
+        QueryExpired: Its time is over, or lies further off than any honest one.
+        QuerySignatureInvalid: Somebody else wrote or changed it.
+    """
+    if question.network != network or asker_key is None:
+        raise errors.QueryForeign
+    if not now_ms < question.expires_ms <= now_ms + 2 * MAX_LIFE_MS:
+        raise errors.QueryExpired
+    signed = _DOMAIN + question.query_id + question.body
+    try:
+        suite.verify(ED25519_SHA256, asker_key, question.signature, signed)
+    except errors.PeerError:
+        raise errors.QuerySignatureInvalid from None
+
+
+def to_proto(question: Question) -> pb.Query:
+    """Return the message that carries a question, its body byte for byte."""
+    return pb.Query(query_id=question.query_id, body=question.body, signature=question.signature)
