@@ -554,6 +554,54 @@ def test_figures_that_overflow_count_but_are_in_no_sum(registered, rows):
     assert len(excluded) == 12 - held.summed
 
 
+def forge_acceptance(county, record_id: bytes) -> None:
+    """Accept what the rules would not let through, as a faulty county would."""
+    [row] = county.query(select(return_version).where(return_version.c.record_id == record_id))
+    key = records.ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit)
+    verdict = records.Verdict(origin=bytes(row.origin), decision=Decision.ACCEPT, reason="")
+    county.forge(
+        "up:15",
+        kind=records.ACCEPTED,
+        object_id=key.object_id,
+        causes=(record_id,),
+        releases=((row.journal_pk, row.seq),),
+        parts=(DraftPart(name="core", body=verdict.encode()),),
+    )
+
+
+def test_an_acceptance_that_overflows_takes_the_figures_out_of_both_sums(registered, rows):
+    """A correction made room in the submitted sums only; they never hold what the others lack."""
+    tree = registered(10)
+    agency, county, city = tree[AGENCY], tree[COUNTY], tree[CITY]
+
+    def costly(index: int) -> bytes:
+        record_id = agency.desk.mint()
+        row = orjson.loads(rows.consumption(index).payload)
+        row |= {"coal_fee": "9999999999999999.99", "coal_t": "1.000"}
+        key = records.ReturnKey(pack="energy", form="consumption", period=Q2, unit=rows.unit(index))
+        body = orjson.dumps(row)
+        forged(agency, rows, body=body, object_id=key.object_id, unit=key.unit, record_id=record_id)
+        return record_id
+
+    first = [costly(index) for index in range(9)]
+    tree.exchange()
+    for record_id in first:
+        forge_acceptance(county, record_id)
+    forged(agency, rows, object_version=2)
+    last = costly(9)
+    tree.exchange()
+    before = totals(city)
+    assert (before.submitted.returns, before.submitted.summed) == (10, 8)
+    assert (before.accepted.returns, before.accepted.summed) == (9, 9)
+    forge_acceptance(county, last)
+    tree.exchange()
+    after = totals(city)
+    assert (after.submitted.returns, after.submitted.summed) == (10, 8)
+    assert (after.accepted.returns, after.accepted.summed) == (10, 9)
+    assert after.submitted.fields["coal_fee"] == "79999999999999999.92"
+    assert after.accepted.fields["coal_fee"] == "89999999999999999.91"
+
+
 def test_nobody_but_the_parent_accepts(registered, rows):
     """An acceptance by the origin itself, or by a tier too high, changes nothing anywhere."""
     tree = registered()
