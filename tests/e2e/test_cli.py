@@ -1,0 +1,252 @@
+"""The command line on two real nodes, as the README says it, with its exit codes."""
+
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yidao.catalog.codes import sample_uscc
+from yidao.node.demo.tree import clean_environment, free_ports, yidao_command
+
+README = Path(__file__).parents[2] / "README.md"
+PACK = Path(__file__).parents[2] / "catalog" / "packs" / "energy-2022.yaml"
+
+pytestmark = pytest.mark.e2e
+
+
+def yidao(*arguments: str, folder: Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*yidao_command(), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=clean_environment(),
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def answer(*arguments: str, folder: Path, exit_code: int = 0) -> dict[str, Any]:
+    """Run one command with `--json` and read its line."""
+    done = yidao(*arguments, "--json", folder=folder)
+    assert done.returncode == exit_code, (arguments, done.stdout, done.stderr)
+    return dict(json.loads(done.stdout or done.stderr))
+
+
+class Pair:
+    """A root and a province, founded and joined by the README's own lines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: list[subprocess.Popen[bytes]] = []
+        ports = [str(port) for port in free_ports(4)]
+        given = ("7350", "7351", "7360", "7361")
+        self._ports = dict(zip(given, ports, strict=True))
+
+    def play(self) -> None:
+        """Run the block of the README line by line."""
+        for line in _readme_block():
+            words = self._with_ports(line).split()
+            if words[-1] == "&":
+                self.start(words[1:-1])
+                continue
+            done = yidao(*words[1:], folder=self.folder)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+    def start(self, words: list[str]) -> None:
+        """Start a daemon and wait until it answers."""
+        process = subprocess.Popen(
+            [*yidao_command(), *words],
+            cwd=self.folder,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.running.append(process)
+        data = words[words.index("--data") + 1]
+        deadline = time.monotonic() + 20
+        while yidao("status", "--data", data, folder=self.folder).returncode == 3:
+            assert time.monotonic() < deadline, words
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the daemons that were started here."""
+        for process in self.running:
+            process.terminate()
+            process.wait(20)
+
+    def _with_ports(self, line: str) -> str:
+        if line.startswith("yidao init"):
+            line += " --listen 127.0.0.1:7350 --join-listen 127.0.0.1:7351"
+        line = line.replace("catalog/packs/energy-2022.yaml", str(PACK))
+        for given, port in self._ports.items():
+            line = line.replace(f":{given}", f":{port}")
+        return line
+
+
+def _readme_block() -> list[str]:
+    """The commands under "Two nodes in five minutes", comments left out."""
+    text = README.read_text().partition("## Two nodes in five minutes")[2]
+    block = re.search(r"```\n(yidao init.*?)```", text, re.DOTALL)
+    assert block is not None
+    return [line.partition("#")[0].strip() for line in block[1].splitlines()]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two nodes that run."""
+    made = Pair(tmp_path_factory.mktemp("p"))
+    try:
+        made.play()
+        yield made
+    finally:
+        made.stop()
+
+
+def until(pair: Pair, *arguments: str, met: Any, seconds: float = 20) -> dict[str, Any]:
+    """Ask until the answer is as wanted."""
+    deadline = time.monotonic() + seconds
+    while not met(found := answer(*arguments, folder=pair.folder)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
+
+
+def test_the_readme_leads_to_an_accepted_return(pair: Pair) -> None:
+    """Import with a dry run first, accept, roll up, evidence, verify, rebuild: all by the CLI."""
+    folder, unit = pair.folder, sample_uscc(1, "330106")
+    until(pair, "pack", "list", "--data", "province", met=lambda found: found["packs"])
+    (folder / "unit.csv").write_text(
+        f"统一社会信用代码,单位名称,行政区划代码,公共机构类型,名录状态\n{unit},样例单位,330106,01,1\n"
+    )
+    (folder / "size.csv").write_text(
+        f"统一社会信用代码,报告期,建筑面积,用能人数\n{unit},2025-Q2,5000,100\n"
+        f"{unit},2025-Q3,-5,100\n"
+    )
+    common = ("--data", "province", "--actor", "li@/33")
+    dry = answer("import", "unit.csv", "--dry-run", *common, folder=folder)
+    assert (dry["rows"], dry["refused"]) == (1, [])
+    assert answer("import", "unit.csv", *common, folder=folder)["submitted"] == 1
+    assert answer("import", "unit.csv", *common, folder=folder)["unchanged"] == 1
+    sizes = answer("import", "size.csv", *common, folder=folder, exit_code=1)
+    assert sizes["submitted"] == 1
+    (fault,) = sizes["refused"][0]["faults"]
+    assert fault["field"] == "floor_area"
+    assert fault["zh"]
+    assert fault["en"]
+
+    at_root = ("--data", "root", "--form", "profile", "--period", "2025-Q2")
+    until(pair, "return", "list", *at_root, met=lambda found: found["returns"])
+    accepted = answer("return", "accept", *at_root, "--actor", "wang@/", folder=folder)
+    assert accepted["reviewed"] == 1
+    totals = answer("return", "roll-up", *at_root, folder=folder)
+    assert totals["accepted"]["fields"]["floor_area"] == "5000.00"
+    assert totals["frontiers"]
+
+    record = answer("return", "list", *at_root, folder=folder)["returns"][0]["record_id"]
+    answer("evidence", "export", record, "--data", "root", "-o", "e.zip", folder=folder)
+    verify = ("evidence", "verify", "e.zip", "--root", "root/keys/root.pem")
+    assert answer(*verify, folder=folder)["verified"] is True
+    assert answer("store", "rebuild", "--data", "root", folder=folder)["equal"] is True
+    assert answer("store", "verify", "--data", "province", folder=folder)["problems"] == []
+    assert answer("doctor", "--data", "province", folder=folder)["sound"] is True
+    assert answer("status", "--data", "root", "--of", "/33", folder=folder)["path"] == "/33"
+
+
+def test_a_directive_by_the_command_line(pair: Pair) -> None:
+    """Issue, see it below, acknowledge, see the tree."""
+    folder = pair.folder
+    issued = answer(
+        *("directive", "issue", "--data", "root", "--actor", "wang@/", "--number", "1"),
+        *("--title", "样例", "--to", "/33"),
+        folder=folder,
+    )
+    name = issued["directive"]
+    until(
+        pair,
+        *("directive", "list", "--data", "province"),
+        met=lambda found: [d["state"] for d in found["directives"]] == ["delivered"],
+    )
+    report = ("directive", "report", name, "acknowledged", "--data", "province")
+    answer(*report, "--actor", "li@/33", folder=folder)
+    seen = until(
+        pair,
+        *("directive", "tree", name, "--data", "root"),
+        met=lambda found: found["targets"][0]["state"] == "acknowledged",
+    )
+    assert seen["targets"][0]["actor"] == "li@/33"
+    again = answer(*report, "--actor", "li@/33", folder=folder, exit_code=4)
+    assert again["error"] == "DIRECTIVE_ORDER_WRONG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "code"),
+    [
+        (("status", "--data", "nowhere"), 3, "NODE_UNREACHABLE"),
+        (("run", "--data", "nowhere"), 2, "DATA_DIR_MISSING"),
+        (("init", "--data", "root"), 2, "NODE_ALREADY_ENROLLED"),
+        (("run", "--data", "root"), 2, "DATA_DIR_LOCKED"),
+        (("status", "--data", "root", "--of", "/44"), 4, "QUERY_UNROUTABLE"),
+        (("import", "none.csv", "--data", "province", "--actor", "li@/33"), 2, None),
+        (("pack", "publish", str(PACK), "--data", "province", "--actor", "li@/33"), 4, None),
+        (("return", "list", "--data", "root", "--state", "a\nb"), 4, "CURSOR_INVALID"),
+        (("evidence", "export", "zz", "--data", "root", "-o", "x.zip"), 2, None),
+        (("status", "--data", "x" * 100_000), 2, "SOCKET_PATH_TOO_LONG"),
+        (("no-such-verb",), 2, None),
+    ],
+)
+def test_what_is_wrong_ends_with_a_stable_code(
+    pair: Pair, arguments: tuple[str, ...], exit_code: int, code: str | None
+) -> None:
+    """Exit codes as documented; the code in the text; never a traceback."""
+    done = yidao(*arguments, folder=pair.folder)
+    assert done.returncode == exit_code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    if code is not None:
+        assert f"[{code}]" in done.stderr
+
+
+def test_a_port_in_use_is_named(pair: Pair, tmp_path: Path) -> None:
+    """A daemon that cannot listen says where, and ends."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        other = str(free_ports(1)[0])
+        answer(
+            *("init", "--data", "n", "--listen", f"127.0.0.1:{port}"),
+            *("--join-listen", f"127.0.0.1:{other}"),
+            folder=tmp_path,
+        )
+        done = yidao("run", "--data", "n", folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "[LINK_PORT_TAKEN]" in done.stderr
+
+
+def test_bytes_that_are_no_text_are_an_argument_too(pair: Pair) -> None:
+    """An argument that is not UTF-8 ends like any other wrong name."""
+    done = subprocess.run(
+        [*yidao_command(), "status", "--data", b"\xff\xfe"],
+        capture_output=True,
+        check=False,
+        cwd=pair.folder,
+        env=clean_environment(),
+    )
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "体检"), ("en", "causes and next steps")])
+def test_help_speaks_both_languages(tmp_path: Path, language: str, word: str) -> None:
+    """And works in a script, without a terminal."""
+    done = yidao("--lang", language, "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert word in done.stdout
