@@ -3,7 +3,7 @@
 Sender. The store is one line of positions; each lane is scanned along it on its
 own. A lane is scanned only as far as every higher lane has been: a journal is
 declared in the control lane before its first record, so its declaration always
-goes first. Credit bounds what is under way (ARCHITECTURE §6): bytes that the
+goes first. Credit bounds what is under way (docs/architecture.md): bytes that the
 receiver granted, one pool for all lanes. Bulk never overdraws it. Control and
 urgent may, by one frame each, so that no backlog of bulk stops a directive.
 

@@ -3,7 +3,7 @@
 A frame on its way cannot be overtaken, so on a slow line a directive waits for
 the whole frame before it. Frames shrink until one takes about a second; on a
 fast line they grow to the size at which the cost of a message no longer matters
-(ARCHITECTURE §6).
+(docs/architecture.md, "The link").
 """
 
 from dataclasses import dataclass, replace

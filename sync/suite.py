@@ -23,7 +23,7 @@ SIGNATURE_BYTES: Final = 64
 
 _FIELD_PRIME: Final = 2**255 - 19
 _CURVE_D: Final = -121665 * pow(121666, -1, _FIELD_PRIME) % _FIELD_PRIME
-# y coordinates of the points of order 1, 2, 4 and 8 (security.md §0.4). With such
+# y coordinates of the points of order 1, 2, 4 and 8. With such
 # a key one fixed signature verifies for many messages or for all.
 _SMALL_ORDER_Y: Final = frozenset(
     (

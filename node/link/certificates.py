@@ -1,6 +1,6 @@
 """Certificates of a tree: their profile, their issuing, and nothing else.
 
-Profile (after security.md §2.4; what libraries enforce was tried out):
+Profile (docs/adr/0009; what libraries enforce was tried out):
 
 - Every key is ECDSA P-256 with SHA-256: gRPC's TLS knows no Ed25519 certificates.
 - A node's own certificate (30 days) names it twice, by one URI
