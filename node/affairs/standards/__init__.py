@@ -8,6 +8,6 @@ Object `pack/<id>`, owned by the root.
 
 A version is published once; its validity is told by its own dates, so there is
 no other state. The record's `core` part is the exact bytes of the pack, its
-schema field `<id>/<version>`. A version that this program cannot read stays in
+schema field `<id>@<version>`. A version that this program cannot read stays in
 the table with the reason and is never in force.
 """

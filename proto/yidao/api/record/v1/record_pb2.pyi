@@ -156,7 +156,7 @@ class Header(_message.Message):
     object_version: _builtins.int
     """Required. The object's version that this record makes, from 1."""
     schema: _builtins.str
-    """Optional. The schema of `core`, `<pack>/<version>/<form>`."""
+    """Optional. The schema of `core`: `<pack>/<version>/<form>` of a row, `<pack>@<version>` of a pack."""
     schema_sha256: _builtins.bytes
     """Optional. 32 bytes: SHA-256 of the pack's bytes."""
     period: _builtins.str
