@@ -110,7 +110,7 @@ class Structure:
             name = str(error.instance_path[0])
             if name not in seen:
                 seen.add(name)
-                yield self._value_fault(self._form.fields[name], error.kind.name)
+                yield self._value_fault(self._form.fields[name], error.kind.name, row[name])
 
     def _unknown(self, row: Mapping[str, object]) -> Iterator[Fault]:
         unknown = sorted(str(name) for name in row if name not in self._form.fields)
@@ -123,7 +123,7 @@ class Structure:
                 shown = name[:_MAX_NAME_CHARS]
                 yield field_fault(faults.FIELD_NOT_IN_FORM, shown, Text(zh=shown, en=shown))
 
-    def _value_fault(self, field: Field, kind: str) -> Fault:
+    def _value_fault(self, field: Field, kind: str, value: object) -> Fault:
         if kind == "enum":
             return _not_in_list(field)
         if kind == "type":
@@ -131,7 +131,7 @@ class Structure:
         if kind == "maxLength":
             most = field.max_length
             return field_fault(faults.VALUE_TOO_LONG, field.name, field.label, most=most)
-        if kind in ("minimum", "maximum"):
+        if kind in ("minimum", "maximum") or _is_well_spelt(field, value):
             return _out_of_range(field)
         if kind == "format" and field.kind is FieldKind.USCC:
             return field_fault(faults.VALUE_CHECK_DIGIT, field.name, field.label)
@@ -225,6 +225,17 @@ def _out_of_range(field: Field) -> Fault:
     low = format_decimal(field.minimum or 0, field.scale)
     high = format_decimal(field.maximum or 0, field.scale)
     return field_fault(faults.VALUE_RANGE, field.name, field.label, low=low, high=high)
+
+
+def _is_well_spelt(field: Field, value: object) -> bool:
+    """Whether a decimal is only where it must not be, such as below zero."""
+    if field.kind is not FieldKind.DECIMAL or not isinstance(value, str):
+        return False
+    try:
+        parse_decimal(value, field.precision, field.scale)
+    except CatalogError:
+        return False
+    return True
 
 
 def _decimal_range(field: Field, value: object) -> Iterator[Fault]:

@@ -77,12 +77,17 @@ class FormCheck:
         """Check one row; see `Checks.check`."""
         structural = self._structure.faults(row, on)
         if structural:
-            return Verdict(faults=structural, skipped=())
+            return Verdict(faults=self._without_consequences(structural), skipped=())
         numbers = self._numbers.checked_row(row)
         computed = self._computed(row, numbers)
         findings, skipped = self._rules.run(row, numbers, contexts)
         broken = tuple(self._fault(finding) for finding in findings)
         return Verdict(faults=(*computed, *broken), skipped=skipped)
+
+    def _without_consequences(self, found: tuple[Fault, ...]) -> tuple[Fault, ...]:
+        """Leave out faults of computed figures where a stated one is at fault: they follow."""
+        stated = tuple(each for each in found if each.field not in self._computation.names)
+        return stated or found
 
     def complete(self, row: Mapping[str, Value]) -> dict[str, Value]:
         """Fill in the computed fields that the row lacks; see `Checks.complete`."""

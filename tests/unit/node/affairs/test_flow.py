@@ -189,7 +189,7 @@ WRONG = {
     ),
     "a negative quantity": (
         lambda rows: rows.consumption(0, elec_kwh="-1.00"),
-        ["VALUE_SPELLING"],
+        ["VALUE_RANGE"],
     ),
     "a wrong check character": (
         lambda rows: rows.consumption(0, uscc="113301060000000009"),
