@@ -17,3 +17,7 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of a pipe went away, as `| head` does.
         sys.stderr.close()
+    except Exception as error:  # noqa: BLE001 (the last place: what comes here is a defect)
+        from yidao.node.cli.output import tell_defect
+
+        raise SystemExit(tell_defect(error, "--json" in sys.argv)) from None

@@ -1,6 +1,5 @@
 """`yidao child add`: make the bundle with which one child joins."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,9 @@ import typer
 
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
+
+# A year: the secret of a bundle must end some day.
+_MAX_HOURS = 8_760
 
 
 def register(app: typer.Typer) -> None:
@@ -32,17 +34,18 @@ def register(app: typer.Typer) -> None:
         operator: Annotated[
             str, typer.Option(help=say("经办人, 如 admin@/33", "Operator, such as admin@/33"))
         ],
-        hours: Annotated[int, typer.Option(help=say("有效小时数", "Hours it is valid"))] = 24,
+        hours: Annotated[
+            int, typer.Option(min=1, max=_MAX_HOURS, help=say("有效小时数", "Hours it is valid"))
+        ] = 24,
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
+            from yidao.node.cli.files import write_file
 
             with connect(data) as client:
                 bundle = client.add_child(label, ttl_seconds=hours * 3600, operator=operator)
-            descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(bundle)
+            write_file(out, bundle, mode=0o600)
             answer(
                 as_json,
                 {"bundle": str(out), "label": label, "hours": hours},

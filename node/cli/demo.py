@@ -29,9 +29,12 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            from yidao.node.cli.files import make_folder
             from yidao.node.cli.imports import progress_bar
             from yidao.node.demo.show import run_demo, sum_up
 
+            if folder is not None:
+                make_folder(folder)
             started = time.monotonic()
 
             def tell(zh: str, en: str) -> None:

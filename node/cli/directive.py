@@ -66,7 +66,9 @@ def register(app: typer.Typer) -> None:
             str, typer.Argument(help="acknowledged (签收) | progressed (进展) | completed (办结)")
         ],
         actor: Actor,
-        percent: Annotated[int, typer.Option(help=say("完成百分比", "Percent done"))] = 0,
+        percent: Annotated[
+            int, typer.Option(min=0, max=100, help=say("完成百分比", "Percent done"))
+        ] = 0,
         note: Annotated[str, typer.Option(help=say("说明", "Note"))] = "",
         as_json: Json = False,
     ) -> None:

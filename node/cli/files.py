@@ -1,5 +1,6 @@
 """Reading files that a person names, with typed errors."""
 
+import os
 from pathlib import Path
 
 from yidao.node.errors import NodeError
@@ -19,6 +20,12 @@ class OutputFileUnwritable(NodeError):
     code = "OUTPUT_FILE_UNWRITABLE"
 
 
+class ArgumentNotText(NodeError):
+    """A word of the command line that must be text is not UTF-8."""
+
+    code = "ARGUMENT_NOT_TEXT"
+
+
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file of at most 64 MiB.
 
@@ -34,15 +41,34 @@ def read_file(path: Path) -> bytes:
         raise InputFileUnreadable(path=str(path), reason=reason or "") from None
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write a new file.
+
+    Args:
+        path: Where nothing is yet.
+        data: What it shall hold.
+        mode: Its permissions from its first moment; the umask takes from them.
 
     Raises:
         OutputFileUnwritable: It is there already, or the folder refuses.
     """
     try:
-        with path.open("xb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutputFileUnwritable(path=str(path), reason=reason or "") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, if it is not there.
+
+    Raises:
+        OutputFileUnwritable: A file has that name, or the folder above refuses.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise OutputFileUnwritable(path=str(path), reason=reason or "") from None

@@ -11,6 +11,7 @@
 """
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -86,6 +87,14 @@ def told_errors(as_json: bool) -> Iterator[None]:
         yield
     except YidaoError as error:
         raise typer.Exit(tell(error, as_json)) from None
+    except UnicodeEncodeError as error:
+        # Python carries bytes of an argument that are no text as lone surrogates:
+        # a path may hold them, a field of a request may not.
+        if error.reason != "surrogates not allowed":
+            raise
+        from yidao.node.cli.files import ArgumentNotText
+
+        raise typer.Exit(tell(ArgumentNotText(), as_json)) from None
 
 
 def tell(error: YidaoError, as_json: bool) -> int:
@@ -108,6 +117,19 @@ def tell(error: YidaoError, as_json: bool) -> int:
         if message.hint:
             sys.stderr.write(f"{say('建议', 'hint')}: {message.hint}\n")
     return int(_exit_code(error))
+
+
+def tell_defect(error: Exception, as_json: bool) -> int:
+    """Print where the program failed and the kind of failure, and return the exit code.
+
+    The error's own words stay unsaid: they may quote what somebody reported.
+    """
+    kind = type(error).__name__
+    if not as_json:
+        sys.stderr.write("".join(traceback.format_tb(error.__traceback__)) + kind + "\n")
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(innermost.filename).name}:{innermost.lineno}"
+    return tell(YidaoError(kind=kind, where=where), as_json)
 
 
 def _exit_code(error: YidaoError) -> Exit:

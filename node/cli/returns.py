@@ -1,5 +1,6 @@
 """`yidao return`: list, accept, send back, roll up."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from yidao.node.cli.speech import LANGUAGE, say
 Form = Annotated[str, typer.Option(help=say("表", "Form, such as consumption"))]
 Period = Annotated[str, typer.Option(help=say("报告期, 如 2025-Q2", "Period, such as 2025-Q2"))]
 Actor = Annotated[str, typer.Option(help=say("审核人, 如 wang@/33/3301", "Reviewer"))]
+
+# What the node gives in one page at most.
+_MAX_ROWS = 1_000
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +36,9 @@ def _register_list(returns: typer.Typer) -> None:
             str,
             typer.Option(help="refused | submitted | doubtful | accepted | returned | superseded"),
         ] = "",
-        limit: Annotated[int, typer.Option(help=say("最多条数", "At most"))] = 50,
+        limit: Annotated[
+            int, typer.Option(min=1, max=_MAX_ROWS, help=say("最多条数", "At most"))
+        ] = 50,
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
@@ -82,12 +88,31 @@ def _register_list(returns: typer.Typer) -> None:
 
 
 def _register_review(returns: typer.Typer) -> None:
-    def review(data: Data, as_json: bool, **request: object) -> None:
+    def review(
+        data: Data,
+        as_json: bool,
+        records: Sequence[str],
+        *,
+        actor: str,
+        decision: str,
+        form: str = "",
+        period: str = "",
+        reason: str = "",
+    ) -> None:
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
+            from yidao.sync.ids import id_from_hex
 
+            record_ids = [id_from_hex(each, "record") for each in records]
             with connect(data) as client:
-                done = client.review_all(**request)  # type: ignore[arg-type]
+                done = client.review_all(
+                    actor=actor,
+                    decision=decision,
+                    record_ids=record_ids,
+                    form=form,
+                    period=period,
+                    reason=reason,
+                )
             answer(
                 as_json,
                 {"reviewed": done.reviewed, "position": done.position},
@@ -108,12 +133,11 @@ def _register_review(returns: typer.Typer) -> None:
         review(
             data,
             as_json,
+            record or (),
             actor=actor,
             form=form,
             period=period,
-            record_ids=[bytes.fromhex(each) for each in record or ()],
             decision="accept",
-            reason="",
         )
 
     @returns.command("send-back", help=say("退回报表, 说明原因", "Return a return, with a reason"))
@@ -127,10 +151,8 @@ def _register_review(returns: typer.Typer) -> None:
         review(
             data,
             as_json,
+            record,
             actor=actor,
-            form="",
-            period="",
-            record_ids=[bytes.fromhex(each) for each in record],
             decision="return",
             reason=reason,
         )

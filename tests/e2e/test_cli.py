@@ -17,6 +17,9 @@ from yidao.node.demo.tree import clean_environment, free_ports, yidao_command
 README = Path(__file__).parents[2] / "README.md"
 PACK = Path(__file__).parents[2] / "catalog" / "packs" / "energy-2022.yaml"
 
+SEND_BACK = ("return", "send-back", "--data", "root", "--actor", "wang@/", "--reason", "样例")
+CHILD = ("child", "add", "--data", "root", "--operator", "admin@/")
+
 pytestmark = pytest.mark.e2e
 
 
@@ -198,7 +201,25 @@ def test_a_directive_by_the_command_line(pair: Pair) -> None:
         (("import", "none.csv", "--data", "province", "--actor", "li@/33"), 2, None),
         (("pack", "publish", str(PACK), "--data", "province", "--actor", "li@/33"), 4, None),
         (("return", "list", "--data", "root", "--state", "a\nb"), 4, "CURSOR_INVALID"),
-        (("evidence", "export", "zz", "--data", "root", "-o", "x.zip"), 2, None),
+        (("evidence", "export", "zz", "--data", "root", "-o", "x.zip"), 2, "ID_INVALID"),
+        (
+            ("return", "accept", "--data", "root", "--actor", "w@/", "--record", "zz"),
+            2,
+            "ID_INVALID",
+        ),
+        ((*SEND_BACK, "--record", "zz"), 2, "ID_INVALID"),
+        ((*SEND_BACK, "--record", "0" * 32), 4, None),
+        ((*SEND_BACK, "--record", "0" * 100_000), 2, "ID_INVALID"),
+        ((*SEND_BACK, *["--record", "0" * 100_000] * 10), 2, None),
+        (("return", "list", "--data", "root", "--limit", "-1"), 2, None),
+        (("return", "list", "--data", "root", "--limit", "9" * 20), 2, None),
+        (("return", "list", "--data", "root", "--unit", "\udcff"), 2, "ARGUMENT_NOT_TEXT"),
+        (("status", "--data", "root", "--of", "/33\n"), 4, "PATH_INVALID"),
+        (("status", "--data", "root", "--of", "\udcff"), 2, "ARGUMENT_NOT_TEXT"),
+        ((*CHILD, "44", "--hours", "0", "-o", "x"), 2, None),
+        ((*CHILD, "44\n", "-o", "x"), 4, None),
+        ((*CHILD, "44", "-o", "root"), 2, "OUTPUT_FILE_UNWRITABLE"),
+        (("demo", "--folder", "/dev/null"), 2, "OUTPUT_FILE_UNWRITABLE"),
         (("status", "--data", "x" * 100_000), 2, "SOCKET_PATH_TOO_LONG"),
         (("no-such-verb",), 2, None),
     ],
@@ -242,6 +263,57 @@ def test_bytes_that_are_no_text_are_an_argument_too(pair: Pair) -> None:
     )
     assert done.returncode == 3
     assert b"Traceback" not in done.stderr
+
+
+def test_a_return_sent_back_is_corrected_and_accepted(pair: Pair) -> None:
+    """The reason reaches the sender; the second version takes the place of the first."""
+    folder, unit = pair.folder, sample_uscc(2, "330106")
+    until(pair, "pack", "list", "--data", "province", met=lambda found: found["packs"])
+    (folder / "back-unit.csv").write_text(
+        f"统一社会信用代码,单位名称,行政区划代码,公共机构类型,名录状态\n{unit},样例单位,330106,01,1\n"
+    )
+    common = ("--data", "province", "--actor", "li@/33")
+    answer("import", "back-unit.csv", *common, folder=folder)
+    for area, version in ((6000, 1), (7000, 2)):
+        (folder / "back.csv").write_text(
+            f"统一社会信用代码,报告期,建筑面积,用能人数\n{unit},2025-Q4,{area},100\n"
+        )
+        assert answer("import", "back.csv", *common, folder=folder)["submitted"] == 1
+        at_root = ("return", "list", "--data", "root", "--period", "2025-Q4")
+        found = until(
+            pair, *at_root, "--state", "submitted", met=lambda found: len(found["returns"]) == 1
+        )
+        assert found["returns"][0]["version"] == version
+        record = found["returns"][0]["record_id"]
+        if version == 1:
+            back = answer(*SEND_BACK, "--record", record, folder=folder)
+            assert back["reviewed"] == 1
+            mine = ("return", "list", "--data", "province", "--period", "2025-Q4")
+            until(
+                pair,
+                *mine,
+                met=lambda found: [r["reason"] for r in found["returns"]] == ["样例"],
+            )
+    review = ("return", "accept", "--data", "root", "--actor", "wang@/", "--record", record)
+    assert answer(*review, folder=folder)["reviewed"] == 1
+    totals = ("return", "roll-up", "--data", "root", "--form", "profile", "--period", "2025-Q4")
+    accepted = answer(*totals, folder=folder)["accepted"]
+    assert (accepted["returns"], accepted["fields"]["floor_area"]) == (1, "7000.00")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("zh", ("错误", "建议", "请")), ("en", ("error", "hint", "Start the node"))],
+)
+def test_errors_speak_both_languages(tmp_path: Path, language: str, words: tuple[str, ...]) -> None:
+    """Text and next step in the language that was asked for, under one code."""
+    done = yidao("--lang", language, "status", "--data", "nowhere", folder=tmp_path)
+    assert done.returncode == 3
+    assert all(word in done.stderr for word in words), done.stderr
+    line = yidao("--lang", language, "status", "--data", "nowhere", "--json", folder=tmp_path)
+    told = json.loads(line.stderr)
+    assert told["error"] == "NODE_UNREACHABLE"
+    assert told["text"] in done.stderr
 
 
 @pytest.mark.parametrize(("language", "word"), [("zh", "体检"), ("en", "causes and next steps")])
