@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from yidao.node.demo.tree import DemoNode, clean_environment, yidao_command
 
 ORACLE = Path(__file__).parents[1] / "oracle" / "oracle.py"
 Oracle = Callable[[Path], dict[str, Any]]
+Compare = Callable[[DemoNode, dict[str, dict[str, str]]], None]
 KEYS = [
     "nodes",
     "tiers",
@@ -86,7 +86,7 @@ def test_the_oracle_comes_to_the_same_figures(
 
 @pytest.mark.parametrize("tier", ["county", "city", "province", "nation"])
 def test_a_tier_started_again_gives_the_oracles_totals(
-    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle, tier: str
+    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle, assert_totals: Compare, tier: str
 ) -> None:
     """The store that the demonstration left answers alone what the oracle has summed."""
     folder, _ = shown
@@ -97,14 +97,7 @@ def test_a_tier_started_again_gives_the_oracles_totals(
     )
     node.start()
     try:
-        with node.client() as client:
-            for cell, sums in truth.items():
-                form, period = cell.split()
-                seen = client.roll_up(pack="energy", form=form, period=period).accepted
-                assert seen.returns == int(sums["returns"]), cell
-                summed = {n: Decimal(v) for n, v in sums.items() if n in seen.fields}
-                assert summed, cell
-                assert {n: Decimal(seen.fields[n]) for n in summed} == summed, cell
+        assert_totals(node, truth)
     finally:
         node.stop()
 
@@ -125,6 +118,40 @@ def test_the_oracle_notices_one_changed_byte(
         connection.close()
         found = ask_oracle(copy)["faults"]
         assert any(each.startswith(f"agency_a {fault}") for each in found), found
+
+
+def test_the_oracle_notices_what_is_missing_and_what_is_there_twice(
+    shown: tuple[Path, dict[str, Any]], ask_oracle: Oracle, tmp_path: Path
+) -> None:
+    """A seal taken from the root's store, a part taken from it, a seal stored a second time."""
+    folder, _ = shown
+    of_b = (
+        "(SELECT id FROM journal WHERE channel = 'up:15' AND node_id ="
+        " (SELECT node_id FROM enrolment WHERE path LIKE '%sample-b'))"
+    )
+    changes = {
+        "missing": f"DELETE FROM segment WHERE position ="
+        f" (SELECT max(position) FROM segment WHERE journal_id IN {of_b})",
+        "parts": f"DELETE FROM parts WHERE id ="
+        f" (SELECT max(id) FROM parts WHERE journal_id IN {of_b})",
+        "duplicated": f"INSERT INTO segment SELECT position + 1000000, record_count, journal_id,"
+        f" first_seq + 1, headers, checkpoint, up_lane, down_lane, down_target, stored_ms"
+        f" FROM segment WHERE position ="
+        f" (SELECT max(position) FROM segment WHERE journal_id IN {of_b})",
+    }
+    for name, change in changes.items():
+        copy = tmp_path / name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock", "*.log"))
+        connection = sqlite3.connect(copy / "nation" / "store.db")
+        assert connection.execute(change).rowcount == 1
+        if name == "missing":
+            # Its parts would have no header to lie under.
+            connection.execute(f"DELETE FROM parts WHERE journal_id IN {of_b}")
+        connection.commit()
+        connection.close()
+        found = ask_oracle(copy)
+        assert found["faults" if name == "duplicated" else "missing"], name
+        assert (found["duplicated"] > 0) == (name == "duplicated"), name
 
 
 def test_the_oracle_imports_nothing_of_the_project() -> None:

@@ -261,6 +261,12 @@ def missing(leaf: Store, root: Store, accepted: set[bytes]) -> list[str]:
     return found
 
 
+def duplicates(store: Store) -> int:
+    """Leaves that a store holds more than once, and record ids that an author used again."""
+    ids = Counter((journal[0], r.record_id) for (journal, _), r in store.records.items())
+    return sum(n - 1 for n in (*store.copies.values(), *ids.values()))
+
+
 def is_below(path: str, other: str) -> bool:
     """Whether one tree path lies strictly below another."""
     return path != other and path.startswith(other.rstrip("/") + "/")
@@ -287,7 +293,7 @@ def examine(folder: Path) -> dict[str, object]:
         "records_at_root": sum(journal not in root.own for journal, _ in root.records),
         "totals": totals(newest_accepted(leaves, accepted)),
         "missing": [f"{s.tree_path} {each}" for s in others for each in missing(s, root, accepted)],
-        "duplicated": sum(n - 1 for s in stores.values() for n in s.copies.values()),
+        "duplicated": sum(map(duplicates, stores.values())),
         "faults": [f"{name} {fault}" for name, s in stores.items() for fault in faults(s)],
     }
 
