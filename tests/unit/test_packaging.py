@@ -1,6 +1,9 @@
-"""What is installed is what stands in the repo (docs/adr/0001)."""
+"""What is installed is what stands in the repo, and runs from there (docs/adr/0001)."""
 
+import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -25,6 +28,29 @@ def packaged_files(root: Path) -> Iterator[tuple[str, Path]]:
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and path.suffix not in NOT_SHIPPED:
                 yield f"{package.replace('.', '/')}/{path.relative_to(root / folder)}", path
+
+
+# Every package from where it was installed, a store at its newest schema, the data that code reads.
+RUN = """
+import json, os, sys
+from importlib import import_module
+from pathlib import Path
+from yidao.catalog.pack.loader import load_pack
+from yidao.migrations import REVISIONS
+from yidao.node.messages import message
+from yidao.node.store.store import Store
+
+files = {name: import_module(name).__file__ for name in json.loads(sys.argv[1])}
+store = Store.open(f"sqlite:///{Path.cwd()}/store.db", clock_ms=lambda: 0, random=os.urandom)
+store.close()
+packs = Path(files["yidao.catalog"]).parent / "packs"
+print(json.dumps({
+    "files": files,
+    "head": REVISIONS[-1],
+    "packs": {file.stem: len(load_pack(file.read_bytes()).forms) for file in packs.glob("*.yaml")},
+    "texts": [message("STORE_TAMPERED", {}, language).text for language in ("zh", "en")],
+}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +147,52 @@ def test_the_wheel_brings_the_command_and_no_plain_top_level_name(wheel: zipfile
     assert "yidao/__init__.py" not in wheel.namelist()
     scripts = wheel.read(f"{dist_info}/entry_points.txt").decode()
     assert scripts.split() == ["[console_scripts]", "yidao", "=", "yidao.node.cli:main"]
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel was installed, without what it depends on."""
+    folder = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--no-index", "--target", str(folder), str(wheel.filename)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run_installed(folder: Path, *arguments: str, cwd: Path) -> str:
+    """Run Python with the installed wheel before the editable installation; give its output."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("YIDAO_", "PYTHON"))}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**environment, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_node_starts_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    """A new store migrates to the newest schema, packs and texts load, all from the wheel."""
+    names = json.dumps(SETUPTOOLS["packages"])
+    told = json.loads(run_installed(installed, "-c", RUN, names, cwd=tmp_path))
+    elsewhere = {n: f for n, f in told["files"].items() if not Path(f).is_relative_to(installed)}
+    assert elsewhere == {}
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            (told["head"],)
+        ]
+    shipped = {file.stem for file in (ROOT / "catalog" / "packs").glob("*.yaml")}
+    assert set(told["packs"]) == shipped
+    assert all(told["packs"].values())
+    assert all(told["texts"])
+    assert told["texts"][0] != told["texts"][1]
+
+
+def test_the_command_line_runs_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    """`python -m yidao.node --help` names the verbs."""
+    told = run_installed(installed, "-m", "yidao.node", "--lang", "en", "--help", cwd=tmp_path)
+    assert {"init", "join", "run", "import", "demo"} <= set(told.split())
