@@ -16,6 +16,7 @@ from yidao.node.cli import (
     pack,
     returns,
     run,
+    sample,
     status,
     store,
 )
@@ -60,5 +61,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, demo):
+for verb in (status, doctor, store, sample, demo):
     verb.register(app)
