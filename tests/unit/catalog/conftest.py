@@ -3,7 +3,6 @@
 from importlib.resources import files
 
 import pytest
-from hypothesis import settings
 
 from yidao.catalog.pack.loader import load_pack
 from yidao.catalog.pack.model import Pack, Value
@@ -11,10 +10,6 @@ from yidao.catalog.region import Regions, load_regions
 from yidao.catalog.validate import Checks
 
 Row = dict[str, Value]
-
-# A busy machine makes an example slow without making it wrong.
-settings.register_profile("project", deadline=None)
-settings.load_profile("project")
 
 
 def shipped(version: str) -> bytes:
