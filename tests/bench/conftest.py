@@ -1,0 +1,224 @@
+"""Stores to measure, yardsticks of the same run, and `build/bench.json` with the ratios.
+
+A time says what a machine is like; a ratio to a yardstick that was measured
+beside it says what the code is like. Yardsticks are the least that the job
+could cost: SHA-256 over the same bytes, or the same bytes written as rows by
+SQLite itself, in as many fsynced commits.
+"""
+
+import hashlib
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path as FilePath
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from yidao.node.affairs.affairs import Affairs
+from yidao.node.keys import Identity
+from yidao.node.store.store import Store
+from yidao.node.store.values import Draft, DraftPart, Peer
+from yidao.sync.enrolment import KIND, Enrolment
+from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
+
+NETWORK = NetworkId(bytes(range(16)))
+# 2026-11-20 in China.
+NOW_MS = 1_795_140_000_000
+REPORT = FilePath(__file__).parents[2] / "build" / "bench.json"
+YARDSTICK_RUNS = 5
+
+Batch = Sequence[tuple[bytes, ...]]
+ratios = pytest.StashKey[list[dict[str, object]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ratios] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print a line for each ratio and write them all to `build/bench.json`."""
+    found = config.stash[ratios]
+    if not found:
+        return
+    terminalreporter.section("ratio to a yardstick of the same run")
+    for each in found:
+        terminalreporter.write_line(
+            "{benchmark}: {milliseconds} ms = {ratio} x {yardstick} ({yardstick_ms} ms)".format(
+                **each
+            )
+        )
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps({"ratios": found}, indent=2) + "\n", encoding="utf-8")
+    terminalreporter.write_line(f"written to {REPORT.relative_to(REPORT.parents[1])}")
+
+
+@pytest.fixture
+def against(
+    request: pytest.FixtureRequest, benchmark: BenchmarkFixture
+) -> Callable[[str, Callable[[], float]], None]:
+    """Compares the best round of this benchmark with the best of a yardstick's runs."""
+
+    def compare(name: str, yardstick: Callable[[], float]) -> None:
+        if benchmark.stats is None:
+            return
+        best = benchmark.stats.stats.min
+        least = min(yardstick() for _ in range(YARDSTICK_RUNS))
+        found = {
+            "benchmark": request.node.name,
+            "milliseconds": round(best * 1_000, 3),
+            "yardstick": name,
+            "yardstick_ms": round(least * 1_000, 3),
+            "ratio": round(best / least, 2),
+        }
+        benchmark.extra_info.update(found)
+        request.config.stash[ratios].append(found)
+
+    return compare
+
+
+def sha256_seconds(parts: Sequence[bytes]) -> float:
+    """Seconds to hash these bytes in one go."""
+    data = b"".join(parts)
+    started = time.perf_counter()
+    hashlib.sha256(data).digest()
+    return time.perf_counter() - started
+
+
+@pytest.fixture
+def hashing() -> Callable[[Sequence[bytes]], float]:
+    """The yardstick of what only computes."""
+    return sha256_seconds
+
+
+@pytest.fixture
+def sqlite_full(tmp_path: FilePath) -> Callable[[Sequence[Batch]], float]:
+    """The yardstick of what stores: seconds to commit batches of rows with `executemany`."""
+    numbers = itertools.count(1)
+
+    def run(batches: Sequence[Batch]) -> float:
+        database = sqlite3.connect(tmp_path / f"raw{next(numbers)}.db", isolation_level=None)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            marks = ", ".join("?" * len(batches[0][0]))
+            columns = ", ".join(f"c{number}" for number in range(len(batches[0][0])))
+            database.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns})")
+            started = time.perf_counter()
+            for batch in batches:
+                database.execute("BEGIN IMMEDIATE")
+                database.executemany(f"INSERT INTO t ({columns}) VALUES ({marks})", batch)
+                database.execute("COMMIT")
+            return time.perf_counter() - started
+        finally:
+            database.close()
+
+    return run
+
+
+class Node:
+    """A store on a file of its own, with its identity."""
+
+    def __init__(self, folder: FilePath, path: str, chain: tuple[Enrolment, ...] = ()) -> None:
+        seed = hashlib.sha256(path.encode()).digest()
+        self.identity = Identity(
+            network=NETWORK,
+            node_id=NodeId(seed[:16]),
+            path=Path.parse(path),
+            epoch="1",
+            suite=ED25519_SHA256,
+            journal=Ed25519Signer(seed),
+            cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+        )
+        self._numbers = itertools.count(1)
+        self._random = itertools.count(1)
+        folder.mkdir()
+        self.store = Store.open(
+            f"sqlite:///{folder}/store.db", clock_ms=lambda: NOW_MS, random=self.random
+        )
+        self.store.bind(self.identity, chain)
+
+    def start(self) -> None:
+        """Start the store alone."""
+        self.store.start()
+
+    def start_with_affairs(self) -> Affairs:
+        """Start the store with all projectors and deciders, as a daemon does."""
+        affairs = Affairs(self.store, self.identity, clock_ms=lambda: NOW_MS, random=self.random)
+        self.store.start(affairs.projectors, affairs.deciders)
+        return affairs
+
+    def random(self, size: int) -> bytes:
+        """Bytes that differ from call to call."""
+        block = hashlib.sha256(self.identity.node_id + next(self._random).to_bytes(8)).digest()
+        return (block * (size // 32 + 1))[:size]
+
+    @property
+    def peer(self) -> Peer:
+        """This node as the other end of a link."""
+        return Peer(
+            node_id=self.identity.node_id, path=self.identity.path, store_id=self.store.store_id
+        )
+
+    @property
+    def enrolment(self) -> Enrolment:
+        """What a parent writes to enrol this node."""
+        return Enrolment(
+            node_id=self.identity.node_id,
+            path=self.identity.path,
+            journal_key=self.identity.journal.public_key,
+            cosign_key=self.identity.cosign.public_key,
+            tls_sha256=hashlib.sha256(self.identity.node_id).digest(),
+        )
+
+    def enrol(self, child: "Node") -> None:
+        """Write the child's enrolment."""
+        draft = Draft(
+            record_id=self.random(16),
+            kind=KIND,
+            actor=f"sample@{self.identity.path}",
+            object_id=f"node/{child.identity.node_id.hex()}",
+            object_version=1,
+            created_ms=NOW_MS,
+            parts=(DraftPart(name="core", body=child.enrolment.encode()),),
+        )
+        self.store.run(lambda tx: tx.append("node", [draft]))
+
+    def drafts(self, count: int) -> list[Draft]:
+        """New records with a core of the size of a return's."""
+        return [
+            Draft(
+                record_id=hashlib.sha256(b"%d" % number).digest()[:16],
+                kind="test.thing.made",
+                actor=f"sample@{self.identity.path}",
+                object_id=f"thing/{number}",
+                object_version=1,
+                created_ms=NOW_MS,
+                parts=(DraftPart(name="core", body=b'{"n": %0200d}' % number),),
+            )
+            for number in itertools.islice(self._numbers, count)
+        ]
+
+    def append(self, drafts: Sequence[Draft]) -> int:
+        """Append in one commit and give the last position."""
+        tickets = self.store.run(lambda tx: tx.append("up:15", drafts))
+        return tickets[-1].position
+
+
+@pytest.fixture
+def new_node(tmp_path: FilePath) -> Iterator[Callable[..., Node]]:
+    """Makes nodes, each in a folder of its own, and closes them."""
+    made: list[Node] = []
+
+    def make(path: str, chain: tuple[Enrolment, ...] = ()) -> Node:
+        made.append(Node(tmp_path / f"node{len(made)}", path, chain))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.store.close()
