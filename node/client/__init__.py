@@ -10,7 +10,8 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
-from yidao.node.client.client import Client, Progress
+from yidao.node.client.calls import Progress
+from yidao.node.client.client import Client
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,

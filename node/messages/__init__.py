@@ -1,8 +1,9 @@
 """What a clerk reads when something goes wrong, in Chinese and English.
 
-One catalogue a language, keyed by the error's stable code: a text that says what
-happened in the words of the work, and a hint that says what to do next. A test
-asks for an entry of every error class that exists, in both languages.
+One catalogue a language, a page for each part of the program, keyed by the
+error's stable code: a text that says what happened in the words of the work,
+and a hint that says what to do next. A test asks for an entry of every error
+class that exists, in both languages.
 """
 
 from collections.abc import Mapping
@@ -69,9 +70,11 @@ def message(code: str, params: Mapping[str, str | int], language: str = "zh") ->
 
 @cache
 def catalogue(language: str) -> Mapping[str, Entry]:
-    """Return all entries of one language."""
-    data = (files(__package__) / f"{language}.yaml").read_bytes()
+    """Return all entries of one language, from its files in the order of their names."""
+    folder = files(__package__) / language
+    pages = sorted((page for page in folder.iterdir()), key=lambda page: page.name)
     return {
         code: Entry(text=str(fields["text"]), hint=str(fields["hint"]))
-        for code, fields in yaml.safe_load(data).items()
+        for page in pages
+        for code, fields in yaml.safe_load(page.read_bytes()).items()
     }

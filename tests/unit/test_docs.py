@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,18 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
 
 
 def test_every_library_that_a_node_needs_has_its_reason() -> None:
-    """ADR 0016 names each dependency of the wheel, and no other."""
+    """The decisions name each dependency of the wheel and its extras once, and no other."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {re.split(r"[\[<>=~]", line)[0] for line in wanted}
-    page = (ADR / "0016-depend-on-few-known-libraries.md").read_text("utf-8")
-    rows = re.findall(r"^\| ([a-z][^|]*) \| [^|]+ \|$", page, re.MULTILINE)
-    told = {name for row in rows for name in re.sub(r" \(.*\)", "", row).split(", ")}
-    assert told - {"library"} == names
+    tables = [
+        re.search(r"^\| library \| why \|$\n\|---\|---\|$\n((?:\|.*\|\n)+)", page, re.MULTILINE)
+        for page in (path.read_text("utf-8") for path in DECISIONS)
+    ]
+    rows = [row for table in tables if table for row in table[1].splitlines()]
+    told = [
+        name
+        for row in rows
+        for name in re.sub(r" \(.*\)", "", row.split("|")[1]).strip().split(", ")
+    ]
+    assert sorted(told) == sorted(names)

@@ -199,6 +199,104 @@ class StatusResponse(_message.Message):
 Global___StatusResponse: _TypeAlias = StatusResponse  # noqa: Y015
 
 @_typing.final
+class ListTreeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIVE_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    live: _builtins.bool
+    """Optional. Ask every connected node below live for its own view; otherwise what is known here."""
+    deadline_ms: _builtins.int
+    """Optional. How long the whole answer may take, default 3,000, at most 20,000."""
+    def __init__(
+        self,
+        *,
+        live: _builtins.bool = ...,
+        deadline_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_ms", b"deadline_ms", "live", b"live"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTreeRequest: _TypeAlias = ListTreeRequest  # noqa: Y015
+
+@_typing.final
+class NodeInfo(_message.Message):
+    """A node of the subtree, as it is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LAG_DOWN_FIELD_NUMBER: _builtins.int
+    LAG_UP_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_MS_FIELD_NUMBER: _builtins.int
+    NEXT_RETRY_MS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    AS_OF_MS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    node_id: _builtins.bytes
+    state: _builtins.str
+    """`self`, `connected`, `lost`, `never`, or `unknown` where nobody answered."""
+    lag_down: _builtins.int
+    """Records of its parent that wait for it, and of itself that wait for its parent."""
+    lag_up: _builtins.int
+    last_seen_ms: _builtins.int
+    next_retry_ms: _builtins.int
+    """Of the node's own dialling to its parent; 0 when connected."""
+    problems: _builtins.int
+    as_of_ms: _builtins.int
+    """When this was known; 0 if never."""
+    version: _builtins.str
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        node_id: _builtins.bytes = ...,
+        state: _builtins.str = ...,
+        lag_down: _builtins.int = ...,
+        lag_up: _builtins.int = ...,
+        last_seen_ms: _builtins.int = ...,
+        next_retry_ms: _builtins.int = ...,
+        problems: _builtins.int = ...,
+        as_of_ms: _builtins.int = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_ms", b"as_of_ms", "lag_down", b"lag_down", "lag_up", b"lag_up", "last_seen_ms", b"last_seen_ms", "next_retry_ms", b"next_retry_ms", "node_id", b"node_id", "path", b"path", "problems", b"problems", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeInfo: _TypeAlias = NodeInfo  # noqa: Y015
+
+@_typing.final
+class ListTreeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeInfo]:
+        """By path."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___NodeInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTreeResponse: _TypeAlias = ListTreeResponse  # noqa: Y015
+
+@_typing.final
 class AddChildRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

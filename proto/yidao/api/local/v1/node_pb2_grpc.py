@@ -39,6 +39,11 @@ class NodeServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.ListTree = channel.unary_unary(
+                '/yidao.api.local.v1.NodeService/ListTree',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeResponse.FromString,
+                _registered_method=True)
         self.AddChild = channel.unary_unary(
                 '/yidao.api.local.v1.NodeService/AddChild',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildRequest.SerializeToString,
@@ -66,6 +71,13 @@ class NodeServiceServicer:
 
     def Status(self, request, context):
         """Health of this node, or of one below it, asked live.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTree(self, request, context):
+        """Every node of the subtree with its health, by path.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +118,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusResponse.SerializeToString,
+            ),
+            'ListTree': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTree,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeResponse.SerializeToString,
             ),
             'AddChild': grpc.unary_unary_rpc_method_handler(
                     servicer.AddChild,
@@ -155,6 +172,33 @@ class NodeService:
             '/yidao.api.local.v1.NodeService/Status',
             yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_node__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTree(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.NodeService/ListTree',
+            yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ListTreeResponse.FromString,
             options,
             channel_credentials,
             insecure,

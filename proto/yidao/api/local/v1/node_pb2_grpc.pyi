@@ -33,6 +33,8 @@ class NodeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> NodeServiceAsyncStub: ...
     Status: _grpc.UnaryUnaryMultiCallable[_node_pb2.StatusRequest, _node_pb2.StatusResponse]
     """Health of this node, or of one below it, asked live."""
+    ListTree: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListTreeRequest, _node_pb2.ListTreeResponse]
+    """Every node of the subtree with its health, by path."""
     AddChild: _grpc.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]
     """Make a single-use join bundle for a child."""
     ExportEvidence: _grpc.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]
@@ -47,6 +49,8 @@ class NodeServiceAsyncStub(NodeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Status: _aio.UnaryUnaryMultiCallable[_node_pb2.StatusRequest, _node_pb2.StatusResponse]  # type: ignore[assignment]
     """Health of this node, or of one below it, asked live."""
+    ListTree: _aio.UnaryUnaryMultiCallable[_node_pb2.ListTreeRequest, _node_pb2.ListTreeResponse]  # type: ignore[assignment]
+    """Every node of the subtree with its health, by path."""
     AddChild: _aio.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]  # type: ignore[assignment]
     """Make a single-use join bundle for a child."""
     ExportEvidence: _aio.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]  # type: ignore[assignment]
@@ -64,6 +68,14 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.StatusResponse, _abc.Awaitable[_node_pb2.StatusResponse]]:
         """Health of this node, or of one below it, asked live."""
+
+    @_abc_1.abstractmethod
+    def ListTree(
+        self,
+        request: _node_pb2.ListTreeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ListTreeResponse, _abc.Awaitable[_node_pb2.ListTreeResponse]]:
+        """Every node of the subtree with its health, by path."""
 
     @_abc_1.abstractmethod
     def AddChild(

@@ -204,7 +204,7 @@ class ListReturnsRequest(_message.Message):
     period: _builtins.str
     unit: _builtins.str
     state: _builtins.str
-    """`refused`, `submitted`, `doubtful`, `recorded`, `accepted`, `returned`, `superseded`."""
+    """`refused`, `submitted`, `doubtful`, `recorded`, `accepted`, `returned`, `withdrawn`, `superseded`."""
     after: _builtins.str
     """Keyset paging: the last `key` of the previous page."""
     limit: _builtins.int
@@ -514,3 +514,449 @@ class RollUpResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RollUpResponse: _TypeAlias = RollUpResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RECORD_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Required. `user@path`."""
+    reason: _builtins.str
+    """Required. Why."""
+    @_builtins.property
+    def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Required, at most 500. Returns that this node submitted and that wait for the verdict."""
+
+    def __init__(
+        self,
+        *,
+        actor: _builtins.str = ...,
+        record_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "record_ids", b"record_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawRequest: _TypeAlias = WithdrawRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    withdrawn: _builtins.int
+    position: _builtins.int
+    def __init__(
+        self,
+        *,
+        withdrawn: _builtins.int = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawResponse: _TypeAlias = WithdrawResponse  # noqa: Y015
+
+@_typing.final
+class ListDueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """Optional. One institution; empty = all that this node hosts."""
+    on: _builtins.str
+    """Optional. ISO day that is looked from; empty = today."""
+    after: _builtins.str
+    """Keyset paging: `next` of the previous page."""
+    limit: _builtins.int
+    """Default 200, at most 1,000."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        on: _builtins.str = ...,
+        after: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "limit", b"limit", "on", b"on", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDueRequest: _TypeAlias = ListDueRequest  # noqa: Y015
+
+@_typing.final
+class Due(_message.Message):
+    """A return that a unit owes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
+    DUE_FIELD_NUMBER: _builtins.int
+    DAYS_LEFT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    form: _builtins.str
+    period: _builtins.str
+    unit: _builtins.str
+    unit_name: _builtins.str
+    due: _builtins.str
+    """ISO day."""
+    days_left: _builtins.int
+    """Days until `due`; negative when it is over."""
+    state: _builtins.str
+    """`missing`, or the state of the newest version."""
+    record_id: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        form: _builtins.str = ...,
+        period: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        unit_name: _builtins.str = ...,
+        due: _builtins.str = ...,
+        days_left: _builtins.int = ...,
+        state: _builtins.str = ...,
+        record_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_left", b"days_left", "due", b"due", "form", b"form", "pack", b"pack", "period", b"period", "record_id", b"record_id", "state", b"state", "unit", b"unit", "unit_name", b"unit_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Due: _TypeAlias = Due  # noqa: Y015
+
+@_typing.final
+class ListDueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    @_builtins.property
+    def due(self) -> _containers.RepeatedCompositeFieldContainer[Global___Due]: ...
+    def __init__(
+        self,
+        *,
+        due: _abc.Iterable[Global___Due] | None = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due", b"due", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDueResponse: _TypeAlias = ListDueResponse  # noqa: Y015
+
+@_typing.final
+class ListMissingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    form: _builtins.str
+    period: _builtins.str
+    after: _builtins.str
+    """Keyset paging."""
+    limit: _builtins.int
+    """Default 200, at most 1,000."""
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        form: _builtins.str = ...,
+        period: _builtins.str = ...,
+        after: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "form", b"form", "limit", b"limit", "pack", b"pack", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMissingRequest: _TypeAlias = ListMissingRequest  # noqa: Y015
+
+@_typing.final
+class Missing(_message.Message):
+    """A unit of the subtree that has not reported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
+    REGION_CODE_FIELD_NUMBER: _builtins.int
+    ORIGIN_PATH_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    unit_name: _builtins.str
+    region_code: _builtins.str
+    origin_path: _builtins.str
+    state: _builtins.str
+    """`missing`, `refused`, `returned` or `withdrawn`."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        unit_name: _builtins.str = ...,
+        region_code: _builtins.str = ...,
+        origin_path: _builtins.str = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin_path", b"origin_path", "region_code", b"region_code", "state", b"state", "unit", b"unit", "unit_name", b"unit_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Missing: _TypeAlias = Missing  # noqa: Y015
+
+@_typing.final
+class ListMissingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MISSING_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    REPORTED_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    units: _builtins.int
+    """Of all units that are known here."""
+    reported: _builtins.int
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___Missing]: ...
+    def __init__(
+        self,
+        *,
+        missing: _abc.Iterable[Global___Missing] | None = ...,
+        next: _builtins.str = ...,
+        units: _builtins.int = ...,
+        reported: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "next", b"next", "reported", b"reported", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMissingResponse: _TypeAlias = ListMissingResponse  # noqa: Y015
+
+@_typing.final
+class BreakDownRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    form: _builtins.str
+    period: _builtins.str
+    by: _builtins.str
+    """`child` (the node below that it came through), `region`, `inst_type`, `unit`."""
+    scope: _builtins.str
+    """`submitted` or `accepted`."""
+    path: _builtins.str
+    """Optional. Only what came from this node and below it."""
+    after: _builtins.str
+    """Keyset paging."""
+    limit: _builtins.int
+    """Default 200, at most 1,000."""
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        form: _builtins.str = ...,
+        period: _builtins.str = ...,
+        by: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        path: _builtins.str = ...,
+        after: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "by", b"by", "form", b"form", "limit", b"limit", "pack", b"pack", "path", b"path", "period", b"period", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakDownRequest: _TypeAlias = BreakDownRequest  # noqa: Y015
+
+@_typing.final
+class BreakDownRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """A path, a code of a region or a type, or a unit."""
+    title: _builtins.str
+    """What people call it; may be empty."""
+    @_builtins.property
+    def totals(self) -> Global___Totals: ...
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        title: _builtins.str = ...,
+        totals: Global___Totals | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "title", b"title", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakDownRow: _TypeAlias = BreakDownRow  # noqa: Y015
+
+@_typing.final
+class BreakDownResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    position: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BreakDownRow]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___BreakDownRow] | None = ...,
+        next: _builtins.str = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next", b"next", "position", b"position", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakDownResponse: _TypeAlias = BreakDownResponse  # noqa: Y015
+
+@_typing.final
+class ReceiptRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.bytes
+    """Required. 16 bytes: a return."""
+    code: _builtins.str
+    """Or the code that stands on a receipt."""
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.bytes = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "record_id", b"record_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiptRequest: _TypeAlias = ReceiptRequest  # noqa: Y015
+
+@_typing.final
+class Receipt(_message.Message):
+    """What a receipt says of a return; all of it can be recomputed from the record's evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
+    LEAF_SHA256_FIELD_NUMBER: _builtins.int
+    FRONTIER_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    CREATED_MS_FIELD_NUMBER: _builtins.int
+    HELD_BY_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """`XXXX-XXXX-XXXX-XXXX`: from the leaf hash of the record's header."""
+    unit_name: _builtins.str
+    leaf_sha256: _builtins.bytes
+    """SHA-256 leaf hash of the header (RFC 6962)."""
+    seq: _builtins.int
+    created_ms: _builtins.int
+    @_builtins.property
+    def about(self) -> Global___Return: ...
+    @_builtins.property
+    def frontier(self) -> _local_pb2.Frontier:
+        """The journal and the size and root that it is sealed under."""
+
+    @_builtins.property
+    def held_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of the nodes whose cosignatures are on the checkpoint: who holds it."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        about: Global___Return | None = ...,
+        unit_name: _builtins.str = ...,
+        leaf_sha256: _builtins.bytes = ...,
+        frontier: _local_pb2.Frontier | None = ...,
+        seq: _builtins.int = ...,
+        created_ms: _builtins.int = ...,
+        held_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "frontier", b"frontier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "code", b"code", "created_ms", b"created_ms", "frontier", b"frontier", "held_by", b"held_by", "leaf_sha256", b"leaf_sha256", "seq", b"seq", "unit_name", b"unit_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
+class ReceiptResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> Global___Receipt: ...
+    def __init__(
+        self,
+        *,
+        receipt: Global___Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiptResponse: _TypeAlias = ReceiptResponse  # noqa: Y015

@@ -54,6 +54,31 @@ class ReportingServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpResponse.FromString,
                 _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/yidao.api.local.v1.ReportingService/Withdraw',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawResponse.FromString,
+                _registered_method=True)
+        self.ListDue = channel.unary_unary(
+                '/yidao.api.local.v1.ReportingService/ListDue',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueResponse.FromString,
+                _registered_method=True)
+        self.ListMissing = channel.unary_unary(
+                '/yidao.api.local.v1.ReportingService/ListMissing',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingResponse.FromString,
+                _registered_method=True)
+        self.BreakDown = channel.unary_unary(
+                '/yidao.api.local.v1.ReportingService/BreakDown',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownResponse.FromString,
+                _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/yidao.api.local.v1.ReportingService/GetReceipt',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptResponse.FromString,
+                _registered_method=True)
 
 
 class ReportingServiceServicer:
@@ -93,6 +118,44 @@ class ReportingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Withdraw(self, request, context):
+        """Take back what was submitted and is not yet reviewed; it counts no longer.
+        Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDue(self, request, context):
+        """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMissing(self, request, context):
+        """Who of the subtree has not reported a form and period.
+        Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BreakDown(self, request, context):
+        """A roll-up taken apart; the rows add up to it exactly.
+        Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReceipt(self, request, context):
+        """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReportingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +178,31 @@ def add_ReportingServiceServicer_to_server(servicer, server):
                     servicer.RollUp,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpResponse.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawResponse.SerializeToString,
+            ),
+            'ListDue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDue,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueResponse.SerializeToString,
+            ),
+            'ListMissing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMissing,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingResponse.SerializeToString,
+            ),
+            'BreakDown': grpc.unary_unary_rpc_method_handler(
+                    servicer.BreakDown,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -225,6 +313,141 @@ class ReportingService:
             '/yidao.api.local.v1.ReportingService/RollUp',
             yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.RollUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.ReportingService/Withdraw',
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.WithdrawResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.ReportingService/ListDue',
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListDueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMissing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.ReportingService/ListMissing',
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ListMissingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BreakDown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.ReportingService/BreakDown',
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.BreakDownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.ReportingService/GetReceipt',
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_reporting__pb2.ReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,22 @@ class ReportingServiceStub:
     """Totals over all that this node holds, its own and its subtree's.
     Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
     """
+    Withdraw: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.WithdrawRequest, _reporting_pb2.WithdrawResponse]
+    """Take back what was submitted and is not yet reviewed; it counts no longer.
+    Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+    """
+    ListDue: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ListDueRequest, _reporting_pb2.ListDueResponse]
+    """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+    ListMissing: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ListMissingRequest, _reporting_pb2.ListMissingResponse]
+    """Who of the subtree has not reported a form and period.
+    Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
+    """
+    BreakDown: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.BreakDownRequest, _reporting_pb2.BreakDownResponse]
+    """A roll-up taken apart; the rows add up to it exactly.
+    Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
+    """
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ReceiptRequest, _reporting_pb2.ReceiptResponse]
+    """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
 
 @_typing.type_check_only
 class ReportingServiceAsyncStub(ReportingServiceStub):
@@ -69,6 +85,22 @@ class ReportingServiceAsyncStub(ReportingServiceStub):
     """Totals over all that this node holds, its own and its subtree's.
     Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
     """
+    Withdraw: _aio.UnaryUnaryMultiCallable[_reporting_pb2.WithdrawRequest, _reporting_pb2.WithdrawResponse]  # type: ignore[assignment]
+    """Take back what was submitted and is not yet reviewed; it counts no longer.
+    Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+    """
+    ListDue: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ListDueRequest, _reporting_pb2.ListDueResponse]  # type: ignore[assignment]
+    """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+    ListMissing: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ListMissingRequest, _reporting_pb2.ListMissingResponse]  # type: ignore[assignment]
+    """Who of the subtree has not reported a form and period.
+    Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
+    """
+    BreakDown: _aio.UnaryUnaryMultiCallable[_reporting_pb2.BreakDownRequest, _reporting_pb2.BreakDownResponse]  # type: ignore[assignment]
+    """A roll-up taken apart; the rows add up to it exactly.
+    Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
+    """
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ReceiptRequest, _reporting_pb2.ReceiptResponse]  # type: ignore[assignment]
+    """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
 
 class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -111,5 +143,51 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Totals over all that this node holds, its own and its subtree's.
         Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, VIEWS_BEHIND.
         """
+
+    @_abc_1.abstractmethod
+    def Withdraw(
+        self,
+        request: _reporting_pb2.WithdrawRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporting_pb2.WithdrawResponse, _abc.Awaitable[_reporting_pb2.WithdrawResponse]]:
+        """Take back what was submitted and is not yet reviewed; it counts no longer.
+        Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDue(
+        self,
+        request: _reporting_pb2.ListDueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporting_pb2.ListDueResponse, _abc.Awaitable[_reporting_pb2.ListDueResponse]]:
+        """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListMissing(
+        self,
+        request: _reporting_pb2.ListMissingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporting_pb2.ListMissingResponse, _abc.Awaitable[_reporting_pb2.ListMissingResponse]]:
+        """Who of the subtree has not reported a form and period.
+        Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def BreakDown(
+        self,
+        request: _reporting_pb2.BreakDownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporting_pb2.BreakDownResponse, _abc.Awaitable[_reporting_pb2.BreakDownResponse]]:
+        """A roll-up taken apart; the rows add up to it exactly.
+        Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _reporting_pb2.ReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporting_pb2.ReceiptResponse, _abc.Awaitable[_reporting_pb2.ReceiptResponse]]:
+        """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
 
 def add_ReportingServiceServicer_to_server(servicer: ReportingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,39 @@
+"""Calls about the node itself: health, children, evidence, its store."""
+
+from yidao.api.local.v1 import node_pb2, node_pb2_grpc
+from yidao.node.client import convert, values
+from yidao.node.client.calls import Calls
+
+
+class NodeCalls(Calls):
+    """What a client asks of the node itself."""
+
+    @property
+    def _node(self) -> node_pb2_grpc.NodeServiceStub:
+        return self._stub(node_pb2_grpc.NodeServiceStub)
+
+    def status(self, *, path: str = "") -> values.Status:
+        """Give the health of the node."""
+        return convert.status(self._call(self._node.Status, node_pb2.StatusRequest(path=path)))
+
+    def add_child(self, label: str, *, ttl_seconds: int, operator: str) -> bytes:
+        """Make a single-use join bundle for a child; it holds a secret."""
+        request = node_pb2.AddChildRequest(label=label, ttl_seconds=ttl_seconds, operator=operator)
+        return self._call(self._node.AddChild, request).bundle
+
+    def export_evidence(self, record_id: bytes) -> bytes:
+        """Give the evidence of one record that this node holds, a zip."""
+        request = node_pb2.ExportEvidenceRequest(record_id=record_id)
+        return self._call(self._node.ExportEvidence, request).evidence
+
+    def rebuild(self) -> values.Rebuilt:
+        """Empty the projections, fold all journals again, and compare."""
+        return convert.rebuilt(self._call(self._node.Rebuild, node_pb2.RebuildRequest()))
+
+    def verify_store(self) -> values.Verified:
+        """Recompute every root and digest of the store, and name what differs."""
+        answer = self._call(self._node.VerifyStore, node_pb2.VerifyStoreRequest())
+        return values.Verified(
+            records=answer.records,
+            problems=tuple(convert.problem(each) for each in answer.problems),
+        )

@@ -1,0 +1,155 @@
+"""Calls about returns: hand in, look, review, add up."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from yidao.api.local.v1 import reporting_pb2, reporting_pb2_grpc
+from yidao.node.client import convert, values
+from yidao.node.client.calls import Calls, Progress
+
+_CALL_ROWS: Final = 500
+_CALL_BYTES: Final = 4 * 1024 * 1024
+_REVIEW_ROWS: Final = 2_000
+
+
+class ReportingCalls(Calls):
+    """What a client asks of returns."""
+
+    @property
+    def _reporting(self) -> reporting_pb2_grpc.ReportingServiceStub:
+        return self._stub(reporting_pb2_grpc.ReportingServiceStub)
+
+    def submit(
+        self,
+        pack: str,
+        rows: Iterable[values.Row],
+        *,
+        actor: str,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> values.Submitted:
+        """Hand in rows in their order, in calls of at most 500 rows and 4 MiB.
+
+        A call that fails leaves those before it in place; handing in all rows
+        again is right, since equal ones are left alone.
+
+        Args:
+            pack: `energy`.
+            rows: Any number; read as they are sent.
+            actor: `user@path` of this node.
+            dry_run: Judge and answer, append nothing.
+            progress: Told after each call how many rows are done.
+        """
+        results: list[values.RowResult] = []
+        position = 0
+        for chunk in _chunks(rows):
+            request = reporting_pb2.SubmitRequest(
+                pack=pack, actor=actor, rows=chunk, dry_run=dry_run
+            )
+            answer = self._call(self._reporting.Submit, request)
+            results.extend(convert.row_result(each) for each in answer.results)
+            position = answer.position
+            if progress is not None:
+                progress(len(results))
+        return values.Submitted(results=tuple(results), position=position)
+
+    def returns(
+        self,
+        *,
+        form: str = "",
+        period: str = "",
+        unit: str = "",
+        state: str = "",
+        after: str = "",
+        limit: int = 200,
+    ) -> values.ReturnPage:
+        """Give one page of versions of returns, at most 1,000; empty filters match all."""
+        request = reporting_pb2.ListReturnsRequest(
+            form=form, period=period, unit=unit, state=state, after=after, limit=limit
+        )
+        answer = self._call(self._reporting.ListReturns, request)
+        return values.ReturnPage(
+            returns=tuple(convert.return_info(each) for each in answer.returns), next=answer.next
+        )
+
+    def review(
+        self,
+        *,
+        actor: str,
+        decision: str,
+        record_ids: Sequence[bytes] = (),
+        form: str = "",
+        period: str = "",
+        reason: str = "",
+        limit: int = _REVIEW_ROWS,
+    ) -> values.Reviewed:
+        """Accept or return what direct children submitted, at most `limit` returns.
+
+        Args:
+            actor: `user@path` of this node.
+            decision: `accept` or `return`.
+            record_ids: These returns; or leave empty and give form, period or both.
+            form: With `period`: all that wait of this form.
+            period: With `form`: all that wait of this period.
+            reason: Required to return.
+            limit: At most 10,000.
+        """
+        request = reporting_pb2.ReviewRequest(
+            actor=actor,
+            record_ids=record_ids,
+            form=form,
+            period=period,
+            decision=decision,
+            reason=reason,
+            limit=limit,
+        )
+        answer = self._call(self._reporting.Review, request)
+        return values.Reviewed(reviewed=answer.reviewed, left=answer.left, position=answer.position)
+
+    def review_all(
+        self,
+        *,
+        actor: str,
+        decision: str,
+        record_ids: Sequence[bytes] = (),
+        form: str = "",
+        period: str = "",
+        reason: str = "",
+        progress: Progress | None = None,
+    ) -> values.Reviewed:
+        """Review until nothing that matches is left; `progress` is told how many are done."""
+        done = 0
+        while True:
+            answer = self.review(
+                actor=actor,
+                decision=decision,
+                record_ids=record_ids,
+                form=form,
+                period=period,
+                reason=reason,
+            )
+            done += answer.reviewed
+            if progress is not None:
+                progress(done)
+            if answer.left == 0 or answer.reviewed == 0:
+                return values.Reviewed(reviewed=done, left=answer.left, position=answer.position)
+
+    def roll_up(self, *, pack: str, form: str, period: str) -> values.RollUp:
+        """Give the totals of one form and period, and the frontiers that they come from."""
+        request = reporting_pb2.RollUpRequest(pack=pack, form=form, period=period)
+        return convert.roll_up(self._call(self._reporting.RollUp, request))
+
+
+def _chunks(rows: Iterable[values.Row]) -> Iterator[list[reporting_pb2.Row]]:
+    chunk: list[reporting_pb2.Row] = []
+    size_bytes = 0
+    for row in rows:
+        message = convert.row_message(row)
+        row_bytes = message.ByteSize()
+        if chunk and (len(chunk) >= _CALL_ROWS or size_bytes + row_bytes > _CALL_BYTES):
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append(message)
+        size_bytes += row_bytes
+    if chunk:
+        yield chunk
