@@ -18,6 +18,16 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
+from yidao.node.client.reporting_values import (
+    BreakDownPage,
+    BreakDownRow,
+    Due,
+    DuePage,
+    Missing,
+    MissingPage,
+    ReturnReceipt,
+    Withdrawn,
+)
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -46,12 +56,18 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "BreakDownPage",
+    "BreakDownRow",
     "Client",
     "ClientError",
     "DirectiveInfo",
+    "Due",
+    "DuePage",
     "EnergyTarget",
     "Frontier",
     "Issued",
+    "Missing",
+    "MissingPage",
     "NodeUnreachable",
     "PackInfo",
     "Peer",
@@ -62,6 +78,7 @@ __all__ = [
     "RebuiltTable",
     "ReturnInfo",
     "ReturnPage",
+    "ReturnReceipt",
     "Reviewed",
     "RollUp",
     "Row",
@@ -74,4 +91,5 @@ __all__ = [
     "TreeNode",
     "UnitInfo",
     "Verified",
+    "Withdrawn",
 ]
