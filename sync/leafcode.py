@@ -3,7 +3,7 @@
     code = Crockford base 32 of the first 80 bits of SHA-256(0x00 || header)
 
 The hash is the record's leaf hash in its journal (RFC 6962), and `header` is
-the file `header.bin` of the record's evidence. 80 bits are sixteen digits of
+the file `record/header` of the record's evidence. 80 bits are sixteen digits of
 five bits each, the most significant first, written in groups of four:
 `7Q2M-0X4T-9KAB-HJ31`. The digits are those of Crockford's base 32
 (crockford.com/base32.html): no I, L, O or U. Reading takes I and L for 1, O for
