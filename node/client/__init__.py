@@ -24,6 +24,16 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
+from yidao.node.client.reporting_values import (
+    BreakDownPage,
+    BreakDownRow,
+    Due,
+    DuePage,
+    Missing,
+    MissingPage,
+    ReturnReceipt,
+    Withdrawn,
+)
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -53,13 +63,19 @@ from yidao.node.client.values import (
 __all__ = [
     "AnswerTooLate",
     "AuditEntry",
+    "BreakDownPage",
+    "BreakDownRow",
     "Client",
     "ClientError",
     "DirectiveInfo",
+    "Due",
+    "DuePage",
     "EnergyTarget",
     "Frontier",
     "Issued",
     "Metadata",
+    "Missing",
+    "MissingPage",
     "NodeUnreachable",
     "PackInfo",
     "Peer",
@@ -70,6 +86,7 @@ __all__ = [
     "RebuiltTable",
     "ReturnInfo",
     "ReturnPage",
+    "ReturnReceipt",
     "Reviewed",
     "RollUp",
     "Row",
@@ -85,4 +102,5 @@ __all__ = [
     "User",
     "Verified",
     "WhoAmI",
+    "Withdrawn",
 ]
