@@ -42,6 +42,7 @@ from yidao.node.logging import configure, get_logger
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.tree import Tree
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
@@ -131,14 +132,21 @@ class Daemon:
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
+        tree = Tree(
+            store=store,
+            identity=identity,
+            clock_ms=system_clock_ms,
+            ask=hub.queries.ask,
+            own=lambda: node_service.status(),  # noqa: PLW0108 (it is made below)
+        )
         node_service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub),
+            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
             Bundles(tokens, self._settings),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
-            ask=hub.queries.ask,
+            tree=tree,
         )
         hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
         local = LocalServer(
@@ -155,11 +163,7 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        jobs = Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
-            last_runs(store),
-            system_clock_ms,
-        )
+        jobs = self._jobs(store, hub, links)
         hub.start()
         await links.start()
         await joins.start()
@@ -182,6 +186,13 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
+        return Jobs(
+            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
+            last_runs(store),
+            system_clock_ms,
+        )
 
     def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
