@@ -10,6 +10,7 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
+from yidao.node.client.aio import AsyncClient, AsyncFollowing
 from yidao.node.client.calls import Progress
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
@@ -20,6 +21,17 @@ from yidao.node.client.errors import (
     SocketPathTooLong,
 )
 from yidao.node.client.following import Event, Following
+from yidao.node.client.frames import ExtraMissing
+from yidao.node.client.offline import validate_offline
+from yidao.node.client.queue import (
+    Flushed,
+    OfflineQueue,
+    Queued,
+    QueueFileUnusable,
+    QueueKeyReused,
+)
+from yidao.node.client.retries import Retries
+from yidao.node.client.texts import Explanation, explain, explanations
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -48,6 +60,8 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "AsyncClient",
+    "AsyncFollowing",
     "Client",
     "ClientError",
     "Cursor",
@@ -55,19 +69,27 @@ __all__ = [
     "DirectiveInfo",
     "EnergyTarget",
     "Event",
+    "Explanation",
+    "ExtraMissing",
     "FileCursor",
+    "Flushed",
     "Following",
     "Frontier",
     "Issued",
     "Mark",
     "NodeUnreachable",
+    "OfflineQueue",
     "PackInfo",
     "Peer",
     "Placed",
     "Problem",
     "Progress",
+    "QueueFileUnusable",
+    "QueueKeyReused",
+    "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "Retries",
     "ReturnInfo",
     "ReturnPage",
     "Reviewed",
@@ -82,4 +104,7 @@ __all__ = [
     "TreeNode",
     "UnitInfo",
     "Verified",
+    "explain",
+    "explanations",
+    "validate_offline",
 ]

@@ -12,6 +12,7 @@ from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.reporting import ReportingCalls
+from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
@@ -31,8 +32,19 @@ class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowC
     """
 
     @classmethod
-    def open(cls, socket_path: Path, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Self:
+    def open(
+        cls,
+        socket_path: Path,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        retries: Retries = DEFAULT_RETRIES,
+    ) -> Self:
         """Connect to the node whose socket this is.
+
+        Args:
+            socket_path: `local.sock` in the node's data folder.
+            timeout_seconds: How long any one call may take, its retries included.
+            retries: For the calls that may be repeated (see `retries.REPEATABLE`).
 
         Raises:
             SocketPathTooLong: The system cannot reach a socket at a path of that length.
@@ -54,6 +66,7 @@ class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowC
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.min_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 1_000),
+                *retries.channel_options(),
             ),
         )
         return cls(channel, str(socket_path), timeout_seconds)
