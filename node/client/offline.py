@@ -1,10 +1,10 @@
 """Judge rows without a node, by the bytes of a pack."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
-from yidao.catalog.errors import CatalogError, PeriodInvalid
+from yidao.catalog.errors import CatalogError
 from yidao.catalog.faults import Fault
 from yidao.node.client.values import Row, RowFault, RowResult
 
@@ -45,7 +45,7 @@ class _Judge:
         try:
             found = self._faults(row)
         except CatalogError as error:
-            found = (_refusal(error),)
+            found = (_said(error.code, error.params),)
         wrong = any(fault.severity == "error" for fault in found)
         return RowResult(
             row=row.row,
@@ -64,7 +64,7 @@ class _Judge:
         check = self._checks.form(self._pack, row.form)
         cells = check.complete(parse_row(row.payload))
         if row.period and cells.get("period", row.period) != row.period:
-            raise PeriodInvalid(period=row.period)
+            return (_said("ROW_PERIOD_MISMATCH", {"period": row.period}),)
         verdict = check.check(cells, on=None if row.period else self._on)
         return tuple(_fault(fault) for fault in verdict.faults)
 
@@ -80,9 +80,9 @@ def _fault(fault: Fault) -> RowFault:
     )
 
 
-def _refusal(error: CatalogError) -> RowFault:
+def _said(code: str, params: Mapping[str, str | int]) -> RowFault:
     """Give the fault of a row that is refused as a whole, in the words of the catalogue."""
     from yidao.node.messages import message
 
-    zh, en = (message(error.code, error.params, language).text for language in ("zh", "en"))
-    return RowFault(field="", rule="", code=error.code, severity="error", zh=zh, en=en)
+    zh, en = (message(code, params, language).text for language in ("zh", "en"))
+    return RowFault(field="", rule="", code=code, severity="error", zh=zh, en=en)
