@@ -5,13 +5,19 @@
         for result in done.results:
             print(result.row, result.outcome, [fault.zh for fault in result.faults])
 
+A person's calls show their session:
+
+        session = client.sign_in("li", password)
+        mine = client.with_token(session.token)
+
 Every call is synchronous, takes and gives plain frozen values, and raises
 `ClientError` (the node refused; `error.code` says why), `NodeUnreachable`,
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
+from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
 from yidao.node.client.aio import AsyncClient, AsyncFollowing
-from yidao.node.client.calls import Progress
+from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
@@ -62,6 +68,7 @@ __all__ = [
     "AnswerTooLate",
     "AsyncClient",
     "AsyncFollowing",
+    "AuditEntry",
     "Client",
     "ClientError",
     "Cursor",
@@ -77,6 +84,7 @@ __all__ = [
     "Frontier",
     "Issued",
     "Mark",
+    "Metadata",
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
@@ -97,13 +105,16 @@ __all__ = [
     "Row",
     "RowFault",
     "RowResult",
+    "Session",
     "SocketPathTooLong",
     "Status",
     "Submitted",
     "Totals",
     "TreeNode",
     "UnitInfo",
+    "User",
     "Verified",
+    "WhoAmI",
     "explain",
     "explanations",
     "validate_offline",

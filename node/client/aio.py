@@ -172,6 +172,15 @@ class AsyncClient:
         """Run what blocks in a thread of this client."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
+    # Who acts.
+    sign_in = _Awaited(Client.sign_in)
+    sign_out = _Awaited(Client.sign_out)
+    who_am_i = _Awaited(Client.who_am_i)
+    change_password = _Awaited(Client.change_password)
+    put_user = _Awaited(Client.put_user)
+    users = _Awaited(Client.users)
+    audit = _Awaited(Client.audit)
+
     # Standards and units.
     publish_pack = _Awaited(Client.publish_pack)
     packs = _Awaited(Client.packs)
