@@ -26,6 +26,7 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
+<<<<<<< HEAD
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
@@ -38,6 +39,18 @@ from yidao.node.client.queue import (
 )
 from yidao.node.client.retries import Retries
 from yidao.node.client.texts import Explanation, explain, explanations
+=======
+from yidao.node.client.reporting_values import (
+    BreakDownPage,
+    BreakDownRow,
+    Due,
+    DuePage,
+    Missing,
+    MissingPage,
+    ReturnReceipt,
+    Withdrawn,
+)
+>>>>>>> desk
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -66,14 +79,21 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+<<<<<<< HEAD
     "AsyncClient",
     "AsyncFollowing",
     "AuditEntry",
+=======
+    "BreakDownPage",
+    "BreakDownRow",
+>>>>>>> desk
     "Client",
     "ClientError",
     "Cursor",
     "CursorFileUnreadable",
     "DirectiveInfo",
+    "Due",
+    "DuePage",
     "EnergyTarget",
     "Event",
     "Explanation",
@@ -83,8 +103,13 @@ __all__ = [
     "Following",
     "Frontier",
     "Issued",
+<<<<<<< HEAD
     "Mark",
     "Metadata",
+=======
+    "Missing",
+    "MissingPage",
+>>>>>>> desk
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
@@ -100,6 +125,7 @@ __all__ = [
     "Retries",
     "ReturnInfo",
     "ReturnPage",
+    "ReturnReceipt",
     "Reviewed",
     "RollUp",
     "Row",
@@ -114,8 +140,12 @@ __all__ = [
     "UnitInfo",
     "User",
     "Verified",
+<<<<<<< HEAD
     "WhoAmI",
     "explain",
     "explanations",
     "validate_offline",
+=======
+    "Withdrawn",
+>>>>>>> desk
 ]
