@@ -16,14 +16,30 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 """
 
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
+from yidao.node.client.aio import AsyncClient, AsyncFollowing
 from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.client import Client
+from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,
     NodeUnreachable,
     SocketPathTooLong,
 )
+<<<<<<< HEAD
+from yidao.node.client.following import Event, Following
+from yidao.node.client.frames import ExtraMissing
+from yidao.node.client.offline import validate_offline
+from yidao.node.client.queue import (
+    Flushed,
+    OfflineQueue,
+    Queued,
+    QueueFileUnusable,
+    QueueKeyReused,
+)
+from yidao.node.client.retries import Retries
+from yidao.node.client.texts import Explanation, explain, explanations
+=======
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -34,6 +50,7 @@ from yidao.node.client.reporting_values import (
     ReturnReceipt,
     Withdrawn,
 )
+>>>>>>> desk
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -63,29 +80,51 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+<<<<<<< HEAD
+    "AsyncClient",
+    "AsyncFollowing",
     "AuditEntry",
+=======
     "BreakDownPage",
     "BreakDownRow",
+>>>>>>> desk
     "Client",
     "ClientError",
+    "Cursor",
+    "CursorFileUnreadable",
     "DirectiveInfo",
     "Due",
     "DuePage",
     "EnergyTarget",
+    "Event",
+    "Explanation",
+    "ExtraMissing",
+    "FileCursor",
+    "Flushed",
+    "Following",
     "Frontier",
     "Issued",
+<<<<<<< HEAD
+    "Mark",
     "Metadata",
+=======
     "Missing",
     "MissingPage",
     "NodeInfo",
+>>>>>>> desk
     "NodeUnreachable",
+    "OfflineQueue",
     "PackInfo",
     "Peer",
     "Placed",
     "Problem",
     "Progress",
+    "QueueFileUnusable",
+    "QueueKeyReused",
+    "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "Retries",
     "ReturnInfo",
     "ReturnPage",
     "ReturnReceipt",
@@ -103,6 +142,12 @@ __all__ = [
     "UnitInfo",
     "User",
     "Verified",
+<<<<<<< HEAD
     "WhoAmI",
+    "explain",
+    "explanations",
+    "validate_offline",
+=======
     "Withdrawn",
+>>>>>>> desk
 ]
