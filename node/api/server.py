@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
+    catalog_pb2_grpc,
     directives_pb2_grpc,
     node_pb2_grpc,
     registry_pb2_grpc,
@@ -46,6 +47,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         directives_pb2_grpc.DirectivesServiceServicer,
         "yidao.api.local.v1.DirectivesService",
         directives_pb2_grpc.add_DirectivesServiceServicer_to_server,
+    ),
+    (
+        catalog_pb2_grpc.CatalogServiceServicer,
+        "yidao.api.local.v1.CatalogService",
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
     ),
     (
         node_pb2_grpc.NodeServiceServicer,

@@ -11,6 +11,13 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 """
 
 from yidao.node.client.calls import Progress
+from yidao.node.client.catalog_values import (
+    CatalogDraft,
+    CatalogEntry,
+    CatalogFacet,
+    CatalogFault,
+    CatalogPage,
+)
 from yidao.node.client.client import Client
 from yidao.node.client.errors import (
     AnswerTooLate,
@@ -46,6 +53,11 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "CatalogDraft",
+    "CatalogEntry",
+    "CatalogFacet",
+    "CatalogFault",
+    "CatalogPage",
     "Client",
     "ClientError",
     "DirectiveInfo",
