@@ -18,6 +18,13 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
 from yidao.node.client.aio import AsyncClient, AsyncFollowing
 from yidao.node.client.calls import Metadata, Progress
+from yidao.node.client.catalog_values import (
+    CatalogDraft,
+    CatalogEntry,
+    CatalogFacet,
+    CatalogFault,
+    CatalogPage,
+)
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
@@ -26,7 +33,6 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
-<<<<<<< HEAD
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
@@ -37,9 +43,6 @@ from yidao.node.client.queue import (
     QueueFileUnusable,
     QueueKeyReused,
 )
-from yidao.node.client.retries import Retries
-from yidao.node.client.texts import Explanation, explain, explanations
-=======
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -50,7 +53,8 @@ from yidao.node.client.reporting_values import (
     ReturnReceipt,
     Withdrawn,
 )
->>>>>>> desk
+from yidao.node.client.retries import Retries
+from yidao.node.client.texts import Explanation, explain, explanations
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -80,14 +84,16 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
-<<<<<<< HEAD
     "AsyncClient",
     "AsyncFollowing",
     "AuditEntry",
-=======
     "BreakDownPage",
     "BreakDownRow",
->>>>>>> desk
+    "CatalogDraft",
+    "CatalogEntry",
+    "CatalogFacet",
+    "CatalogFault",
+    "CatalogPage",
     "Client",
     "ClientError",
     "Cursor",
@@ -104,14 +110,11 @@ __all__ = [
     "Following",
     "Frontier",
     "Issued",
-<<<<<<< HEAD
     "Mark",
     "Metadata",
-=======
     "Missing",
     "MissingPage",
     "NodeInfo",
->>>>>>> desk
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
@@ -142,12 +145,9 @@ __all__ = [
     "UnitInfo",
     "User",
     "Verified",
-<<<<<<< HEAD
     "WhoAmI",
+    "Withdrawn",
     "explain",
     "explanations",
     "validate_offline",
-=======
-    "Withdrawn",
->>>>>>> desk
 ]

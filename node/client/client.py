@@ -9,6 +9,7 @@ import grpc
 
 from yidao.node.client.access import AccessCalls
 from yidao.node.client.calls import metadata_of
+from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
@@ -24,7 +25,15 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowCalls):
+class Client(
+    AccessCalls,
+    StandardsCalls,
+    ReportingCalls,
+    DirectivesCalls,
+    CatalogCalls,
+    NodeCalls,
+    FollowCalls,
+):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Without a token it acts as the account that owns the socket. Each service's
