@@ -12,12 +12,14 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 
 from yidao.node.client.calls import Progress
 from yidao.node.client.client import Client
+from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,
     NodeUnreachable,
     SocketPathTooLong,
 )
+from yidao.node.client.following import Event, Following
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -48,10 +50,16 @@ __all__ = [
     "AnswerTooLate",
     "Client",
     "ClientError",
+    "Cursor",
+    "CursorFileUnreadable",
     "DirectiveInfo",
     "EnergyTarget",
+    "Event",
+    "FileCursor",
+    "Following",
     "Frontier",
     "Issued",
+    "Mark",
     "NodeUnreachable",
     "PackInfo",
     "Peer",

@@ -9,6 +9,7 @@ import grpc
 
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
+from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.standards import StandardsCalls
@@ -20,7 +21,7 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
+class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowCalls):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Each service's calls stand in a module of their own. Every call raises
@@ -49,6 +50,10 @@ class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
                 ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
                 # A proxy setting of the environment is meant for the web, not for this.
                 ("grpc.enable_http_proxy", 0),
+                # A node that was started again is found at once: it is on this machine.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1_000),
             ),
         )
         return cls(channel, str(socket_path), timeout_seconds)
