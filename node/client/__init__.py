@@ -20,6 +20,16 @@ from yidao.node.client.errors import (
     SocketPathTooLong,
 )
 from yidao.node.client.following import Event, Following
+from yidao.node.client.reporting_values import (
+    BreakDownPage,
+    BreakDownRow,
+    Due,
+    DuePage,
+    Missing,
+    MissingPage,
+    ReturnReceipt,
+    Withdrawn,
+)
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -48,11 +58,15 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "BreakDownPage",
+    "BreakDownRow",
     "Client",
     "ClientError",
     "Cursor",
     "CursorFileUnreadable",
     "DirectiveInfo",
+    "Due",
+    "DuePage",
     "EnergyTarget",
     "Event",
     "FileCursor",
@@ -60,6 +74,8 @@ __all__ = [
     "Frontier",
     "Issued",
     "Mark",
+    "Missing",
+    "MissingPage",
     "NodeUnreachable",
     "PackInfo",
     "Peer",
@@ -70,6 +86,7 @@ __all__ = [
     "RebuiltTable",
     "ReturnInfo",
     "ReturnPage",
+    "ReturnReceipt",
     "Reviewed",
     "RollUp",
     "Row",
@@ -82,4 +99,5 @@ __all__ = [
     "TreeNode",
     "UnitInfo",
     "Verified",
+    "Withdrawn",
 ]

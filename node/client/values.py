@@ -103,7 +103,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnInfo:
-    """One version of a return; `payload` is empty where its part has not come."""
+    """One version of a return.
+
+    Attributes:
+        payload: Empty where its part has not come.
+        created_ms: When it was handed in, Unix milliseconds.
+        withdrawn_by, withdrawn_reason: Who took it back and why; they stand also
+            where the verdict came first and holds.
+    """
 
     key: str
     form: str
@@ -119,6 +126,10 @@ class ReturnInfo:
     reason: str
     faults: tuple[RowFault, ...]
     payload: bytes
+    pack: str = ""
+    created_ms: int = 0
+    withdrawn_by: str = ""
+    withdrawn_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
