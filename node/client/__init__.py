@@ -5,12 +5,18 @@
         for result in done.results:
             print(result.row, result.outcome, [fault.zh for fault in result.faults])
 
+A person's calls show their session:
+
+        session = client.sign_in("li", password)
+        mine = client.with_token(session.token)
+
 Every call is synchronous, takes and gives plain frozen values, and raises
 `ClientError` (the node refused; `error.code` says why), `NodeUnreachable`,
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
-from yidao.node.client.calls import Progress
+from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
+from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
@@ -58,6 +64,7 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "AuditEntry",
     "BreakDownPage",
     "BreakDownRow",
     "Client",
@@ -74,6 +81,7 @@ __all__ = [
     "Frontier",
     "Issued",
     "Mark",
+    "Metadata",
     "Missing",
     "MissingPage",
     "NodeUnreachable",
@@ -92,12 +100,15 @@ __all__ = [
     "Row",
     "RowFault",
     "RowResult",
+    "Session",
     "SocketPathTooLong",
     "Status",
     "Submitted",
     "Totals",
     "TreeNode",
     "UnitInfo",
+    "User",
     "Verified",
+    "WhoAmI",
     "Withdrawn",
 ]
