@@ -14,6 +14,7 @@ from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.reporting import ReportingCalls
+from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
@@ -35,13 +36,19 @@ class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeC
 
     @classmethod
     def open(
-        cls, socket_path: Path, *, timeout_seconds: float = _TIMEOUT_SECONDS, token: str = ""
+        cls,
+        socket_path: Path,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        retries: Retries = DEFAULT_RETRIES,
+        token: str = "",
     ) -> Self:
         """Connect to the node whose socket this is.
 
         Args:
             socket_path: `local.sock` in the node's data folder.
-            timeout_seconds: How long a call may take.
+            timeout_seconds: How long any one call may take, its retries included.
+            retries: For the calls that may be repeated (see `retries.REPEATABLE`).
             token: Of a session; empty for the account that owns the socket.
 
         Raises:
@@ -66,6 +73,7 @@ class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeC
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.min_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 1_000),
+                *retries.channel_options(),
             ),
         )
         return cls(channel, str(socket_path), timeout_seconds, metadata)
