@@ -67,11 +67,12 @@ def application(socket: Path) -> FastAPI:
     Args:
         socket: The node's, need not be there yet.
     """
-    door = Door(socket)
+    door, places = Door(socket), Places()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        places.close()
         door.close()
 
     # The pages that FastAPI makes itself load their scripts from other hosts.
@@ -86,7 +87,7 @@ def application(socket: Path) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.door = door
-    app.state.places = Places()
+    app.state.places = places
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
     problems.install(app)

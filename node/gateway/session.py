@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from yidao.node.client import Client
+from yidao.node.client import Client, ClientError
 from yidao.node.gateway.errors import TokenMissing
 
 _TIMEOUT_SECONDS: Final = 60.0
@@ -26,6 +26,7 @@ class Door:
         self._socket = socket
         self._lock = threading.Lock()
         self._client: Client | None = None
+        self._node_knows_sessions = False
 
     def client(self) -> Client:
         """Give the client without a session: for signing in, and nothing else.
@@ -37,6 +38,26 @@ class Door:
             if self._client is None:
                 self._client = Client.open(self._socket, timeout_seconds=_TIMEOUT_SECONDS)
             return self._client
+
+    def session(self, token: str, source: str) -> Client:
+        """Give a client of the session with this token.
+
+        A node from before there were sessions would overlook the token, and take
+        every caller for the account that it runs under; so it is asked once.
+
+        Raises:
+            ClientError: The node knows no sessions, or no node makes such a token.
+            NodeUnreachable, AnswerTooLate: As any call.
+        """
+        client = self.client().with_token(token, source=source)
+        if not self._node_knows_sessions:
+            try:
+                client.who_am_i()
+            except ClientError as error:
+                if error.family == "UNIMPLEMENTED":
+                    raise
+            self._node_knows_sessions = True
+        return client
 
     def close(self) -> None:
         """End the connection."""
@@ -69,7 +90,7 @@ def caller(
     """
     if credentials is None or not credentials.credentials:
         raise TokenMissing
-    return door_of(request).client().with_token(credentials.credentials, source=source_of(request))
+    return door_of(request).session(credentials.credentials, source_of(request))
 
 
 Caller = Annotated[Client, Depends(caller)]

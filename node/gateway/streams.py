@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import orjson
@@ -28,9 +29,14 @@ class Source(Protocol):
 
 
 class Places:
-    """The places for streams of one gateway."""
+    """The places for streams of one gateway, each with a thread that waits.
+
+    Attributes:
+        threads: Where the streams wait.
+    """
 
     def __init__(self, limit: int = MAX_STREAMS) -> None:
+        self.threads = ThreadPoolExecutor(limit, thread_name_prefix="yidao-stream")
         self._limit = limit
         self._lock = threading.Lock()
         self._taken = 0
@@ -51,6 +57,10 @@ class Places:
         with self._lock:
             self._taken -= 1
 
+    def close(self) -> None:
+        """Begin no stream any more."""
+        self.threads.shutdown(wait=False)
+
 
 async def lines(
     source: Source,
@@ -59,7 +69,7 @@ async def lines(
     heartbeat: bytes,
     problem: Callable[[bytes], bytes],
     language: str,
-    done: Callable[[], None],
+    places: Places,
 ) -> AsyncIterator[bytes]:
     """Give each item as a line, and a sign of life while there is none.
 
@@ -71,12 +81,13 @@ async def lines(
         heartbeat: The sign of life.
         problem: How the JSON of problem details is written.
         language: Of the problem's texts.
-        done: Called at the end, in any case.
+        places: Where the stream has a place; given back at the end.
     """
-    waiting: asyncio.Task[object] | None = None
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[object] | None = None
     try:
         while True:
-            waiting = waiting or asyncio.create_task(asyncio.to_thread(_next, source))
+            waiting = waiting or loop.run_in_executor(places.threads, _next, source)
             finished, _ = await asyncio.wait({waiting}, timeout=_HEARTBEAT_SECONDS)
             if not finished:
                 yield heartbeat
@@ -90,7 +101,7 @@ async def lines(
     finally:
         # The thread that waits ends by it too.
         source.close()
-        done()
+        places.give_back()
 
 
 _END: Final = object()

@@ -100,7 +100,7 @@ def follow(
         heartbeat=b":\n\n" if as_events else b"\n",
         problem=_as_event if as_events else _as_line,
         language=language_of(request.scope["headers"]),
-        done=places.give_back,
+        places=places,
     )
     return StreamingResponse(body, media_type=_SSE if as_events else _NDJSON)
 
