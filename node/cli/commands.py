@@ -10,6 +10,7 @@ from yidao.node.cli import (
     directive,
     doctor,
     evidence,
+    gateway,
     imports,
     init,
     join,
@@ -61,5 +62,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (status, doctor, store, sample, demo, gateway):
     verb.register(app)
