@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    bundle,
     child,
     demo,
     directive,
@@ -61,5 +62,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (bundle, status, doctor, store, sample, demo):
     verb.register(app)

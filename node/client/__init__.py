@@ -10,6 +10,7 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
+from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Progress
 from yidao.node.client.client import Client
 from yidao.node.client.errors import (
@@ -46,6 +47,8 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "Bundle",
+    "BundleTaken",
     "Client",
     "ClientError",
     "DirectiveInfo",

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import grpc
 
+from yidao.node.client.bundles import BundleCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.node import NodeCalls
@@ -20,7 +21,7 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
+class Client(StandardsCalls, ReportingCalls, DirectivesCalls, BundleCalls, NodeCalls):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Each service's calls stand in a module of their own. Every call raises
