@@ -39,6 +39,12 @@ class RecordUnknown(YidaoError):
     code = "RECORD_UNKNOWN"
 
 
+class BundleTooLarge(YidaoError):
+    """A bundle's file is over the limit (params: limit_mib)."""
+
+    code = "PARCEL_TOO_LARGE"
+
+
 #: The status of an error is that of its nearest class here.
 STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     YidaoError: _Code.INTERNAL,
@@ -71,6 +77,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
     entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
+    BundleTooLarge: _Code.INVALID_ARGUMENT,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
     node.NodeError: _Code.FAILED_PRECONDITION,

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    bundle,
     child,
     demo,
     directive,
     doctor,
+    errors,
     evidence,
     gateway,
     imports,
@@ -60,7 +62,26 @@ def every_command(
     del lang, version
 
 
-for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
-    verb.register(app)
-for verb in (status, doctor, store, sample, demo, gateway):
+# In the order of `--help`.
+VERBS = (
+    init,
+    run,
+    child,
+    join,
+    imports,
+    returns,
+    directive,
+    pack,
+    evidence,
+    bundle,
+    status,
+    doctor,
+    store,
+    gateway,
+    errors,
+    sample,
+    demo,
+)
+
+for verb in VERBS:
     verb.register(app)

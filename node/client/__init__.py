@@ -17,6 +17,7 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
 from yidao.node.client.aio import AsyncClient, AsyncFollowing
+from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.catalog_values import (
     CatalogDraft,
@@ -89,6 +90,8 @@ __all__ = [
     "AuditEntry",
     "BreakDownPage",
     "BreakDownRow",
+    "Bundle",
+    "BundleTaken",
     "CatalogDraft",
     "CatalogEntry",
     "CatalogFacet",

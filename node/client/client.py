@@ -8,6 +8,7 @@ from typing import Final, Self
 import grpc
 
 from yidao.node.client.access import AccessCalls
+from yidao.node.client.bundles import BundleCalls
 from yidao.node.client.calls import metadata_of
 from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
@@ -30,6 +31,7 @@ class Client(
     StandardsCalls,
     ReportingCalls,
     DirectivesCalls,
+    BundleCalls,
     CatalogCalls,
     NodeCalls,
     FollowCalls,
