@@ -6,6 +6,7 @@ import typer
 
 from yidao.node.cli import (
     bundle,
+    catalog,
     child,
     demo,
     directive,
@@ -65,13 +66,14 @@ def every_command(
 # In the order of `--help`.
 VERBS = (
     init,
+    join,
     run,
     child,
-    join,
     imports,
     returns,
     directive,
     pack,
+    catalog,
     evidence,
     bundle,
     status,
