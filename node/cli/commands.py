@@ -10,6 +10,7 @@ from yidao.node.cli import (
     directive,
     doctor,
     evidence,
+    form,
     imports,
     init,
     join,
@@ -59,7 +60,7 @@ def every_command(
     del lang, version
 
 
-for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
+for verb in (init, run, child, join, form, imports, returns, directive, pack, evidence):
     verb.register(app)
 for verb in (status, doctor, store, sample, demo):
     verb.register(app)
