@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    breakdown,
     bundle,
     catalog,
     child,
@@ -13,11 +14,14 @@ from yidao.node.cli import (
     doctor,
     errors,
     evidence,
+    form,
     gateway,
     imports,
     init,
     join,
+    owed,
     pack,
+    receipt,
     returns,
     run,
     sample,
@@ -70,6 +74,7 @@ VERBS = (
     run,
     child,
     imports,
+    form,
     returns,
     directive,
     pack,
@@ -83,6 +88,9 @@ VERBS = (
     errors,
     sample,
     demo,
+    breakdown,
+    owed,
+    receipt,
 )
 
 for verb in VERBS:
