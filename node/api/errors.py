@@ -53,6 +53,14 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReasonTooLong: _Code.INVALID_ARGUMENT,
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    access.PasswordReused: _Code.INVALID_ARGUMENT,
+    access.PasswordWeak: _Code.INVALID_ARGUMENT,
+    access.RolesExclusive: _Code.INVALID_ARGUMENT,
+    access.UserInvalid: _Code.INVALID_ARGUMENT,
+    # Who asks is not known.
+    access.SessionEnded: _Code.UNAUTHENTICATED,
+    access.SignInRefused: _Code.UNAUTHENTICATED,
+    access.UserLocked: _Code.UNAUTHENTICATED,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
@@ -64,6 +72,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    access.UserUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
@@ -75,6 +84,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     store.RecordIdReused: _Code.ALREADY_EXISTS,
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
+    access.SignInBusy: _Code.RESOURCE_EXHAUSTED,
 }
 
 
