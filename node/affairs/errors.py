@@ -130,6 +130,36 @@ class ReturnStateWrong(AffairError):
     code = "RETURN_STATE_WRONG"
 
 
+class ReturnForeign(AffairError):
+    """Only the node that handed a return in takes it back (params: record, origin)."""
+
+    code = "RETURN_FOREIGN"
+
+
+class WithdrawScopeInvalid(AffairError):
+    """A withdrawal names no record, or more than it may (params: limit)."""
+
+    code = "WITHDRAW_SCOPE_INVALID"
+
+
+class ReceiptCodeUnknown(AffairError):
+    """No return here has this code (params: code)."""
+
+    code = "RECEIPT_CODE_UNKNOWN"
+
+
+class ReceiptCodeAmbiguous(AffairError):
+    """Two returns here have this code; ask by record id (params: code)."""
+
+    code = "RECEIPT_CODE_AMBIGUOUS"
+
+
+class BreakdownInvalid(AffairError):
+    """A roll-up cannot be taken apart that way (params: field)."""
+
+    code = "BREAKDOWN_INVALID"
+
+
 class CursorInvalid(AffairError):
     """A paging key or a filter is none that a list gives or takes (params: field)."""
 

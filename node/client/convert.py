@@ -97,10 +97,15 @@ def return_info(message: reporting_pb2.Return) -> values.ReturnInfo:
         reason=message.reason,
         faults=tuple(_fault(each) for each in message.faults),
         payload=message.payload,
+        pack=message.pack,
+        created_ms=message.created_ms,
+        withdrawn_by=message.withdrawn_by,
+        withdrawn_reason=message.withdrawn_reason,
     )
 
 
-def _totals(message: reporting_pb2.Totals) -> values.Totals:
+def totals(message: reporting_pb2.Totals) -> values.Totals:
+    """Read the figures of one scope."""
     return values.Totals(
         returns=message.returns,
         summed=message.summed,
@@ -109,16 +114,17 @@ def _totals(message: reporting_pb2.Totals) -> values.Totals:
     )
 
 
-def _frontier(message: local_pb2.Frontier) -> values.Frontier:
+def frontier(message: local_pb2.Frontier) -> values.Frontier:
+    """Read a journal's frontier."""
     return values.Frontier(origin=message.origin, size=message.size, root=message.root)
 
 
 def roll_up(message: reporting_pb2.RollUpResponse) -> values.RollUp:
     """Read totals."""
     return values.RollUp(
-        submitted=_totals(message.submitted),
-        accepted=_totals(message.accepted),
-        frontiers=tuple(_frontier(each) for each in message.frontiers),
+        submitted=totals(message.submitted),
+        accepted=totals(message.accepted),
+        frontiers=tuple(frontier(each) for each in message.frontiers),
         position=message.position,
     )
 
@@ -215,11 +221,32 @@ def status(message: node_pb2.StatusResponse) -> values.Status:
         records=message.records,
         peers=tuple(_peer(each) for each in message.peers),
         problems=tuple(problem(each) for each in message.problems),
-        journals=tuple(_frontier(each) for each in message.journals),
+        journals=tuple(frontier(each) for each in message.journals),
         durability=message.durability,
         version=message.version,
         receipts_current=message.receipts_current,
         receipts_expected=message.receipts_expected,
+        office_name=message.office_name,
+        test_network=message.test_network,
+        certificate_until_ms=message.certificate_until_ms,
+        parent_error=message.parent_error,
+    )
+
+
+def node_info(message: node_pb2.NodeInfo) -> values.NodeInfo:
+    """Read a node of the subtree."""
+    return values.NodeInfo(
+        path=message.path,
+        node_id=message.node_id,
+        state=message.state,
+        lag_down=message.lag_down,
+        lag_up=message.lag_up,
+        last_seen_ms=message.last_seen_ms,
+        next_retry_ms=message.next_retry_ms,
+        problems=message.problems,
+        as_of_ms=message.as_of_ms,
+        version=message.version,
+        office_name=message.office_name,
     )
 
 

@@ -245,6 +245,10 @@ class Return(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FAULTS_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
+    CREATED_MS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_BY_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_REASON_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     form: _builtins.str
     period: _builtins.str
@@ -259,6 +263,12 @@ class Return(_message.Message):
     reason: _builtins.str
     payload: _builtins.bytes
     """JSON bytes; empty where the part has not come here."""
+    pack: _builtins.str
+    created_ms: _builtins.int
+    """When it was handed in, Unix milliseconds."""
+    withdrawn_by: _builtins.str
+    """Who took it back, and why. Stands also where the verdict came first and holds."""
+    withdrawn_reason: _builtins.str
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
@@ -278,10 +288,14 @@ class Return(_message.Message):
         reason: _builtins.str = ...,
         faults: _abc.Iterable[Global___Fault] | None = ...,
         payload: _builtins.bytes = ...,
+        pack: _builtins.str = ...,
+        created_ms: _builtins.int = ...,
+        withdrawn_by: _builtins.str = ...,
+        withdrawn_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_ms", b"created_ms", "faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack", b"pack", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "version", b"version", "withdrawn_by", b"withdrawn_by", "withdrawn_reason", b"withdrawn_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -624,7 +638,7 @@ class Due(_message.Message):
     days_left: _builtins.int
     """Days until `due`; negative when it is over."""
     state: _builtins.str
-    """`missing`, or the state of the newest version."""
+    """`missing`, or the state of the newest version: `refused`, `returned`, `withdrawn`."""
     record_id: _builtins.bytes
     def __init__(
         self,
@@ -873,9 +887,9 @@ class ReceiptRequest(_message.Message):
     RECORD_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     record_id: _builtins.bytes
-    """Required. 16 bytes: a return."""
+    """Either 16 bytes: a return."""
     code: _builtins.str
-    """Or the code that stands on a receipt."""
+    """Or the code that stands on a receipt; letter case, hyphens and spaces do not matter."""
     def __init__(
         self,
         *,
@@ -905,7 +919,7 @@ class Receipt(_message.Message):
     CREATED_MS_FIELD_NUMBER: _builtins.int
     HELD_BY_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """`XXXX-XXXX-XXXX-XXXX`: from the leaf hash of the record's header."""
+    """`XXXX-XXXX-XXXX-XXXX`: the first 80 bits of `leaf_sha256` in Crockford's base 32."""
     unit_name: _builtins.str
     leaf_sha256: _builtins.bytes
     """SHA-256 leaf hash of the header (RFC 6962)."""
