@@ -65,6 +65,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
+    affairs.ReviewOwn: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
     catalog.PackUnknown: _Code.NOT_FOUND,

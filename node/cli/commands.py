@@ -19,6 +19,7 @@ from yidao.node.cli import (
     sample,
     status,
     store,
+    user,
 )
 from yidao.node.cli.speech import say
 
@@ -61,5 +62,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (status, doctor, store, user, sample, demo):
     verb.register(app)
