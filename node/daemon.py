@@ -23,11 +23,14 @@ from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
+from yidao.node.api.bundle_service import BundleServicer
+from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
+from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
@@ -157,9 +160,15 @@ class Daemon:
             tree=tree,
         )
         hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
+        courier = Courier(store, hub, self._keys.load_box_key(), system_clock_ms)
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
-            [*affair_servicers(affairs), node_service],
+            [
+                *affair_servicers(affairs),
+                FollowServicer(store),
+                BundleServicer(courier),
+                node_service,
+            ],
         )
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(

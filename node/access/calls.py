@@ -119,6 +119,21 @@ RULES: Final[Mapping[str, CallRule]] = {
     "DirectivesService/Report": _acts(_P.DIRECTIVES_REPORT),
     "DirectivesService/ListDirectives": _reads(_P.DIRECTIVES_READ),
     "DirectivesService/Tree": _reads(_P.DIRECTIVES_READ),
+    "CatalogService/IssueCode": _acts(_P.CATALOG_DRAFT),
+    "CatalogService/SaveDraft": _acts(_P.CATALOG_DRAFT),
+    "CatalogService/DraftFromForm": _acts(_P.CATALOG_DRAFT),
+    "CatalogService/SubmitEntry": _acts(_P.CATALOG_DRAFT),
+    "CatalogService/ReviewEntry": _acts(_P.CATALOG_REVIEW),
+    "CatalogService/SendBackEntry": _acts(_P.CATALOG_REVIEW),
+    "CatalogService/PublishEntry": _acts(_P.CATALOG_PUBLISH),
+    "CatalogService/WithdrawEntry": _acts(_P.CATALOG_PUBLISH),
+    "CatalogService/GetEntry": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
+    "CatalogService/ListDrafts": _reads(_P.CATALOG_READ),
+    "CatalogService/SearchCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
+    "CatalogService/ExportCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
+    "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
+    "BundleService/Export": _acts(_P.NODE_OPERATE),
+    "BundleService/Import": _acts(_P.NODE_OPERATE),
 }
 
 

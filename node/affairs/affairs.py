@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from yidao.node.access.service import Access, AccessOptions
+from yidao.node.affairs.catalog.views import CatalogProjector
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.directives.deciders import DeliveryDecider
 from yidao.node.affairs.directives.views import DirectiveProjector
@@ -49,6 +50,7 @@ class Affairs:
             ReturnProjector(),
             DirectiveProjector(),
             self.access.projector,
+            CatalogProjector(),
         )
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))
         self.submission = Submission(self.desk)

@@ -37,6 +37,18 @@ class RowsTooMany(AffairError):
     code = "ROWS_TOO_MANY"
 
 
+class KeyInvalid(AffairError):
+    """A row's key is too long or holds a character that cannot be seen (params: limit)."""
+
+    code = "KEY_INVALID"
+
+
+class KeyReused(AffairError):
+    """A row's key was used before, by a row of other content (params: key)."""
+
+    code = "KEY_REUSED"
+
+
 class UnitUnknown(AffairError):
     """The unit is not registered at this node (params: unit)."""
 

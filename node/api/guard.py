@@ -82,14 +82,19 @@ class AccessGuard(grpc.aio.ServerInterceptor):
         }
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._one(name, handler.unary_unary), **form)
-        # The local API has no call that streams requests.
-        assert handler.unary_stream is not None, method
-        return grpc.unary_stream_rpc_method_handler(self._many(name, handler.unary_stream), **form)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._many(name, handler.unary_stream), **form
+            )
+        # The local API has no call that streams both ways.
+        assert handler.stream_unary is not None, method
+        return grpc.stream_unary_rpc_method_handler(self._one(name, handler.stream_unary), **form)
 
     def _one(self, name: str, inner: Callable[..., Awaitable[Message]]) -> Callable[..., Any]:
+        """Guard a call with one answer; its request may be a stream, which names no actor."""
         rule = calls.RULES.get(name)
 
-        async def call(request: Message, context: Context) -> Message:
+        async def call(request: Any, context: Context) -> Message:
             admitted = await self._admit(name, rule, request, context)
             try:
                 response = await inner(request, context)
@@ -126,14 +131,15 @@ class AccessGuard(grpc.aio.ServerInterceptor):
         return call
 
     async def _admit(
-        self, name: str, rule: CallRule | None, request: Message, context: Context
+        self, name: str, rule: CallRule | None, request: Any, context: Context
     ) -> "_Admitted":
         """Steps 1 to 4; aborts the call if one fails."""
         caller, source, asserted = LOCAL, _only(context, SOURCE_METADATA) or "", ""
         try:
             caller = await self._caller(rule, context, source)
             check_call(caller, rule, name=name)
-            asserted = act(request, caller)
+            if isinstance(request, Message):
+                asserted = act(request, caller)
             if caller.unit and rule is not None:
                 await self._check_units(caller, rule.unit, request)
         except SessionEnded as error:
@@ -146,7 +152,8 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             log.exception("api.guard.failed", call=name)
             await refuse(context, YidaoError())
         set_caller(caller)
-        audited = (rule is None or rule.audited) and not is_trial(request)
+        is_only_asked = isinstance(request, Message) and is_trial(request)
+        audited = (rule is None or rule.audited) and not is_only_asked
         return _Admitted(caller=caller, asserted=asserted, audited=audited)
 
     async def _caller(self, rule: CallRule | None, context: Context, source: str) -> Caller:

@@ -175,6 +175,7 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
                 payload=row.payload,
                 attachment=row.attachment,
                 causes=tuple(row.causes),
+                key=row.key,
             )
             for row in request.rows
         ]
@@ -216,6 +217,7 @@ def _result(row: RowResult) -> reporting_pb2.RowResult:
         faults=[_fault(note) for note in row.faults],
         record_id=row.record_id,
         version=row.version,
+        repeat=row.repeat,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.reporting.ownership import units_of
 from yidao.node.api.access_service import AccessServicer
+from yidao.node.api.catalog_service import CatalogServicer
 from yidao.node.api.directives_service import DirectivesServicer
 from yidao.node.api.guard import AccessGuard
 from yidao.node.api.registry_service import RegistryServicer
@@ -31,4 +32,5 @@ def affair_servicers(affairs: Affairs) -> tuple[object, ...]:
         RegistryServicer(desk, workers),
         ReportingServicer(affairs, workers),
         DirectivesServicer(desk, workers),
+        CatalogServicer(desk, workers),
     )

@@ -1,5 +1,6 @@
 """The tree of the demonstration: five tiers, six nodes, enrolled parent by parent."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ class Nation:
         A node may write a record at any minute, so stores can be compared only at rest.
         """
         for node in reversed(self.nodes.values()):
-            wait_until(f"{node.path} has nothing to send", lambda n=node: not _lag_up(n))
+            wait_until(f"{node.path} has nothing to send", functools.partial(_is_idle, node))
             node.stop()
 
     def wake(self) -> None:
@@ -157,7 +158,7 @@ class Nation:
         return True
 
 
-def _lag_up(node: DemoNode) -> int:
-    """How many records of the node wait for its parent."""
+def _is_idle(node: DemoNode) -> bool:
+    """Whether no record of the node waits for its parent."""
     with node.client() as client:
-        return sum(peer.lag for peer in client.status().peers if peer.role == "parent")
+        return not any(peer.lag for peer in client.status().peers if peer.role == "parent")

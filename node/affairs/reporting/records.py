@@ -66,6 +66,18 @@ class ReturnKey:
         return cls(pack=pack, form=form, period=known, unit=unit)
 
 
+def keyed_id(author: str, key: str) -> bytes:
+    """Give the record id of a row that carries its author's own key.
+
+    16 bytes of SHA-256 over `yidao row key 1`, author and key, each ended by a
+    line feed, marked as UUID version 8 (RFC 9562, section 5.8).
+    """
+    digest = bytearray(sha256(f"yidao row key 1\n{author}\n{key}\n".encode()).digest()[:16])
+    digest[6] = 0x80 | digest[6] & 0x0F
+    digest[8] = 0x80 | digest[8] & 0x3F
+    return bytes(digest)
+
+
 def raw_digest(payload: bytes) -> bytes:
     """Give the digest that recognises a row which was refused, as its record keeps it."""
     return sha256(readable(payload)).digest()
