@@ -27,6 +27,7 @@ from yidao.node.cli import (
     sample,
     status,
     store,
+    user,
 )
 from yidao.node.cli.speech import say
 
@@ -84,6 +85,7 @@ VERBS = (
     status,
     doctor,
     store,
+    user,
     gateway,
     errors,
     sample,
