@@ -11,12 +11,15 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path as FilePath
+from typing import TextIO, cast
 
 from google.protobuf.internal import api_implementation
 
+from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
@@ -34,14 +37,17 @@ from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
+from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.reminders import Reminders
 from yidao.node.routine import last_runs, routine_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.node.workdays import is_workday
 from yidao.sync import suite
@@ -75,11 +81,19 @@ def serve(data: FilePath, overrides: Mapping[str, str | float]) -> None:
     settings = load_settings(
         file if file.exists() else None, os.environ, data_dir=folder, **overrides
     )
-    configure(level=settings.log_level, format=settings.log_format)
+    log_file = None
+    if settings.log_file is not None:
+        log_file = LogFile(
+            settings.log_file, limit_mib=settings.log_file_mib, count=settings.log_file_count
+        )
+    configure(
+        level=settings.log_level, format=settings.log_format, stream=cast("TextIO | None", log_file)
+    )
     check_clock(system_clock_ms())
     self_test()
+    forget_environment_proxies()
     with datadir.FolderLock.take(folder):
-        uvloop.run(Daemon(settings).run())
+        uvloop.run(Daemon(settings, log_file).run())
 
 
 def self_test() -> None:
@@ -97,8 +111,9 @@ def self_test() -> None:
 class Daemon:
     """One node, from start to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log_file: LogFile | None = None) -> None:
         self._settings = settings
+        self._log_file = log_file
         self._keys = KeyFolder(settings.data_dir)
         self._stop = asyncio.Event()
         self._defect: BaseException | None = None
@@ -108,6 +123,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
         identity = self._keys.load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
@@ -176,7 +192,9 @@ class Daemon:
         dialing = self._dial(hub, certificates)
         log.info("node.daemon.started", path=str(identity.path), position=store.last_position())
         try:
-            await self._stop.wait()
+            with self._metrics(node_service.status):
+                await asyncio.to_thread(notify_ready)
+                await self._stop.wait()
         finally:
             log.info("node.daemon.stopping", path=str(identity.path))
             jobs.stop()
@@ -190,6 +208,19 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _metrics(self, status: Callable[[], StatusResponse]) -> AbstractContextManager[None]:
+        if self._settings.metrics_listen is None:
+            return nullcontext()
+        # Its library is a few MB, which a node without metrics need not carry.
+        from yidao.node.metrics import served
+
+        return served(self._settings.metrics_listen, self._settings.data_dir, status)
+
+    def _reopen_log(self) -> None:
+        if self._log_file is not None:
+            self._log_file.reopen()
+            log.info("node.log.reopened")
 
     def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
         alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
@@ -250,5 +281,6 @@ class Bundles:
             life=life,
             join_addresses=(self._settings.join_listen_seen or self._settings.join_listen,),
             link_address=self._settings.listen_seen or self._settings.listen,
+            test_network=self._settings.test_network,
         )
         return bundle.encode()

@@ -19,6 +19,8 @@ from yidao.node.cli import (
     sample,
     status,
     store,
+    systemd,
+    tree,
 )
 from yidao.node.cli.speech import say
 
@@ -61,5 +63,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (status, tree, doctor, store, systemd, sample, demo):
     verb.register(app)

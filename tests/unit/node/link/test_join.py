@@ -696,7 +696,7 @@ def test_answer_of_a_lying_parent(root: Parent, tmp_path: FilePath, name: str) -
     data_dir = prepare(tmp_path / "child")
     (other,) = admit(root, request_for(other_bundle, b"o" * 16))
 
-    async def lying(_bundle: JoinBundle, request: link_pb2.JoinRequest) -> Any:
+    async def lying(_bundle: JoinBundle, request: link_pb2.JoinRequest, _proxy: None) -> Any:
         answer = await root.admission.admit(request, "child")
         ANSWERS[name](answer, other)
         return answer
@@ -717,7 +717,7 @@ def test_answer_that_skips_a_tier(root: Parent, tmp_path: FilePath) -> None:
     bundle = replace(root.bundle("33"), path=Path.parse("/33/3301"), parent_path=Path(("33",)))
     data_dir = prepare(tmp_path / "child")
 
-    async def behind(_bundle: JoinBundle, request: link_pb2.JoinRequest) -> Any:
+    async def behind(_bundle: JoinBundle, request: link_pb2.JoinRequest, _proxy: None) -> Any:
         asked = joinrequest.read_request(request)
         keys = joinrequest.prove_keys(asked)
         enrolment = Enrolment(
