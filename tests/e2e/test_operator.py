@@ -97,7 +97,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """A test network of two nodes that run; the child's only way out is a proxy."""
     patch = pytest.MonkeyPatch()
     # What the web's settings say must not matter.
-    patch.setenv("no_proxy", "*")
+    patch.setenv("no_proxy", "127.0.0.1")
     patch.setenv("https_proxy", "http://127.0.0.1:9")
     folder = tmp_path_factory.mktemp("operator")
     root, child = _node(folder, "root", "/"), _node(folder, "child", "/33")
@@ -185,6 +185,44 @@ def test_the_log_is_opened_anew_on_sighup(nodes: Nodes) -> None:
     wait_until("new log", file.exists)
     wait_until("line", lambda: "node.log.reopened" in file.read_text())
     assert "node.daemon.started" in file.with_suffix(".1").read_text()
+    assert nodes.root.running
+
+
+def test_the_doctor_finds_both_nodes_sound(nodes: Nodes) -> None:
+    """The child's way is gone through its proxy to the real parent, as far as TLS."""
+    wait_until("link", lambda: _parent_state(nodes.child) == "connected")
+    for node in (nodes.root, nodes.child):
+        facts = json.loads(run_yidao("doctor", "--json", "--data", str(node.folder)))
+        assert [each for each in facts["checks"] if not each["ok"]] == []
+        assert {"parent", "daemon", "lag", "parked"} <= {each["check"] for each in facts["checks"]}
+
+
+def test_the_bundle_of_a_running_node_holds_no_key(nodes: Nodes, tmp_path: Path) -> None:
+    """One file, for the owner alone, with the live status and the end of the log."""
+    out = tmp_path / "bundle.json"
+    run_yidao("doctor", "--data", str(nodes.root.folder), "--bundle", str(out))
+    said = json.loads(out.read_text())
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert said["status"]["peers"][0]["path"] == "/33"
+    assert any("node." in line for line in said["log"])
+    for key in nodes.root.folder.glob("keys/*.key"):
+        assert not [line for line in key.read_text().splitlines() if line in out.read_text()]
+
+
+def test_a_second_daemon_on_the_folder_is_refused(nodes: Nodes) -> None:
+    """It names the first one's process; the first goes on."""
+    done = subprocess.run(
+        [*yidao_command(), "run", "--data", str(nodes.root.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+        timeout=60,
+    )
+    assert nodes.root.process is not None
+    assert done.returncode == 2
+    assert "DATA_DIR_LOCKED" in done.stderr
+    assert str(nodes.root.process.pid) in done.stderr
     assert nodes.root.running
 
 
