@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo test check bench test-long proto docs lock clean
+.PHONY: demo install test check bench test-long proto docs lock clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
+
+# The command `yidao` with everything that it needs, in .venv.
+install: $(STAMP)
 
 # Lint, types and import contracts, then every test that is not a long campaign.
 test: check

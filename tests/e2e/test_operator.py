@@ -305,3 +305,28 @@ def test_a_script_is_never_asked(tmp_path: Path) -> None:
     )
     assert "?" not in done.stdout
     assert f":{node.link_port + 1}" in (node.folder / "config.toml").read_text()
+
+
+def test_an_idle_daemon_loads_nothing_that_it_does_not_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One node alone, with all defaults: no workbooks, migrations, web or metrics in memory."""
+    node = _node(tmp_path, "node", "/")
+    listen = ("--listen", f"127.0.0.1:{node.link_port}")
+    run_yidao("init", "--data", str(node.folder), *listen)
+    # The first start makes the store, for which the migrations are needed.
+    node.start()
+    node.stop()
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    node.start()
+    node.stop()
+    loaded = {
+        line.rpartition("|")[2].strip().split(".")[0]
+        for line in node.log.read_text().splitlines()
+        if line.startswith("import time:")
+    }
+    assert {"grpc", "sqlalchemy"} <= loaded
+    assert not loaded & {
+        *("openpyxl", "alembic", "nicegui", "fastapi", "uvicorn", "prometheus_client"),
+        *("pandas", "pyarrow", "argon2", "httpx"),
+    }
