@@ -192,7 +192,7 @@ class Daemon:
         dialing = self._dial(hub, certificates)
         log.info("node.daemon.started", path=str(identity.path), position=store.last_position())
         try:
-            with self._metrics(node_service.status):
+            with self._metrics(node_service.status, store):
                 await asyncio.to_thread(notify_ready)
                 await self._stop.wait()
         finally:
@@ -209,13 +209,16 @@ class Daemon:
         if self._defect is not None:
             raise self._defect
 
-    def _metrics(self, status: Callable[[], StatusResponse]) -> AbstractContextManager[None]:
-        if self._settings.metrics_listen is None:
+    def _metrics(
+        self, status: Callable[[], StatusResponse], store: Store
+    ) -> AbstractContextManager[None]:
+        settings = self._settings
+        if settings.metrics_listen is None:
             return nullcontext()
         # Its library is a few MB, which a node without metrics need not carry.
         from yidao.node.metrics import served
 
-        return served(self._settings.metrics_listen, self._settings.data_dir, status)
+        return served(settings.metrics_listen, settings.data_dir, status, store.commit_times)
 
     def _reopen_log(self) -> None:
         if self._log_file is not None:

@@ -12,12 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from yidao.api.local.v1 import node_pb2
 from yidao.node.clock import system_clock_ms
 from yidao.node.errors import NodeError
+from yidao.node.store.committimes import CommitTimes
 
 Status = Callable[[], node_pb2.StatusResponse]
 
@@ -33,12 +39,16 @@ class NodeCollector(Collector):
 
     Args:
         status: Gives the node's status; called in the server's threads.
+        times: How long commits took.
         data: The data folder, for the room that is left.
         clock_ms: Unix milliseconds.
     """
 
-    def __init__(self, status: Status, data: Path, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, status: Status, times: CommitTimes, data: Path, clock_ms: Callable[[], int]
+    ) -> None:
         self._status = status
+        self._times = times
         self._data = data
         self._clock_ms = clock_ms
 
@@ -51,6 +61,12 @@ class NodeCollector(Collector):
         for name, text, value in self._figures(status):
             yield GaugeMetricFamily(name, text, value=value)
         yield from _links(status)
+        yield HistogramMetricFamily(
+            "yidao_commit_seconds",
+            "How long commits took, with their fsync.",
+            buckets=self._times.buckets(),
+            sum_value=self._times.sum_seconds,
+        )
         problems = GaugeMetricFamily("yidao_problems", "Open problems.", labels=["code"])
         for code, count in sorted(Counter(each.code for each in status.problems).items()):
             problems.add_metric([code], count)
@@ -93,7 +109,7 @@ def _links(status: node_pb2.StatusResponse) -> tuple[Metric, ...]:
 
 
 @contextmanager
-def served(address: str, data: Path, status: Status) -> Iterator[None]:
+def served(address: str, data: Path, status: Status, times: CommitTimes) -> Iterator[None]:
     """Serve the metrics of a node at `host:port` while the context is open.
 
     Raises:
@@ -101,7 +117,7 @@ def served(address: str, data: Path, status: Status) -> Iterator[None]:
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(NodeCollector(status, data, system_clock_ms))
+    registry.register(NodeCollector(status, times, data, system_clock_ms))
     host, _, port = address.rpartition(":")
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), registry)

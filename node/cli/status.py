@@ -98,6 +98,8 @@ def lines(seen: "Status") -> list[str]:
         shown += [f"  ! {told.text} [{problem.code}]", f"    {told.hint}"]
     if not seen.problems:
         shown.append(say("没有问题", "no problems"))
+    if seen.problems or any(peer.state != "connected" for peer in seen.peers):
+        shown.append(say("下一步: yidao doctor", "Next: yidao doctor"))
     return shown
 
 

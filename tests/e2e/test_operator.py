@@ -174,6 +174,7 @@ def test_metrics_are_served_by_the_daemon(nodes: Nodes) -> None:
     }
     assert found["yidao_link_connected", "/33"] == 1
     assert found["yidao_store_position", ""] >= 2
+    assert found["yidao_commit_seconds_count", ""] >= 2
 
 
 def test_the_log_is_opened_anew_on_sighup(nodes: Nodes) -> None:

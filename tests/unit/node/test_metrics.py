@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from yidao.api.local.v1 import node_pb2
 from yidao.node.demo.tree import free_ports
 from yidao.node.metrics import MetricsPortTaken, served
+from yidao.node.store.committimes import BOUNDS_SECONDS, CommitTimes
 
 STATUS = node_pb2.StatusResponse(
     path="/33",
@@ -25,6 +26,7 @@ STATUS = node_pb2.StatusResponse(
     ],
     problems=[node_pb2.Problem(code=code) for code in ("SEAL_FORK", "SEAL_FORK", "LINK_REFUSED")],
 )
+TIMES = CommitTimes()
 EXPECTED = {
     ("yidao_store_position",): 120,
     ("yidao_store_records",): 120,
@@ -53,7 +55,7 @@ def read(address: str) -> dict[tuple[str, ...], float]:
 def test_prometheus_reads_what_the_node_says(tmp_path: Path) -> None:
     """Each figure under its name, with labels of few values; the process's own beside them."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    with served(address, tmp_path, lambda: STATUS):
+    with served(address, tmp_path, lambda: STATUS, TIMES):
         found = read(address)
     assert {key: found[key] for key in EXPECTED} == EXPECTED
     assert found["yidao_disk_free_bytes",] > 0
@@ -65,9 +67,37 @@ def test_prometheus_reads_what_the_node_says(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     """The node says which address; after the end the port is free again."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    with served(address, tmp_path, lambda: STATUS):
-        with pytest.raises(MetricsPortTaken) as taken, served(address, tmp_path, lambda: STATUS):
+    with served(address, tmp_path, lambda: STATUS, TIMES):
+        with (
+            pytest.raises(MetricsPortTaken) as taken,
+            served(address, tmp_path, lambda: STATUS, TIMES),
+        ):
             pass
         assert taken.value.params == {"address": address}
-    with served(address, tmp_path, lambda: STATUS):
+    with served(address, tmp_path, lambda: STATUS, TIMES):
         assert read(address)
+
+
+def test_commits_are_counted_by_how_long_they_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in every bucket that it fits; one that failed is no commit."""
+    moments = iter([0.0, 0.003, 1.0, 1.04, 2.0, 42.0, 50.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
+    times = CommitTimes()
+    for _ in range(3):
+        with times.measured():
+            pass
+    with pytest.raises(OSError, match="disk"), times.measured():
+        raise OSError("disk")
+    monkeypatch.undo()
+    counts = dict(times.buckets())
+    assert (counts["0.0025"], counts["0.005"], counts["0.05"]) == (0, 1, 2)
+    assert (counts["10.0"], counts["+Inf"]) == (2, 3)
+    assert len(counts) == len(BOUNDS_SECONDS) + 1
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    with served(address, tmp_path, lambda: STATUS, times):
+        found = read(address)
+    assert found["yidao_commit_seconds_bucket", "0.05"] == 2
+    assert found["yidao_commit_seconds_count",] == 3
+    assert found["yidao_commit_seconds_sum",] == pytest.approx(40.043)
