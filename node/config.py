@@ -116,6 +116,18 @@ class Settings(BaseModel):
     join_token_hours: int = Field(
         24, ge=1, le=720, description="How long a join bundle may be used."
     )
+    gateway_listen: Address = Field(
+        "127.0.0.1:7390", description="Where the REST gateway listens (`yidao gateway`)."
+    )
+    gateway_hosts: str = Field(
+        "",
+        max_length=1_000,
+        description="Further host names under which people reach the gateway, with commas.",
+    )
+    gateway_certificate: Path | None = Field(
+        None, description="PEM file of the gateway's TLS certificate chain; none for plain HTTP."
+    )
+    gateway_key: Path | None = Field(None, description="PEM file of the certificate's key.")
     log_format: Literal["json", "console"] = Field("console", description="Form of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."

@@ -6,7 +6,7 @@ without a word of what it was.
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -19,6 +19,8 @@ from yidao.catalog import errors as catalog
 from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
+from yidao.node.affairs.catalog import errors as entries
+from yidao.node.api import following
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
 
@@ -37,6 +39,12 @@ class RecordUnknown(YidaoError):
     code = "RECORD_UNKNOWN"
 
 
+class BundleTooLarge(YidaoError):
+    """A bundle's file is over the limit (params: limit_mib)."""
+
+    code = "PARCEL_TOO_LARGE"
+
+
 #: The status of an error is that of its nearest class here.
 STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     YidaoError: _Code.INTERNAL,
@@ -52,19 +60,24 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReasonMissing: _Code.INVALID_ARGUMENT,
     affairs.ReasonTooLong: _Code.INVALID_ARGUMENT,
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
+    following.FollowFilterInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
+    entries.EntryElsewhere: _Code.PERMISSION_DENIED,
+    entries.EntryReviewerSame: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
     catalog.PackUnknown: _Code.NOT_FOUND,
     catalog.PackNotInForce: _Code.NOT_FOUND,
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
+    BundleTooLarge: _Code.INVALID_ARGUMENT,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
     node.NodeError: _Code.FAILED_PRECONDITION,
@@ -73,8 +86,12 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.DirectiveExists: _Code.ALREADY_EXISTS,
     catalog.PackConflict: _Code.ALREADY_EXISTS,
     store.RecordIdReused: _Code.ALREADY_EXISTS,
+    following.CursorOfAnotherStore: _Code.FAILED_PRECONDITION,
+    following.CursorAheadOfStore: _Code.FAILED_PRECONDITION,
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
+    following.FollowersTooMany: _Code.UNAVAILABLE,
+    following.FollowEnded: _Code.UNAVAILABLE,
 }
 
 
@@ -114,6 +131,30 @@ def answered(
     async def call(self: _Servicer, request: _Request, context: _Context) -> _Response:
         try:
             return await method(self, request, context)
+        except YidaoError as error:
+            await refuse(context, error)
+        except Exception:
+            log.exception("api.call.failed", call=method.__qualname__)
+            await refuse(context, YidaoError())
+
+    return call
+
+
+_Stream = Callable[[_Servicer, _Request, _Context], AsyncIterator[_Response]]
+
+
+def answered_stream(
+    method: _Stream[_Servicer, _Request, _Context, _Response],
+) -> _Stream[_Servicer, _Request, _Context, _Response]:
+    """Make a method that streams end with every error in the one way that clients read."""
+
+    @functools.wraps(method)
+    async def call(
+        self: _Servicer, request: _Request, context: _Context
+    ) -> AsyncIterator[_Response]:
+        try:
+            async for response in method(self, request, context):
+                yield response
         except YidaoError as error:
             await refuse(context, error)
         except Exception:

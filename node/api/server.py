@@ -10,12 +10,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
+    bundle_pb2_grpc,
+    catalog_pb2_grpc,
     directives_pb2_grpc,
+    follow_pb2_grpc,
     node_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     standards_pb2_grpc,
 )
+from yidao.node.api.follow_service import FollowServicer
 
 # One error for both ends of the socket.
 from yidao.node.client.errors import SocketPathTooLong
@@ -48,9 +52,24 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         directives_pb2_grpc.add_DirectivesServiceServicer_to_server,
     ),
     (
+        follow_pb2_grpc.FollowServiceServicer,
+        "yidao.api.local.v1.FollowService",
+        follow_pb2_grpc.add_FollowServiceServicer_to_server,
+    ),
+    (
+        catalog_pb2_grpc.CatalogServiceServicer,
+        "yidao.api.local.v1.CatalogService",
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+    ),
+    (
         node_pb2_grpc.NodeServiceServicer,
         "yidao.api.local.v1.NodeService",
         node_pb2_grpc.add_NodeServiceServicer_to_server,
+    ),
+    (
+        bundle_pb2_grpc.BundleServiceServicer,
+        "yidao.api.local.v1.BundleService",
+        bundle_pb2_grpc.add_BundleServiceServicer_to_server,
     ),
 )
 
@@ -101,6 +120,10 @@ class LocalServer:
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
+        for servicer in self._servicers:
+            if isinstance(servicer, FollowServicer):
+                # Its calls never end by themselves.
+                servicer.close()
         await self._server.stop(grace_seconds)
         self._server = None
         self._path.unlink(missing_ok=True)

@@ -5,11 +5,14 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    bundle,
     child,
     demo,
     directive,
     doctor,
+    errors,
     evidence,
+    gateway,
     imports,
     init,
     join,
@@ -61,7 +64,28 @@ def every_command(
     del lang, version
 
 
-for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
-    verb.register(app)
-for verb in (status, tree, doctor, store, systemd, sample, demo):
+# In the order of `--help`.
+VERBS = (
+    init,
+    run,
+    child,
+    join,
+    imports,
+    returns,
+    directive,
+    pack,
+    evidence,
+    bundle,
+    status,
+    tree,
+    doctor,
+    store,
+    systemd,
+    gateway,
+    errors,
+    sample,
+    demo,
+)
+
+for verb in VERBS:
     verb.register(app)

@@ -55,6 +55,7 @@ def row_message(row: values.Row) -> reporting_pb2.Row:
         payload=row.payload,
         attachment=row.attachment,
         causes=row.causes,
+        key=row.key,
     )
 
 
@@ -77,6 +78,7 @@ def row_result(message: reporting_pb2.RowResult) -> values.RowResult:
         faults=tuple(_fault(each) for each in message.faults),
         record_id=message.record_id,
         version=message.version,
+        repeat=message.repeat,
     )
 
 
@@ -97,10 +99,15 @@ def return_info(message: reporting_pb2.Return) -> values.ReturnInfo:
         reason=message.reason,
         faults=tuple(_fault(each) for each in message.faults),
         payload=message.payload,
+        pack=message.pack,
+        created_ms=message.created_ms,
+        withdrawn_by=message.withdrawn_by,
+        withdrawn_reason=message.withdrawn_reason,
     )
 
 
-def _totals(message: reporting_pb2.Totals) -> values.Totals:
+def totals(message: reporting_pb2.Totals) -> values.Totals:
+    """Read the figures of one scope."""
     return values.Totals(
         returns=message.returns,
         summed=message.summed,
@@ -109,16 +116,17 @@ def _totals(message: reporting_pb2.Totals) -> values.Totals:
     )
 
 
-def _frontier(message: local_pb2.Frontier) -> values.Frontier:
+def frontier(message: local_pb2.Frontier) -> values.Frontier:
+    """Read a journal's frontier."""
     return values.Frontier(origin=message.origin, size=message.size, root=message.root)
 
 
 def roll_up(message: reporting_pb2.RollUpResponse) -> values.RollUp:
     """Read totals."""
     return values.RollUp(
-        submitted=_totals(message.submitted),
-        accepted=_totals(message.accepted),
-        frontiers=tuple(_frontier(each) for each in message.frontiers),
+        submitted=totals(message.submitted),
+        accepted=totals(message.accepted),
+        frontiers=tuple(frontier(each) for each in message.frontiers),
         position=message.position,
     )
 
@@ -215,7 +223,7 @@ def status(message: node_pb2.StatusResponse) -> values.Status:
         records=message.records,
         peers=tuple(_peer(each) for each in message.peers),
         problems=tuple(problem(each) for each in message.problems),
-        journals=tuple(_frontier(each) for each in message.journals),
+        journals=tuple(frontier(each) for each in message.journals),
         durability=message.durability,
         version=message.version,
         receipts_current=message.receipts_current,

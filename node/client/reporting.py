@@ -1,10 +1,10 @@
-"""Calls about returns: hand in, look, review, add up."""
+"""Calls about returns: hand in, look, review, add up, prove."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from yidao.api.local.v1 import reporting_pb2, reporting_pb2_grpc
-from yidao.node.client import convert, values
+from yidao.node.client import convert, reporting_values, values
 from yidao.node.client.calls import Calls, Progress
 
 _CALL_ROWS: Final = 500
@@ -31,7 +31,9 @@ class ReportingCalls(Calls):
         """Hand in rows in their order, in calls of at most 500 rows and 4 MiB.
 
         A call that fails leaves those before it in place; handing in all rows
-        again is right, since equal ones are left alone.
+        again is right, since equal ones are left alone. A call that was cut off
+        is made again by itself, and a row without a `key` may then be `unchanged`
+        by what the first try did.
 
         Args:
             pack: `energy`.
@@ -52,6 +54,17 @@ class ReportingCalls(Calls):
             if progress is not None:
                 progress(len(results))
         return values.Submitted(results=tuple(results), position=position)
+
+    def validate(
+        self,
+        pack: str,
+        rows: Iterable[values.Row],
+        *,
+        actor: str,
+        progress: Progress | None = None,
+    ) -> values.Submitted:
+        """Have rows judged and nothing appended: `valid`, `unchanged` or `refused` with faults."""
+        return self.submit(pack, rows, actor=actor, dry_run=True, progress=progress)
 
     def returns(
         self,
@@ -138,6 +151,99 @@ class ReportingCalls(Calls):
         """Give the totals of one form and period, and the frontiers that they come from."""
         request = reporting_pb2.RollUpRequest(pack=pack, form=form, period=period)
         return convert.roll_up(self._call(self._reporting.RollUp, request))
+
+    def withdraw(
+        self, *, actor: str, record_ids: Sequence[bytes], reason: str
+    ) -> reporting_values.Withdrawn:
+        """Take back returns of this node that wait for the verdict: all of them, or none.
+
+        Args:
+            actor: `user@path` of this node.
+            record_ids: At most 500.
+            reason: Why; at most 500 characters.
+        """
+        request = reporting_pb2.WithdrawRequest(actor=actor, record_ids=record_ids, reason=reason)
+        answer = self._call(self._reporting.Withdraw, request)
+        return reporting_values.Withdrawn(withdrawn=answer.withdrawn, position=answer.position)
+
+    def due(
+        self, *, unit: str = "", on: str = "", after: str = "", limit: int = 200
+    ) -> reporting_values.DuePage:
+        """Give one page of what units of this node owe, soonest first, at most 1,000.
+
+        Args:
+            unit: One institution; empty for all.
+            on: ISO day that is looked from; empty for today.
+            after: `next` of the page before.
+            limit: Rows of the page.
+        """
+        request = reporting_pb2.ListDueRequest(unit=unit, on=on, after=after, limit=limit)
+        answer = self._call(self._reporting.ListDue, request)
+        return reporting_values.DuePage(
+            due=tuple(reporting_values.due(each) for each in answer.due), next=answer.next
+        )
+
+    def missing(
+        self, *, pack: str, form: str, period: str, after: str = "", limit: int = 200
+    ) -> reporting_values.MissingPage:
+        """Give one page of the subtree's units that have not reported, at most 1,000."""
+        request = reporting_pb2.ListMissingRequest(
+            pack=pack, form=form, period=period, after=after, limit=limit
+        )
+        answer = self._call(self._reporting.ListMissing, request)
+        return reporting_values.MissingPage(
+            missing=tuple(reporting_values.missing(each) for each in answer.missing),
+            next=answer.next,
+            units=answer.units,
+            reported=answer.reported,
+        )
+
+    def break_down(  # noqa: PLR0913 (what to take apart, how, and which page)
+        self,
+        *,
+        pack: str,
+        form: str,
+        period: str,
+        by: str,
+        scope: str = "accepted",
+        path: str = "",
+        after: str = "",
+        limit: int = 200,
+    ) -> reporting_values.BreakDownPage:
+        """Take a roll-up apart, one page of at most 1,000 rows.
+
+        Args:
+            pack: As for `roll_up`.
+            form: As for `roll_up`.
+            period: As for `roll_up`.
+            by: `child`, `region`, `inst_type` or `unit`.
+            scope: `submitted` or `accepted`.
+            path: Only what came from this node and below it; empty for all.
+            after: `next` of the page before.
+            limit: Rows of the page.
+        """
+        request = reporting_pb2.BreakDownRequest(
+            pack=pack,
+            form=form,
+            period=period,
+            by=by,
+            scope=scope,
+            path=path,
+            after=after,
+            limit=limit,
+        )
+        answer = self._call(self._reporting.BreakDown, request)
+        return reporting_values.BreakDownPage(
+            rows=tuple(reporting_values.break_down_row(each) for each in answer.rows),
+            next=answer.next,
+            position=answer.position,
+        )
+
+    def receipt(self, *, record_id: bytes = b"", code: str = "") -> reporting_values.ReturnReceipt:
+        """Give what a printed receipt shows, by the record or by the code that stands on it."""
+        request = reporting_pb2.ReceiptRequest(record_id=record_id, code=code)
+        answer = self._call(self._reporting.GetReceipt, request)
+        return reporting_values.receipt(answer.receipt)
 
 
 def _chunks(rows: Iterable[values.Row]) -> Iterator[list[reporting_pb2.Row]]:

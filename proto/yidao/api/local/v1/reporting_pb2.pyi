@@ -31,6 +31,7 @@ class Row(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     ATTACHMENT_FIELD_NUMBER: _builtins.int
     CAUSES_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     """Required. The caller's own number, echoed in the result."""
     form: _builtins.str
@@ -41,6 +42,12 @@ class Row(_message.Message):
     """Required. JSON bytes; decimals are strings."""
     attachment: _builtins.bytes
     """Optional. Attached file, kept as part `file:1` (at most 256 KiB)."""
+    key: _builtins.str
+    """Optional. The caller's own key of this row, 1 to 128 characters, `erp-2025-0001`; counts
+    per actor. Once the row was taken, the same key with the same row gives the first result
+    again, and with another row a refusal with the fault KEY_REUSED. A refused row leaves its
+    key free.
+    """
     @_builtins.property
     def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Optional. Records that this one is derived from."""
@@ -54,10 +61,11 @@ class Row(_message.Message):
         payload: _builtins.bytes = ...,
         attachment: _builtins.bytes = ...,
         causes: _abc.Iterable[_builtins.bytes] | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "causes", b"causes", "form", b"form", "payload", b"payload", "period", b"period", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "causes", b"causes", "form", b"form", "key", b"key", "payload", b"payload", "period", b"period", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,11 +149,14 @@ class RowResult(_message.Message):
     FAULTS_FIELD_NUMBER: _builtins.int
     RECORD_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    REPEAT_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     outcome: _builtins.str
     """`submitted`, `recorded` (stays at this node), `refused`, `unchanged`, `valid` (dry run)."""
     record_id: _builtins.bytes
     version: _builtins.int
+    repeat: _builtins.bool
+    """This very row was taken before under its key; nothing was done now."""
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
@@ -156,10 +167,11 @@ class RowResult(_message.Message):
         faults: _abc.Iterable[Global___Fault] | None = ...,
         record_id: _builtins.bytes = ...,
         version: _builtins.int = ...,
+        repeat: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "outcome", b"outcome", "record_id", b"record_id", "row", b"row", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "outcome", b"outcome", "record_id", b"record_id", "repeat", b"repeat", "row", b"row", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,6 +257,10 @@ class Return(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FAULTS_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
+    CREATED_MS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_BY_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_REASON_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     form: _builtins.str
     period: _builtins.str
@@ -259,6 +275,12 @@ class Return(_message.Message):
     reason: _builtins.str
     payload: _builtins.bytes
     """JSON bytes; empty where the part has not come here."""
+    pack: _builtins.str
+    created_ms: _builtins.int
+    """When it was handed in, Unix milliseconds."""
+    withdrawn_by: _builtins.str
+    """Who took it back, and why. Stands also where the verdict came first and holds."""
+    withdrawn_reason: _builtins.str
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
@@ -278,10 +300,14 @@ class Return(_message.Message):
         reason: _builtins.str = ...,
         faults: _abc.Iterable[Global___Fault] | None = ...,
         payload: _builtins.bytes = ...,
+        pack: _builtins.str = ...,
+        created_ms: _builtins.int = ...,
+        withdrawn_by: _builtins.str = ...,
+        withdrawn_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_ms", b"created_ms", "faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack", b"pack", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "version", b"version", "withdrawn_by", b"withdrawn_by", "withdrawn_reason", b"withdrawn_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -624,7 +650,7 @@ class Due(_message.Message):
     days_left: _builtins.int
     """Days until `due`; negative when it is over."""
     state: _builtins.str
-    """`missing`, or the state of the newest version."""
+    """`missing`, or the state of the newest version: `refused`, `returned`, `withdrawn`."""
     record_id: _builtins.bytes
     def __init__(
         self,
@@ -873,9 +899,9 @@ class ReceiptRequest(_message.Message):
     RECORD_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     record_id: _builtins.bytes
-    """Required. 16 bytes: a return."""
+    """Either 16 bytes: a return."""
     code: _builtins.str
-    """Or the code that stands on a receipt."""
+    """Or the code that stands on a receipt; letter case, hyphens and spaces do not matter."""
     def __init__(
         self,
         *,
@@ -905,7 +931,7 @@ class Receipt(_message.Message):
     CREATED_MS_FIELD_NUMBER: _builtins.int
     HELD_BY_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """`XXXX-XXXX-XXXX-XXXX`: from the leaf hash of the record's header."""
+    """`XXXX-XXXX-XXXX-XXXX`: the first 80 bits of `leaf_sha256` in Crockford's base 32."""
     unit_name: _builtins.str
     leaf_sha256: _builtins.bytes
     """SHA-256 leaf hash of the header (RFC 6962)."""

@@ -127,7 +127,8 @@ class ReportingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDue(self, request, context):
-        """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID.
+        """What the units of this node owe of the last period of each form, soonest first; what was
+        submitted, accepted or is being reviewed is not owed. Errors: DATE_INVALID, CURSOR_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +151,8 @@ class ReportingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipt(self, request, context):
-        """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN.
+        """What a printed receipt shows, by record or by its code.
+        Errors: RETURN_UNKNOWN, RECEIPT_CODE_INVALID, RECEIPT_CODE_UNKNOWN, RECEIPT_CODE_AMBIGUOUS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

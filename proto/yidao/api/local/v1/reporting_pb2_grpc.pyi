@@ -53,7 +53,9 @@ class ReportingServiceStub:
     Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
     """
     ListDue: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ListDueRequest, _reporting_pb2.ListDueResponse]
-    """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+    """What the units of this node owe of the last period of each form, soonest first; what was
+    submitted, accepted or is being reviewed is not owed. Errors: DATE_INVALID, CURSOR_INVALID.
+    """
     ListMissing: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ListMissingRequest, _reporting_pb2.ListMissingResponse]
     """Who of the subtree has not reported a form and period.
     Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
@@ -63,7 +65,9 @@ class ReportingServiceStub:
     Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_reporting_pb2.ReceiptRequest, _reporting_pb2.ReceiptResponse]
-    """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
+    """What a printed receipt shows, by record or by its code.
+    Errors: RETURN_UNKNOWN, RECEIPT_CODE_INVALID, RECEIPT_CODE_UNKNOWN, RECEIPT_CODE_AMBIGUOUS.
+    """
 
 @_typing.type_check_only
 class ReportingServiceAsyncStub(ReportingServiceStub):
@@ -90,7 +94,9 @@ class ReportingServiceAsyncStub(ReportingServiceStub):
     Errors: RETURN_UNKNOWN, RETURN_STATE_WRONG, RETURN_FOREIGN, REASON_MISSING, REASON_TOO_LONG, ACTOR_*.
     """
     ListDue: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ListDueRequest, _reporting_pb2.ListDueResponse]  # type: ignore[assignment]
-    """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+    """What the units of this node owe of the last period of each form, soonest first; what was
+    submitted, accepted or is being reviewed is not owed. Errors: DATE_INVALID, CURSOR_INVALID.
+    """
     ListMissing: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ListMissingRequest, _reporting_pb2.ListMissingResponse]  # type: ignore[assignment]
     """Who of the subtree has not reported a form and period.
     Errors: PACK_UNKNOWN, PACK_NOT_IN_FORCE, FORM_UNKNOWN, PERIOD_INVALID, CURSOR_INVALID.
@@ -100,7 +106,9 @@ class ReportingServiceAsyncStub(ReportingServiceStub):
     Errors: as RollUp, BREAKDOWN_INVALID, CURSOR_INVALID.
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_reporting_pb2.ReceiptRequest, _reporting_pb2.ReceiptResponse]  # type: ignore[assignment]
-    """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
+    """What a printed receipt shows, by record or by its code.
+    Errors: RETURN_UNKNOWN, RECEIPT_CODE_INVALID, RECEIPT_CODE_UNKNOWN, RECEIPT_CODE_AMBIGUOUS.
+    """
 
 class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -160,7 +168,9 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporting_pb2.ListDueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reporting_pb2.ListDueResponse, _abc.Awaitable[_reporting_pb2.ListDueResponse]]:
-        """What the units of this node owe, soonest first. Errors: DATE_INVALID, CURSOR_INVALID."""
+        """What the units of this node owe of the last period of each form, soonest first; what was
+        submitted, accepted or is being reviewed is not owed. Errors: DATE_INVALID, CURSOR_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListMissing(
@@ -188,6 +198,8 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporting_pb2.ReceiptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reporting_pb2.ReceiptResponse, _abc.Awaitable[_reporting_pb2.ReceiptResponse]]:
-        """What a printed receipt shows, by record or by its code. Errors: RETURN_UNKNOWN."""
+        """What a printed receipt shows, by record or by its code.
+        Errors: RETURN_UNKNOWN, RECEIPT_CODE_INVALID, RECEIPT_CODE_UNKNOWN, RECEIPT_CODE_AMBIGUOUS.
+        """
 
 def add_ReportingServiceServicer_to_server(servicer: ReportingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
