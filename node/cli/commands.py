@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
-    breakdown,
     bundle,
     catalog,
     child,
@@ -19,14 +18,14 @@ from yidao.node.cli import (
     imports,
     init,
     join,
-    owed,
     pack,
-    receipt,
     returns,
     run,
     sample,
     status,
     store,
+    systemd,
+    tree,
     user,
 )
 from yidao.node.cli.speech import say
@@ -74,6 +73,7 @@ VERBS = (
     join,
     run,
     child,
+    user,
     imports,
     form,
     returns,
@@ -83,16 +83,14 @@ VERBS = (
     evidence,
     bundle,
     status,
+    tree,
     doctor,
     store,
-    user,
     gateway,
+    systemd,
     errors,
     sample,
     demo,
-    breakdown,
-    owed,
-    receipt,
 )
 
 for verb in VERBS:
