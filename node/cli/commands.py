@@ -22,6 +22,7 @@ from yidao.node.cli import (
     sample,
     status,
     store,
+    user,
 )
 from yidao.node.cli.speech import say
 
@@ -77,6 +78,7 @@ VERBS = (
     status,
     doctor,
     store,
+    user,
     gateway,
     errors,
     sample,
