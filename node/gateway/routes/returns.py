@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Header, Query
-from pydantic import Base64Bytes, Field
+from pydantic import Field
 
 from yidao.node.client import Row
 from yidao.node.gateway.pages import After, Limit, Wanted
@@ -13,6 +13,7 @@ from yidao.node.gateway.session import AS_SESSION, Caller
 from yidao.node.gateway.shapes import (
     Count,
     Figure,
+    File,
     Frontier,
     Hex,
     Name,
@@ -59,7 +60,7 @@ class RowIn(Shape):
         description="One flat object; decimals are strings.",
         examples=[{"uscc": "12330106470009876A", "electricity_kwh": "1200.5"}],
     )
-    attachment: Base64Bytes = Field(b"", description="A file of at most 256 KiB, in base64.")
+    attachment: File = b""
     key: Annotated[str, Field(max_length=128)] = Field(
         "",
         description="Your own key of the row: the same key with the same row changes nothing.",
