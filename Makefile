@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo test check bench test-long proto lock clean
+.PHONY: demo install test check bench test-long proto docs lock clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
+
+# The command `yidao` with everything that it needs, in .venv.
+install: $(STAMP)
 
 # Lint, types and import contracts, then every test that is not a long campaign.
 test: check
@@ -30,6 +33,10 @@ test-long: $(STAMP)
 proto: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto \
 		--python_out=proto --mypy_out=quiet:proto --grpc_python_out=proto --mypy_grpc_out=quiet:proto $(PROTOS)
+
+# The reference pages that are made from the code.
+docs: $(STAMP)
+	$(BIN)/python -m yidao.node.reference docs
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

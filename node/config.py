@@ -177,12 +177,19 @@ def describe() -> tuple[SettingDoc, ...]:
         SettingDoc(
             name=name,
             environment=ENV_PREFIX + name.upper(),
-            default="" if field.default is None else str(field.default),
+            default=_shown(field.default),
             description=field.description or "",
             description_zh=CHINESE.get(name, ""),
         )
         for name, field in Settings.model_fields.items()
     )
+
+
+def _shown(default: object) -> str:
+    """Write a default as the settings file would."""
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def load_settings(

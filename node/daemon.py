@@ -11,12 +11,15 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path as FilePath
+from typing import TextIO, cast
 
 from google.protobuf.internal import api_implementation
 
+from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
 from yidao.node.access.service import AccessOptions
@@ -40,13 +43,16 @@ from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
+from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
@@ -76,11 +82,19 @@ def serve(data: FilePath, overrides: Mapping[str, str | float]) -> None:
     settings = load_settings(
         file if file.exists() else None, os.environ, data_dir=folder, **overrides
     )
-    configure(level=settings.log_level, format=settings.log_format)
+    log_file = None
+    if settings.log_file is not None:
+        log_file = LogFile(
+            settings.log_file, limit_mib=settings.log_file_mib, count=settings.log_file_count
+        )
+    configure(
+        level=settings.log_level, format=settings.log_format, stream=cast("TextIO | None", log_file)
+    )
     check_clock(system_clock_ms())
     self_test()
+    forget_environment_proxies()
     with datadir.FolderLock.take(folder):
-        uvloop.run(Daemon(settings).run())
+        uvloop.run(Daemon(settings, log_file).run())
 
 
 def self_test() -> None:
@@ -98,23 +112,21 @@ def self_test() -> None:
 class Daemon:
     """One node, from start to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log_file: LogFile | None = None) -> None:
         self._settings = settings
+        self._log_file = log_file
         self._keys = KeyFolder(settings.data_dir)
         self._stop = asyncio.Event()
         self._defect: BaseException | None = None
 
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        self._listen_to_signals()
         identity = self._keys.load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
-        chain = Chain(statement=b"", proofs=())
-        if identity.path.depth > 0:
-            chain = self._keys.load_chain()
+        is_root = identity.path.depth == 0
+        chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
         affairs = Affairs(
             store,
@@ -124,7 +136,7 @@ class Daemon:
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
-        if identity.path.depth == 0:
+        if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
             store=store,
@@ -135,41 +147,8 @@ class Daemon:
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
         )
-        tokens = ChildTokens(
-            store=store,
-            identity=identity,
-            chain=chain,
-            root_pem=root_pem,
-            clock_ms=system_clock_ms,
-            random=secrets.token_bytes,
-        )
-        tree = Tree(
-            store=store,
-            identity=identity,
-            clock_ms=system_clock_ms,
-            ask=hub.queries.ask,
-            own=lambda: node_service.status(),  # noqa: PLW0108 (it is made below)
-        )
-        node_service = NodeServicer(
-            store,
-            identity,
-            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Bundles(tokens, self._settings),
-            chain=lambda: hub.chain,
-            locate=functools.partial(locate, store),
-            tree=tree,
-        )
-        hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
-        courier = Courier(store, hub, self._keys.load_box_key(), system_clock_ms)
-        local = LocalServer(
-            self._settings.data_dir / SOCKET_NAME,
-            [
-                *affair_servicers(affairs),
-                FollowServicer(store),
-                BundleServicer(courier),
-                node_service,
-            ],
-        )
+        node_service = self._node_service(store, hub, certificates)
+        local = self._local(affairs, hub, node_service)
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
             store=store,
@@ -189,7 +168,9 @@ class Daemon:
         dialing = self._dial(hub, certificates)
         log.info("node.daemon.started", path=str(identity.path), position=store.last_position())
         try:
-            await self._stop.wait()
+            with self._metrics(node_service.status, store):
+                await asyncio.to_thread(notify_ready)
+                await self._stop.wait()
         finally:
             log.info("node.daemon.stopping", path=str(identity.path))
             jobs.stop()
@@ -204,6 +185,67 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
+
+    def _node_service(self, store: Store, hub: Hub, certificates: NodeCertificates) -> NodeServicer:
+        identity = hub.identity
+        tokens = ChildTokens(
+            store=store,
+            identity=identity,
+            chain=hub.chain,
+            root_pem=hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        tree = Tree(
+            store=store,
+            identity=identity,
+            clock_ms=system_clock_ms,
+            ask=hub.queries.ask,
+            own=lambda: service.status(),  # noqa: PLW0108 (it is made below)
+        )
+        service = NodeServicer(
+            store,
+            identity,
+            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
+            Bundles(tokens, self._settings),
+            chain=lambda: hub.chain,
+            locate=functools.partial(locate, store),
+            tree=tree,
+        )
+        hub.queries.answers["status"] = lambda: service.status().SerializeToString()
+        return service
+
+    def _local(self, affairs: Affairs, hub: Hub, node_service: NodeServicer) -> LocalServer:
+        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        servicers = [
+            *affair_servicers(affairs),
+            FollowServicer(hub.store),
+            BundleServicer(courier),
+            node_service,
+        ]
+        return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
+
+    def _metrics(
+        self, status: Callable[[], StatusResponse], store: Store
+    ) -> AbstractContextManager[None]:
+        settings = self._settings
+        if settings.metrics_listen is None:
+            return nullcontext()
+        # Its library is a few MB, which a node without metrics need not carry.
+        from yidao.node.metrics import served
+
+        return served(settings.metrics_listen, settings.data_dir, status, store.commit_times)
+
+    def _reopen_log(self) -> None:
+        if self._log_file is not None:
+            self._log_file.reopen()
+            log.info("node.log.reopened")
 
     def _jobs(self, store: Store, hub: Hub, links: LinkServer, auditor: Auditor) -> Jobs:
         async def tell_counted() -> None:
@@ -257,5 +299,6 @@ class Bundles:
             life=life,
             join_addresses=(self._settings.join_listen_seen or self._settings.join_listen,),
             link_address=self._settings.listen_seen or self._settings.listen,
+            test_network=self._settings.test_network,
         )
         return bundle.encode()

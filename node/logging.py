@@ -85,7 +85,7 @@ def redact(
     for name, value in event.items():
         if name in ("event", "exc_info"):
             continue
-        if _is_secret(name):
+        if is_secret(name):
             event[name] = REDACTED
         elif isinstance(value, str):
             event[name] = _one_line(value)
@@ -123,7 +123,8 @@ def _spelled_chain(error: BaseException | None) -> Iterator[str]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether a field of that name may hold a secret or reported data."""
     lowered = name.lower()
     return (
         lowered in _SECRET_NAMES

@@ -12,11 +12,14 @@ from yidao.node.keys import Identity
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.founding import found_network
 from yidao.node.link.join import join_with_file
+from yidao.node.link.options import forget_environment_proxies
 
 CONFIG_NAME = "config.toml"
 
+Given = Mapping[str, str | int | float]
 
-def found(data: Path, settings: Mapping[str, str]) -> Identity:
+
+def found(data: Path, settings: Given) -> Identity:
     """Make `data` the root of a new network and write its settings.
 
     Raises:
@@ -30,7 +33,7 @@ def found(data: Path, settings: Mapping[str, str]) -> Identity:
     return identity
 
 
-def join_network(data: Path, bundle: Path, settings: Mapping[str, str]) -> Identity:
+def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
     """Enrol `data` as the child that the bundle is for and write its settings.
 
     The bundle file is deleted: its secret is spent.
@@ -43,14 +46,24 @@ def join_network(data: Path, bundle: Path, settings: Mapping[str, str]) -> Ident
     folder = datadir.prepare(data)
     # Settings first: a run that is cut short must not leave a node without its parent's
     # address and with the bundle, which names it, already spent.
-    _configure(folder, {"parent_address": JoinBundle.load(bundle).link_address, **settings})
+    invitation = JoinBundle.load(bundle)
+    told: Given = {"parent_address": invitation.link_address, **settings}
+    _configure(folder, {**told, "test_network": True} if invitation.test_network else told)
+    proxy = told.get("proxy")
+    forget_environment_proxies()
     identity, _ = asyncio.run(
-        join_with_file(bundle, folder, now=utc(now_ms), random=secrets.token_bytes)
+        join_with_file(
+            bundle,
+            folder,
+            now=utc(now_ms),
+            random=secrets.token_bytes,
+            proxy=str(proxy) if proxy else None,
+        )
     )
     return identity
 
 
-def _configure(folder: Path, settings: Mapping[str, str]) -> None:
+def _configure(folder: Path, settings: Given) -> None:
     """Write the settings file; one that an earlier try left is put aside by name."""
     file = folder / CONFIG_NAME
     if file.exists():

@@ -1,12 +1,35 @@
-"""`yidao init`: found a network, with this node as its root."""
+"""`yidao init`: found a network with this node as its root, or join one by a bundle."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from yidao.node.cli.output import Json, answer, told_errors
+from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
+
+_LISTEN = "127.0.0.1:7350"
+
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        show_default=_LISTEN, help=say("下级链路的监听地址", "Where links of children arrive")
+    ),
+]
+JoinListen = Annotated[
+    str | None,
+    typer.Option(
+        show_default=say("listen 的下一个端口", "the port after listen's"),
+        help=say("加入服务的监听地址", "Where new children join"),
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", help=say("本单位名称", "What people call this office"))
+]
+Proxy = Annotated[
+    str | None,
+    typer.Option(help=say("通往上级的 HTTP 代理", "HTTP proxy on the way to the parent")),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -14,32 +37,84 @@ def register(app: typer.Typer) -> None:
 
     @app.command(
         help=say(
-            "建立一个新网络, 本节点为根 (国家级). 下级节点用 `yidao join` 加入",
-            "Found a new network with this node as its root. Nodes below use `yidao join`",
+            "建立新网络 (本节点为根), 或用加入包加入. 在终端上会问四个问题, 每个问题都有对应选项",
+            "Found a network with this node as its root, or join one by a bundle. At a terminal it "
+            "asks four questions; each is an option too",
         )
     )
     def init(
-        data: Annotated[Path, typer.Option("--data", "-d", help=say("数据目录", "Data folder"))],
-        listen: Annotated[
-            str, typer.Option(help=say("下级链路的监听地址", "Where links of children arrive"))
-        ] = "127.0.0.1:7350",
-        join_listen: Annotated[
-            str, typer.Option(help=say("加入服务的监听地址", "Where new children join"))
-        ] = "127.0.0.1:7351",
+        data: Data,
+        bundle: Annotated[
+            Path | None, typer.Option(help=say("用此加入包加入", "Join by this bundle"))
+        ] = None,
+        name: Name = None,
+        listen: Listen = None,
+        join_listen: JoinListen = None,
+        test: Annotated[
+            bool | None,
+            typer.Option("--test/--real", help=say("试用网络或正式网络", "Test network or real")),
+        ] = None,
+        proxy: Proxy = None,
         as_json: Json = False,
     ) -> None:
-        with told_errors(as_json):
-            from yidao.node.setup import found
+        from yidao.node.cli.questions import answers, someone_can_type
 
-            identity = found(data, {"listen": listen, "join_listen": join_listen})
-            answer(
-                as_json,
-                {"network": identity.network, "node_id": identity.node_id, "path": "/"},
-                say(
-                    f"网络已建立: {identity.network.hex()}\n根证书: {data / 'keys' / 'root.pem'}\n"
-                    f"下一步: yidao run --data {data}",
-                    f"Network founded: {identity.network.hex()}\n"
-                    f"Root certificate: {data / 'keys' / 'root.pem'}\n"
-                    f"Next: yidao run --data {data}",
-                ),
+        told = {
+            "bundle": None if bundle is None else str(bundle),
+            "office_name": name,
+            "listen": listen,
+            "test_network": None if test is None else ("test" if test else "real"),
+            "proxy": proxy,
+        }
+        with told_errors(as_json):
+            if not as_json and someone_can_type():
+                told.update(answers(told))
+            begin(data, told, join_listen, as_json=as_json)
+
+
+def begin(
+    data: Path, told: dict[str, str | None], join_listen: str | None, *, as_json: bool
+) -> None:
+    """Set the node up as it was told, and say what comes next."""
+    from yidao.node import setup
+
+    listen = told.get("listen") or _LISTEN
+    settings: dict[str, str | int | float] = {
+        key: value for key in ("office_name", "proxy") if (value := told.get(key))
+    }
+    settings |= {"listen": listen, "join_listen": join_listen or _next_port(listen)}
+    if told.get("parent_address"):
+        settings["parent_address"] = str(told["parent_address"])
+    if bundle := told.get("bundle"):
+        if told.get("test_network"):
+            raise typer.BadParameter(
+                say("加入包自己说明是否为试用网络", "the bundle says whether it is a test network"),
+                param_hint="--test/--real",
             )
+        identity = setup.join_network(data, Path(bundle), settings)
+        said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
+    else:
+        if told.get("test_network") == "test":
+            settings["test_network"] = True
+        identity = setup.found(data, settings)
+        said = say(
+            f"网络已建立: {identity.network.hex()}\n根证书: {data / 'keys' / 'root.pem'}",
+            f"Network founded: {identity.network.hex()}\n"
+            f"Root certificate: {data / 'keys' / 'root.pem'}",
+        )
+    answer(
+        as_json,
+        {
+            "network": identity.network,
+            "node_id": identity.node_id,
+            "path": str(identity.path),
+        },
+        f"{said}\n" + say("下一步", "Next") + f": yidao run --data {data}",
+    )
+
+
+def _next_port(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    following = int(port) + 1 if port.isdecimal() else port
+    # What is no address is named by the settings, as it was given.
+    return f"{host}:{following}" if host else listen

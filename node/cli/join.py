@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from yidao.node.cli.output import Json, answer, told_errors
+from yidao.node.cli.init import JoinListen, Listen, Name, Proxy, begin
+from yidao.node.cli.output import Data, Json, told_errors
 from yidao.node.cli.speech import say
 
 
@@ -17,13 +18,10 @@ def register(app: typer.Typer) -> None:
     )
     def join(
         bundle: Annotated[Path, typer.Argument(help=say("加入包", "The join bundle"))],
-        data: Annotated[Path, typer.Option("--data", "-d", help=say("数据目录", "Data folder"))],
-        listen: Annotated[
-            str, typer.Option(help=say("下级链路的监听地址", "Where links of children arrive"))
-        ] = "127.0.0.1:7350",
-        join_listen: Annotated[
-            str, typer.Option(help=say("加入服务的监听地址", "Where new children join"))
-        ] = "127.0.0.1:7351",
+        data: Data,
+        name: Name = None,
+        listen: Listen = None,
+        join_listen: JoinListen = None,
         parent: Annotated[
             str | None,
             typer.Option(
@@ -33,24 +31,15 @@ def register(app: typer.Typer) -> None:
                 )
             ),
         ] = None,
+        proxy: Proxy = None,
         as_json: Json = False,
     ) -> None:
+        told = {
+            "bundle": str(bundle),
+            "office_name": name,
+            "listen": listen,
+            "proxy": proxy,
+            "parent_address": parent,
+        }
         with told_errors(as_json):
-            from yidao.node.setup import join_network
-
-            settings = {"listen": listen, "join_listen": join_listen}
-            if parent is not None:
-                settings["parent_address"] = parent
-            identity = join_network(data, bundle, settings)
-            answer(
-                as_json,
-                {
-                    "network": identity.network,
-                    "node_id": identity.node_id,
-                    "path": str(identity.path),
-                },
-                say(
-                    f"已加入: {identity.path}\n下一步: yidao run --data {data}",
-                    f"Joined as {identity.path}\nNext: yidao run --data {data}",
-                ),
-            )
+            begin(data, told, join_listen, as_json=as_json)

@@ -10,6 +10,7 @@
 | 70 | a defect in Yidao |
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +24,19 @@ import typer
 from yidao.api.errors import YidaoError
 from yidao.node.cli.speech import LANGUAGE, say
 
+
+def _data_folder() -> Path:
+    """The folder that the setting `data_dir` names, or its default."""
+    return Path(os.environ.get("YIDAO_DATA_DIR") or "yidao-data")
+
+
 Data = Annotated[
     Path,
     typer.Option(
         "--data",
         "-d",
+        default_factory=_data_folder,
+        show_default="yidao-data",
         help=say("节点的数据目录", "The node's data folder"),
     ),
 ]

@@ -1,5 +1,6 @@
 """`yidao run`: the daemon in the foreground."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,9 +18,17 @@ def register(app: typer.Typer) -> None:
         log_format: Annotated[
             str | None, typer.Option(help=say("日志格式: json 或 console", "json or console"))
         ] = None,
+        log_file: Annotated[
+            Path | None,
+            typer.Option(
+                help=say("日志写到此文件, 按大小轮换", "Log to this file, rotated by size")
+            ),
+        ] = None,
     ) -> None:
         with told_errors(as_json=False):
             from yidao.node.daemon import serve
 
             overrides = {} if log_format is None else {"log_format": log_format}
+            if log_file is not None:
+                overrides["log_file"] = str(log_file)
             serve(data, overrides)

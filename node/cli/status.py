@@ -39,6 +39,11 @@ def facts(seen: "Status") -> dict[str, object]:
         "network": seen.network,
         "node_id": seen.node_id,
         "path": seen.path,
+        "office_name": seen.office_name,
+        "test_network": seen.test_network,
+        "certificate_until_ms": seen.certificate_until_ms,
+        "parent_error": seen.parent_error,
+        "version": seen.version,
         "epoch": seen.epoch,
         "state": seen.state,
         "records": seen.records,
@@ -68,38 +73,58 @@ def lines(seen: "Status") -> list[str]:
     """The status for people."""
     from yidao.node.messages import message
 
-    shown = [
-        say("节点", "node") + f" {seen.path}  {seen.node_id.hex()}  {seen.state}",
+    shown = [TEST_BANNER] if seen.test_network else []
+    shown += [
+        say("节点", "node")
+        + f" {seen.path}  {seen.office_name}  {seen.node_id.hex()}  {seen.state}  {seen.version}",
         say("记录", "records")
         + f" {seen.records}  "
         + say("位置", "position")
         + f" {seen.last_position} ({say('已入账', 'applied')} {seen.applied_position})  "
         + seen.durability,
         say("回执", "receipts") + f" {seen.receipts_current}/{seen.receipts_expected}",
+        say("证书", "certificate") + f" {_days_left(seen.certificate_until_ms)}",
     ]
     for peer in seen.peers:
-        line = f"  {_ROLES[peer.role]} {peer.path}: {_STATES.get(peer.state, peer.state)}"
+        line = f"  {_ROLES[peer.role]} {peer.path}: {STATES.get(peer.state, peer.state)}"
         line += f"  {say('待送', 'waiting')} {peer.lag}"
         if peer.next_retry_ms:
-            line += f"  {say('下次重连', 'next try')} {_clock(peer.next_retry_ms)}"
+            line += f"  {say('下次重连', 'next try')} {clock(peer.next_retry_ms)}"
+        if peer.role == "parent" and seen.parent_error:
+            line += f"  ({seen.parent_error})"
         shown.append(line)
-    shown += [
-        f"  ! {message(problem.code, problem.params, LANGUAGE).text} [{problem.code}]"
-        for problem in seen.problems
-    ]
+    for problem in seen.problems:
+        told = message(problem.code, problem.params, LANGUAGE)
+        shown += [f"  ! {told.text} [{problem.code}]", f"    {told.hint}"]
     if not seen.problems:
         shown.append(say("没有问题", "no problems"))
+    if seen.problems or any(peer.state != "connected" for peer in seen.peers):
+        shown.append(say("下一步: yidao doctor", "Next: yidao doctor"))
     return shown
 
 
+def clock(moment_ms: int) -> str:
+    """A moment of today as people say it."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _days_left(until_ms: int) -> str:
+    until = datetime.fromtimestamp(until_ms / 1000, UTC)
+    days = (until - datetime.now(UTC)).days
+    return say(
+        f"{until:%Y-%m-%d} 到期, 还有 {days} 天", f"until {until:%Y-%m-%d}, {days} days left"
+    )
+
+
+TEST_BANNER = say(
+    "*** 测试网络 — 此处的数据仅供试用 ***", "*** TEST NETWORK - nothing here is for real ***"
+)
 _ROLES = {"parent": say("上级", "parent"), "child": say("下级", "child")}
-_STATES = {
+STATES = {
+    "self": say("本节点", "this node"),
     "connected": say("已连接", "connected"),
     "connecting": say("连接中", "connecting"),
     "never": say("尚未连接", "never seen"),
     "lost": say("已断开", "lost"),
+    "unknown": say("未知", "unknown"),
 }
-
-
-def _clock(moment_ms: int) -> str:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")

@@ -51,6 +51,9 @@ _FIELDS: Final = {
     "expires_ms",
     "checksum",
 }
+# Only in bundles of a test network, so that those of real ones are what they always were.
+_KIND: Final = "network_kind"
+_TEST: Final = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class JoinBundle:
         token_id: 16 hex digits; no secret.
         secret: 32 random bytes, known to the parent and to this file alone.
         expires_ms: Unix milliseconds after which the parent refuses it.
+        test_network: Whether the parent's network is for trying things out.
     """
 
     addresses: tuple[str, ...]
@@ -79,6 +83,7 @@ class JoinBundle:
     token_id: str
     secret: bytes
     expires_ms: int
+    test_network: bool = False
 
     def __repr__(self) -> str:
         # The generated one would print the secret into logs and tracebacks.
@@ -106,7 +111,7 @@ class JoinBundle:
             fields = orjson.loads(data)
         except orjson.JSONDecodeError:
             raise errors.BundleMalformed(reason="json") from None
-        if not isinstance(fields, dict) or fields.keys() != _FIELDS:
+        if not isinstance(fields, dict) or fields.keys() - {_KIND} != _FIELDS:
             raise errors.BundleMalformed(reason="fields")
         if fields["format"] != FORMAT:
             raise errors.BundleMalformed(reason="format")
@@ -155,7 +160,7 @@ class JoinBundle:
         return cls.decode(read_private(path))
 
     def _fields(self) -> dict[str, Any]:
-        return {
+        fields: dict[str, Any] = {
             "format": FORMAT,
             "addresses": list(self.addresses),
             "link_address": self.link_address,
@@ -168,6 +173,7 @@ class JoinBundle:
             "secret": self.secret.hex(),
             "expires_ms": self.expires_ms,
         }
+        return {**fields, _KIND: _TEST} if self.test_network else fields
 
 
 def _checksum(fields: dict[str, Any]) -> str:
@@ -178,6 +184,8 @@ def _from_fields(fields: dict[str, Any]) -> JoinBundle:
     addresses, expires_ms = fields["addresses"], fields["expires_ms"]
     if not isinstance(addresses, list) or not 1 <= len(addresses) <= MAX_ADDRESSES:
         raise errors.BundleMalformed(reason="addresses")
+    if fields.get(_KIND, _TEST) != _TEST:
+        raise errors.BundleMalformed(reason=_KIND)
     if type(expires_ms) is not int or not 0 < expires_ms <= MAX_EXPIRES_MS:
         raise errors.BundleMalformed(reason="expires_ms")
     texts = [value for key, value in fields.items() if key not in ("addresses", "expires_ms")]
@@ -197,6 +205,7 @@ def _from_fields(fields: dict[str, Any]) -> JoinBundle:
             token_id=_hex(fields["token_id"], TOKEN_ID_BYTES).hex(),
             secret=_hex(fields["secret"], SECRET_BYTES),
             expires_ms=expires_ms,
+            test_network=_KIND in fields,
         )
     except (YidaoError, ValueError):
         raise errors.BundleMalformed(reason="value") from None

@@ -46,6 +46,7 @@ from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.certificates import generate_key, key_sha256
 from yidao.node.link.credentials import join_channel_credentials, target_name
 from yidao.node.link.joinrequest import ChildKeys, make_request, read_request
+from yidao.node.link.options import proxy_options
 from yidao.node.link.peercheck import Enrolled, check_peer, load_chain
 from yidao.sync import ids
 from yidao.sync.enrolment import verify_chain
@@ -65,7 +66,12 @@ _REFUSALS: Final = {kind.code: kind for kind in every_error(errors.JoinRefusal)}
 
 
 async def join(
-    bundle: JoinBundle, data_dir: FilePath, *, now: datetime, random: Callable[[int], bytes]
+    bundle: JoinBundle,
+    data_dir: FilePath,
+    *,
+    now: datetime,
+    random: Callable[[int], bytes],
+    proxy: str | None = None,
 ) -> Identity:
     """Enrol this data folder as the child that `bundle` is for, and return who it is now.
 
@@ -74,6 +80,7 @@ async def join(
         data_dir: A prepared data folder (see `yidao.node.datadir`).
         now: This machine's time, aware.
         random: Gives that many bytes of the system's generator.
+        proxy: An HTTP proxy on the way to the parent.
 
     Raises:
         AlreadyEnrolled: A node lives there.
@@ -90,18 +97,23 @@ async def join(
         bundle.check_time(now)
         request = _new_request(folder, bundle, random)  # (1)
     if not folder.has(ANSWER):
-        answer = await _ask(bundle, request)  # (2)
+        answer = await _ask(bundle, request, proxy)  # (2)
         _check_answer(folder, bundle, request, answer, now)  # (3)
         folder.write(ANSWER, answer.SerializeToString())
     return _unpack(folder, bundle, request)  # (4)
 
 
 async def join_with_file(
-    file: FilePath, data_dir: FilePath, *, now: datetime, random: Callable[[int], bytes]
+    file: FilePath,
+    data_dir: FilePath,
+    *,
+    now: datetime,
+    random: Callable[[int], bytes],
+    proxy: str | None = None,
 ) -> tuple[Identity, JoinBundle]:
     """Do `join` with a bundle file and delete the file, whose secret is spent then."""
     bundle = JoinBundle.load(file)
-    identity = await join(bundle, data_dir, now=now, random=random)
+    identity = await join(bundle, data_dir, now=now, random=random, proxy=proxy)
     _forget(file)
     return identity, bundle
 
@@ -142,12 +154,14 @@ def _new_request(
     return request
 
 
-async def _ask(bundle: JoinBundle, request: link_pb2.JoinRequest) -> link_pb2.JoinResponse:
+async def _ask(
+    bundle: JoinBundle, request: link_pb2.JoinRequest, proxy: str | None
+) -> link_pb2.JoinResponse:
     """Return the answer of the first address that gives one."""
     failure = errors.JoinUnreachable(address="", reason="")
     for address in bundle.addresses:
         try:
-            return await _ask_at(address, bundle, request)
+            return await _ask_at(address, bundle, request, proxy)
         except grpc.aio.AioRpcError as error:
             details = error.details() or ""
             if details in _REFUSALS:
@@ -159,12 +173,12 @@ async def _ask(bundle: JoinBundle, request: link_pb2.JoinRequest) -> link_pb2.Jo
 
 
 async def _ask_at(
-    address: str, bundle: JoinBundle, request: link_pb2.JoinRequest
+    address: str, bundle: JoinBundle, request: link_pb2.JoinRequest, proxy: str | None
 ) -> link_pb2.JoinResponse:
     options = (
         ("grpc.ssl_target_name_override", target_name(bundle.parent_path)),
         ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-        ("grpc.enable_http_proxy", 0),
+        *proxy_options(proxy),
         # A retry of gRPC's own would count as another try at the parent.
         ("grpc.enable_retries", 0),
     )

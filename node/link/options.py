@@ -1,5 +1,6 @@
 """The gRPC settings of a link, and why they are what they are (argument names of gRPC 1.85)."""
 
+import os
 from typing import Final
 
 from yidao.node.config import Settings
@@ -9,6 +10,17 @@ CONTROL: Final = "Control"
 DATA: Final = "Data"
 QUERY: Final = "Query"
 SESSION_KEY: Final = "yidao-session"
+
+# What gRPC's core reads of the environment (http_proxy_mapper.cc).
+_PROXY_NAMES: Final = (
+    "grpc_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_grpc_proxy",
+    "no_proxy",
+    "GRPC_ADDRESS_HTTP_PROXY",
+    "GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES",
+)
 
 _MIB: Final = 1024 * 1024
 
@@ -58,9 +70,29 @@ def client_options(settings: Settings, target_name: str) -> list[tuple[str, int 
     return [
         *_common(settings),
         ("grpc.ssl_target_name_override", target_name),
-        ("grpc.enable_http_proxy", 0),
+        *proxy_options(settings.proxy),
         # The dialer waits by itself, longer than gRPC would.
         ("grpc.initial_reconnect_backoff_ms", 100),
         # A new connection each time: a resumed one would share the old one's fate.
         ("grpc.use_local_subchannel_pool", 1),
     ]
+
+
+def proxy_options(proxy: str | None) -> list[tuple[str, int | str]]:
+    """Arguments that send a channel through this HTTP proxy, or through none at all.
+
+    gRPC would take a proxy from the environment, where it is meant for the web.
+    """
+    if proxy is None:
+        return [("grpc.enable_http_proxy", 0)]
+    return [("grpc.enable_http_proxy", 1), ("grpc.http_proxy", proxy)]
+
+
+def forget_environment_proxies() -> None:
+    """Take the web's proxy settings out of this process.
+
+    A setting of ours that names a proxy would still give way to `no_proxy`, and no
+    argument of a channel turns that off (gRPC 1.85).
+    """
+    for name in _PROXY_NAMES:
+        os.environ.pop(name, None)

@@ -82,6 +82,7 @@ class ChildTokens:
         life: timedelta,
         join_addresses: tuple[str, ...],
         link_address: str,
+        test_network: bool = False,
     ) -> JoinBundle:
         """Make a token for a child at `path` and return its bundle.
 
@@ -91,6 +92,7 @@ class ChildTokens:
             life: How long the bundle may be used.
             join_addresses: `host:port` of this node's join service as the child sees it.
             link_address: The same of its link.
+            test_network: Whether the bundle shall say that this is a test network.
 
         Raises:
             ChildPathUnfit: No child can stand there.
@@ -114,6 +116,7 @@ class ChildTokens:
             token_id=self._random(TOKEN_ID_BYTES).hex(),
             secret=self._random(SECRET_BYTES),
             expires_ms=now_ms + life // timedelta(milliseconds=1),
+            test_network=test_network,
         )
         # What cannot be read back must not be given out, for instance no address.
         JoinBundle.decode(bundle.encode())

@@ -71,10 +71,16 @@ def message(code: str, params: Mapping[str, str | int], language: str = "zh") ->
 @cache
 def catalogue(language: str) -> Mapping[str, Entry]:
     """Return all entries of one language, from its files in the order of their names."""
+    return {code: entry for page in pages(language).values() for code, entry in page.items()}
+
+
+def pages(language: str) -> Mapping[str, Mapping[str, Entry]]:
+    """Return the entries of one language by the page on which they stand."""
     folder = files(__package__) / language
-    pages = sorted((page for page in folder.iterdir()), key=lambda page: page.name)
     return {
-        code: Entry(text=str(fields["text"]), hint=str(fields["hint"]))
-        for page in pages
-        for code, fields in yaml.safe_load(page.read_bytes()).items()
+        page.name.removesuffix(".yaml"): {
+            code: Entry(text=str(fields["text"]), hint=str(fields["hint"]))
+            for code, fields in yaml.safe_load(page.read_bytes()).items()
+        }
+        for page in sorted(folder.iterdir(), key=lambda page: page.name)
     }

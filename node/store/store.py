@@ -18,6 +18,7 @@ from yidao.node.store import (
     tables,
     trust,
 )
+from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import Engines, is_from_database, open_engines, translate
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
@@ -192,6 +193,11 @@ class Store:
     def commits(self) -> int:
         """How many transactions the writer has committed since the start."""
         return self._running().commits
+
+    @property
+    def commit_times(self) -> CommitTimes:
+        """How long the commits since the start took."""
+        return self._running().commit_times
 
     # Reading.
 

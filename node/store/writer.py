@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from yidao.node.keys import Identity
 from yidao.node.store import errors
+from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import is_fatal, is_from_database, translate
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.projections import Runner
@@ -79,6 +80,7 @@ class Writer:
         self.last_position = last_position
         self.applied_position = runner.applied(last_position)
         self.commits = 0
+        self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -176,7 +178,8 @@ class Writer:
                 group = Group(conn, self._identity, self._clock_ms(), self._random)
                 self._run_jobs(group, first, done)
                 position = group.finish()
-                transaction.commit()
+                with self.commit_times.measured():
+                    transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._fail_group(error, [future for future, _ in done])
             return

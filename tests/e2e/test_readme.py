@@ -94,6 +94,9 @@ class Shell:
     def _on_free_ports(self, line: str) -> str:
         if line.startswith("yidao init"):
             line += " --listen 127.0.0.1:7350 --join-listen 127.0.0.1:7351"
+        if line.startswith("yidao join"):
+            # The port after a free one need not be free.
+            line += " --join-listen 127.0.0.1:7361"
         for given, port in self._ports.items():
             line = line.replace(f":{given}", f":{port}")
         return line.replace("catalog/packs", str(ROOT / "catalog/packs"))

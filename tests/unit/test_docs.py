@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from yidao.node.config import describe
+from yidao.node.reference import reference
+from yidao.node.settingtexts import CHINESE
+
 ROOT = Path(__file__).resolve().parents[2]
 ADR = ROOT / "docs/adr"
 DECISIONS = sorted(path for path in ADR.glob("[0-9]*.md") if path.name != "0000-template.md")
@@ -52,6 +56,20 @@ def test_what_a_decision_links_to_is_there(path: Path) -> None:
     links = path.read_text("utf-8").split("## Links")[1]
     paths = [word for word in re.findall(r"`([^`]+)`", links) if "/" in word]
     assert [word for word in paths if not (ROOT / word).exists()] == []
+
+
+@pytest.mark.parametrize("name", sorted(reference()))
+def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+    """After a change of settings or messages, `make docs` was run and its result committed."""
+    assert (ROOT / "docs" / name).read_text("utf-8") == reference()[name]
+
+
+def test_every_setting_is_described_in_both_languages() -> None:
+    """The Chinese words are Chinese and for every setting that exists, no other."""
+    told = {each.name: each.description_zh for each in describe()}
+    assert [name for name, text in told.items() if not re.search("[\u4e00-\u9fff]", text)] == []
+    assert set(CHINESE) == set(told)
+    assert [each.name for each in describe() if not each.description] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)

@@ -21,6 +21,7 @@ from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.api.access_service import AccessServicer
+from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -76,9 +77,13 @@ class Office:
             locate=functools.partial(locate, self.store),
             tree=SimpleNamespace(),
         )
-        self.server = LocalServer(self.socket, [*affair_servicers(self.affairs), node])
-        self.run(self.server.start())
+        self.server = self.run(self.serve([*affair_servicers(self.affairs), node]))
         self.machine = Client.open(self.socket, timeout_seconds=60)
+
+    async def serve(self, servicers: list[object]) -> LocalServer:
+        server = LocalServer(self.socket, [*servicers, FollowServicer(self.store)])
+        await server.start()
+        return server
 
     def clock(self) -> int:
         return self.now_ms
@@ -109,10 +114,11 @@ class Office:
     def close(self) -> None:
         self.machine.close()
         self.run(self.server.stop(0.1))
+        # While the loop runs: the writer wakes it.
+        self.store.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
-        self.store.close()
 
 
 @pytest.fixture
@@ -548,6 +554,23 @@ def test_a_page_of_another_desk_is_no_way_in(desk: Office) -> None:
     ):
         answer = ask(desk, token, "ListReturns", request)
         assert {each.unit for each in answer.returns} <= {own}
+
+
+def test_a_stream_ends_with_its_session(desk: Office) -> None:
+    """What is followed by a session stops with it; the audit itself is never followed."""
+    desk.add("zhao", "reviewer")
+    desk.add("li", "filler")
+    refused("PERMISSION_DENIED", lambda: next(desk.enter("li").follow()))
+    mine = desk.enter("zhao")
+    seen = [event.kind for event in mine.follow(until_now=True, local_too=True)]
+    assert "reporting.return.submitted" in seen
+    assert not [kind for kind in seen if kind.startswith("access.")]
+    stream = mine.follow(kinds=["reporting."])
+    assert next(stream).kind == "reporting.return.submitted"
+    assert next(stream).kind == "reporting.return.submitted"
+    mine.sign_out()
+    desk.machine.submit("energy", [profile(1, "5300.00")], actor="wang@/")
+    refused("SESSION_ENDED", lambda: next(stream))
 
 
 def test_guessing_does_not_fill_the_disk(office: Office) -> None:

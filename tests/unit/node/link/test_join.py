@@ -696,7 +696,7 @@ def test_answer_of_a_lying_parent(root: Parent, tmp_path: FilePath, name: str) -
     data_dir = prepare(tmp_path / "child")
     (other,) = admit(root, request_for(other_bundle, b"o" * 16))
 
-    async def lying(_bundle: JoinBundle, request: link_pb2.JoinRequest) -> Any:
+    async def lying(_bundle: JoinBundle, request: link_pb2.JoinRequest, _proxy: None) -> Any:
         answer = await root.admission.admit(request, "child")
         ANSWERS[name](answer, other)
         return answer
@@ -717,7 +717,7 @@ def test_answer_that_skips_a_tier(root: Parent, tmp_path: FilePath) -> None:
     bundle = replace(root.bundle("33"), path=Path.parse("/33/3301"), parent_path=Path(("33",)))
     data_dir = prepare(tmp_path / "child")
 
-    async def behind(_bundle: JoinBundle, request: link_pb2.JoinRequest) -> Any:
+    async def behind(_bundle: JoinBundle, request: link_pb2.JoinRequest, _proxy: None) -> Any:
         asked = joinrequest.read_request(request)
         keys = joinrequest.prove_keys(asked)
         enrolment = Enrolment(
@@ -818,6 +818,8 @@ BAD_BUNDLES: dict[str, tuple[Spoil, type[errors.BundleError]]] = {
     "a number for an address": (edited(addresses=[1]), errors.BundleMalformed),
     "a short secret": (edited(secret="00" * 31), errors.BundleMalformed),
     "a statement that is no base64": (edited(root_statement="*"), errors.BundleMalformed),
+    "a network of an unknown kind": (edited(network_kind="toy"), errors.BundleMalformed),
+    "a network kind that is no text": (edited(network_kind=["test"]), errors.BundleMalformed),
     "a later form": (edited(format="yidao-join-2"), errors.BundleMalformed),
 }
 
@@ -864,6 +866,16 @@ def test_bundle_file(root: Parent, tmp_path: FilePath) -> None:
     file.chmod(0o644)
     with pytest.raises(node_errors.KeyFileExposed):
         JoinBundle.load(file)
+
+
+def test_the_mark_of_a_test_network_stands_in_its_bundles_only(root: Parent) -> None:
+    """It comes back as it was written; a real network's bundle has no field for it."""
+    real = root.bundle("33")
+    test = replace(real, test_network=True)
+    assert JoinBundle.decode(test.encode()) == test
+    assert orjson.loads(test.encode())["network_kind"] == "test"
+    assert JoinBundle.decode(real.encode()) == real
+    assert "network_kind" not in orjson.loads(real.encode())
 
 
 def test_expired_bundle(root: Parent, tmp_path: FilePath) -> None:

@@ -1,0 +1,184 @@
+"""What the doctor finds, as typed errors: their texts and next steps stand in the messages."""
+
+from yidao.node.errors import NodeError
+
+
+class DiskNearlyFull(NodeError):
+    """Too little room is left for the store (params: path, free_mib, needed_mib)."""
+
+    code = "DISK_NEARLY_FULL"
+
+
+class LibraryUnfit(NodeError):
+    """A library does not do what is relied on (params: library, found)."""
+
+    code = "LIBRARY_UNFIT"
+
+
+class NodeNotRunning(NodeError):
+    """No daemon works on this data folder (params: path)."""
+
+    code = "NODE_NOT_RUNNING"
+    retryable = True
+
+
+class NodeSilent(NodeError):
+    """A daemon holds the data folder and does not answer (params: pid)."""
+
+    code = "NODE_SILENT"
+
+
+class AddressNotOurs(NodeError):
+    """A node listens at an address that this machine does not have (params: setting, address)."""
+
+    code = "ADDRESS_NOT_OURS"
+
+
+class AddressUnseen(NodeError):
+    """Join bundles would name an address that leads nowhere (params: setting, address)."""
+
+    code = "ADDRESS_UNSEEN"
+
+
+# Certificates.
+
+
+class CertificateEndsSoon(NodeError):
+    """This node's certificate ends soon (params: until, days)."""
+
+    code = "CERTIFICATE_ENDS_SOON"
+
+
+class CertificateEnded(NodeError):
+    """This node's certificate has ended (params: until)."""
+
+    code = "CERTIFICATE_ENDED"
+
+
+class CertificateNotYetValid(NodeError):
+    """This node's certificate begins later than this machine's clock (params: begins)."""
+
+    code = "CERTIFICATE_NOT_YET_VALID"
+
+
+# The store.
+
+
+class DatabaseDamaged(NodeError):
+    """The database file fails its own check (params: path, reason)."""
+
+    code = "DATABASE_DAMAGED"
+
+
+class WalTooLarge(NodeError):
+    """SQLite's log beside the store has grown far beyond its size (params: size_mib, limit_mib)."""
+
+    code = "WAL_TOO_LARGE"
+
+
+class PostgresqlUnreachable(NodeError):
+    """PostgreSQL does not let the node in (params: address, reason)."""
+
+    code = "POSTGRESQL_UNREACHABLE"
+    retryable = True
+
+
+class JournalQuarantined(NodeError):
+    """A journal was put aside since its seal does not hold (params: journal, seq, reason)."""
+
+    code = "JOURNAL_QUARANTINED"
+
+
+class RecordsParked(NodeError):
+    """Parts wait for records that do not come (params: count)."""
+
+    code = "RECORDS_PARKED"
+
+
+class LagGrowing(NodeError):
+    """More records wait for a peer than a moment before (params: peer, lag, before)."""
+
+    code = "LAG_GROWING"
+
+
+# The way to the parent.
+
+
+class ParentUnreachable(NodeError):
+    """Nothing answers at the parent's address (params: address, reason)."""
+
+    code = "PARENT_UNREACHABLE"
+    retryable = True
+
+
+class ParentNameUnknown(ParentUnreachable):
+    """No address is known for the parent's name (params: host)."""
+
+    code = "PARENT_NAME_UNKNOWN"
+
+
+class ParentPortClosed(ParentUnreachable):
+    """The machine is there and nobody listens at the port (params: address)."""
+
+    code = "PARENT_PORT_CLOSED"
+
+
+class ParentSilent(ParentUnreachable):
+    """Packets to the parent vanish (params: address, seconds)."""
+
+    code = "PARENT_SILENT"
+
+
+class ParentHangsUp(ParentUnreachable):
+    """The line is cut while TLS begins (params: address)."""
+
+    code = "PARENT_HANGS_UP"
+
+
+class ParentNotTls(NodeError):
+    """What answers at the parent's address speaks no TLS (params: address)."""
+
+    code = "PARENT_NOT_TLS"
+
+
+class ParentNotTrusted(NodeError):
+    """What answers shows a certificate of somebody else (params: address)."""
+
+    code = "PARENT_NOT_TRUSTED"
+
+
+class ParentNameMismatch(NodeError):
+    """Another node of the network answers (params: address, wanted)."""
+
+    code = "PARENT_NAME_MISMATCH"
+
+
+class ParentCertificateEnded(NodeError):
+    """The parent's certificate has ended, by this machine's clock (params: address, now)."""
+
+    code = "PARENT_CERTIFICATE_ENDED"
+
+
+class ParentCertificateNotYetValid(NodeError):
+    """The parent's certificate begins later than this machine's clock (params: address, now)."""
+
+    code = "PARENT_CERTIFICATE_NOT_YET_VALID"
+
+
+class ParentRefusesUs(NodeError):
+    """The parent does not take this node's certificate (params: address, reason)."""
+
+    code = "PARENT_REFUSES_US"
+
+
+class ProxyUnreachable(NodeError):
+    """The proxy does not answer (params: proxy, reason)."""
+
+    code = "PROXY_UNREACHABLE"
+    retryable = True
+
+
+class ProxyRefuses(NodeError):
+    """The proxy does not make the connection (params: proxy, address, status)."""
+
+    code = "PROXY_REFUSES"

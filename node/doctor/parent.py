@@ -1,0 +1,163 @@
+"""The way to the parent, step by step: name, port, proxy, TLS, certificates.
+
+Each step that fails has a cause of its own, which gRPC would only call UNAVAILABLE.
+"""
+
+import base64
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from yidao.node.clock import system_clock_ms, utc
+from yidao.node.doctor import errors
+from yidao.node.errors import NodeError
+
+DIAL_SECONDS: Final = 3.0
+_LONGEST_HEAD_BYTES: Final = 16 * 1024
+
+# X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_HOSTNAME_MISMATCH: Final = 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where the parent is, and by what it is known.
+
+    Attributes:
+        address: `host:port` of the parent's link.
+        server_name: The DNS name that its certificate must bear.
+        root_pem: The network's root certificate.
+        chain_file: This node's certificates, PEM.
+        key_file: The key of the first of them.
+        proxy: `http://[user:password@]host:port`, or None.
+    """
+
+    address: str
+    server_name: str
+    root_pem: bytes
+    chain_file: Path
+    key_file: Path
+    proxy: str | None = None
+
+
+def check_way(way: Way, *, seconds: float = DIAL_SECONDS) -> None:
+    """Go the way to the parent as far as TLS, and raise what stops it.
+
+    Raises:
+        NodeError: One of `yidao.node.doctor.errors`, by the step that failed.
+    """
+    with _connected(way, seconds) as line:
+        line.settimeout(seconds)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_verify_locations(cadata=way.root_pem.decode("ascii"))
+        context.load_cert_chain(way.chain_file, way.key_file)
+        context.set_alpn_protocols(["h2"])
+        try:
+            with context.wrap_socket(line, server_hostname=way.server_name) as secure:
+                _hear_first_word(secure, way.address)
+        except ssl.SSLCertVerificationError as error:
+            raise _certificate_fault(error, way) from None
+        except (ssl.SSLEOFError, ConnectionError):
+            raise errors.ParentHangsUp(address=way.address) from None
+        except ssl.SSLError:
+            raise errors.ParentNotTls(address=way.address) from None
+        except TimeoutError:
+            raise errors.ParentSilent(address=way.address, seconds=int(seconds)) from None
+
+
+def _hear_first_word(secure: ssl.SSLSocket, address: str) -> None:
+    """Wait for the parent's first bytes: in TLS 1.3 only they tell that it takes our certificate.
+
+    A server of HTTP/2 speaks first (RFC 9113, 3.4).
+    """
+    try:
+        word = secure.recv(1)
+    except ssl.SSLEOFError:
+        raise
+    except ssl.SSLError as error:
+        raise errors.ParentRefusesUs(address=address, reason=error.reason or "") from None
+    if not word:
+        raise errors.ParentHangsUp(address=address)
+
+
+def _certificate_fault(error: ssl.SSLCertVerificationError, way: Way) -> NodeError:
+    now = utc(system_clock_ms()).isoformat(timespec="minutes")
+    if error.verify_code == _NOT_YET_VALID:
+        return errors.ParentCertificateNotYetValid(address=way.address, now=now)
+    if error.verify_code == _EXPIRED:
+        return errors.ParentCertificateEnded(address=way.address, now=now)
+    if error.verify_code == _HOSTNAME_MISMATCH:
+        return errors.ParentNameMismatch(address=way.address, wanted=way.server_name)
+    return errors.ParentNotTrusted(address=way.address)
+
+
+def _connected(way: Way, seconds: float) -> socket.socket:
+    """Connect to the parent, or through the proxy."""
+    if way.proxy is None:
+        host, port = _split(way.address)
+        try:
+            return socket.create_connection((host, port), seconds)
+        except socket.gaierror:
+            raise errors.ParentNameUnknown(host=host) from None
+        except TimeoutError:
+            raise errors.ParentSilent(address=way.address, seconds=int(seconds)) from None
+        except ConnectionRefusedError:
+            raise errors.ParentPortClosed(address=way.address) from None
+        except OSError as error:
+            raise errors.ParentUnreachable(address=way.address, reason=_name(error)) from None
+    return _through_proxy(way.proxy, way.address, seconds)
+
+
+def _through_proxy(proxy: str, address: str, seconds: float) -> socket.socket:
+    parts = urlsplit(proxy)
+    shown = f"{parts.hostname}:{parts.port}"
+    try:
+        line = socket.create_connection((parts.hostname or "", parts.port or 0), seconds)
+    except OSError as error:
+        raise errors.ProxyUnreachable(proxy=shown, reason=_name(error)) from None
+    login = ""
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        login = f"Proxy-Authorization: Basic {base64.b64encode(pair).decode()}\r\n"
+    try:
+        line.sendall(f"CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n{login}\r\n".encode())
+        head = _head(line)
+    except OSError as error:
+        line.close()
+        raise errors.ProxyUnreachable(proxy=shown, reason=_name(error)) from None
+    status = head.split(" ")[1][:3] if head.startswith("HTTP/") and " " in head else "?"
+    if status != "200":
+        line.close()
+        raise errors.ProxyRefuses(proxy=shown, address=address, status=status)
+    return line
+
+
+def _head(line: socket.socket) -> str:
+    """Read an answer's head and not a byte more: what follows belongs to TLS."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and len(head) < _LONGEST_HEAD_BYTES:
+        byte = line.recv(1)
+        if not byte:
+            break
+        head += byte
+    return head.decode("latin-1")
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _name(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "DNS"
+    if isinstance(error, TimeoutError):
+        return "TIMEOUT"
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
