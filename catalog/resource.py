@@ -157,14 +157,11 @@ def _members(value: object, kind: type, at: str) -> dict[str, object]:
     """Give an object's members: all of them known, and none missing that has no default."""
     if not isinstance(value, dict):
         raise ResourceMalformed(field=at)
-    known = {each.name: each for each in fields(kind)}
-    for name in value:
-        if name not in known:
-            raise ResourceMalformed(field=str(name)[:64])
-    optional = _DEFAULTED[kind]
-    for name in known:
-        if name not in value and name not in optional:
-            raise ResourceMalformed(field=name)
+    names, optional = _MEMBERS[kind]
+    if value.keys() - names:
+        raise ResourceMalformed(field=min(value.keys() - names)[:64])
+    if missing := names - optional - value.keys():
+        raise ResourceMalformed(field=min(missing))
     return dict(value)
 
 
@@ -231,8 +228,12 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return collected
 
 
-_DEFAULTED: Final[Mapping[type, frozenset[str]]] = {
-    Resource: frozenset({"related", "theme", "region_code", "source", "extra"}),
-    Item: frozenset({"length", "grade"}),
-    Source: frozenset({"pack", "form"}),
+#: The names of each kind's members, and of those that may be left out.
+_MEMBERS: Final[Mapping[type, tuple[frozenset[str], frozenset[str]]]] = {
+    kind: (frozenset(each.name for each in fields(kind)), frozenset(optional))
+    for kind, optional in (
+        (Resource, ("related", "theme", "region_code", "source", "extra")),
+        (Item, ("length", "grade")),
+        (Source, ("pack", "form")),
+    )
 }

@@ -21,6 +21,8 @@ from google.protobuf.internal import api_implementation
 
 from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
+from yidao.node.access.auditor import WINDOW_MS, Auditor
+from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
@@ -35,7 +37,7 @@ from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
-from yidao.node.jobs import Jobs
+from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -119,17 +121,20 @@ class Daemon:
 
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
+        self._listen_to_signals()
         identity = self._keys.load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
-        affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
+        affairs = Affairs(
+            store,
+            identity,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+            access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
+        )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
@@ -142,41 +147,8 @@ class Daemon:
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
         )
-        tokens = ChildTokens(
-            store=store,
-            identity=identity,
-            chain=chain,
-            root_pem=root_pem,
-            clock_ms=system_clock_ms,
-            random=secrets.token_bytes,
-        )
-        tree = Tree(
-            store=store,
-            identity=identity,
-            clock_ms=system_clock_ms,
-            ask=hub.queries.ask,
-            own=lambda: node_service.status(),  # noqa: PLW0108 (it is made below)
-        )
-        node_service = NodeServicer(
-            store,
-            identity,
-            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Bundles(tokens, self._settings),
-            chain=lambda: hub.chain,
-            locate=functools.partial(locate, store),
-            tree=tree,
-        )
-        hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
-        courier = Courier(store, hub, self._keys.load_box_key(), system_clock_ms)
-        local = LocalServer(
-            self._settings.data_dir / SOCKET_NAME,
-            [
-                *affair_servicers(affairs),
-                FollowServicer(store),
-                BundleServicer(courier),
-                node_service,
-            ],
-        )
+        node_service = self._node_service(store, hub, certificates)
+        local = self._local(affairs, hub, node_service)
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
             store=store,
@@ -187,7 +159,7 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        jobs = self._jobs(store, hub, links)
+        jobs = self._jobs(store, hub, links, affairs.access.auditor)
         hub.start()
         await links.start()
         await joins.start()
@@ -207,11 +179,57 @@ class Daemon:
                 await asyncio.gather(dialing, return_exceptions=True)
             await hub.stop()
             await local.stop()
+            await asyncio.to_thread(affairs.access.auditor.flush, everything=True)
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
+
+    def _node_service(self, store: Store, hub: Hub, certificates: NodeCertificates) -> NodeServicer:
+        identity = hub.identity
+        tokens = ChildTokens(
+            store=store,
+            identity=identity,
+            chain=hub.chain,
+            root_pem=hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        tree = Tree(
+            store=store,
+            identity=identity,
+            clock_ms=system_clock_ms,
+            ask=hub.queries.ask,
+            own=lambda: service.status(),  # noqa: PLW0108 (it is made below)
+        )
+        service = NodeServicer(
+            store,
+            identity,
+            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
+            Bundles(tokens, self._settings),
+            chain=lambda: hub.chain,
+            locate=functools.partial(locate, store),
+            tree=tree,
+        )
+        hub.queries.answers["status"] = lambda: service.status().SerializeToString()
+        return service
+
+    def _local(self, affairs: Affairs, hub: Hub, node_service: NodeServicer) -> LocalServer:
+        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        servicers = [
+            *affair_servicers(affairs),
+            FollowServicer(hub.store),
+            BundleServicer(courier),
+            node_service,
+        ]
+        return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
 
     def _metrics(
         self, status: Callable[[], StatusResponse], store: Store
@@ -229,9 +247,13 @@ class Daemon:
             self._log_file.reopen()
             log.info("node.log.reopened")
 
-    def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
+    def _jobs(self, store: Store, hub: Hub, links: LinkServer, auditor: Auditor) -> Jobs:
+        async def tell_counted() -> None:
+            await asyncio.to_thread(auditor.flush)
+
+        counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
         return Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
+            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store), counting],
             last_runs(store),
             system_clock_ms,
         )

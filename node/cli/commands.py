@@ -6,12 +6,14 @@ import typer
 
 from yidao.node.cli import (
     bundle,
+    catalog,
     child,
     demo,
     directive,
     doctor,
     errors,
     evidence,
+    form,
     gateway,
     imports,
     init,
@@ -24,6 +26,7 @@ from yidao.node.cli import (
     store,
     systemd,
     tree,
+    user,
 )
 from yidao.node.cli.speech import say
 
@@ -67,21 +70,24 @@ def every_command(
 # In the order of `--help`.
 VERBS = (
     init,
+    join,
     run,
     child,
-    join,
+    user,
     imports,
+    form,
     returns,
     directive,
     pack,
+    catalog,
     evidence,
     bundle,
     status,
     tree,
     doctor,
     store,
-    systemd,
     gateway,
+    systemd,
     errors,
     sample,
     demo,

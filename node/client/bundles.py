@@ -53,7 +53,10 @@ class BundleCalls(Calls):
         request = bundle_pb2.ExportBundleRequest(path=path, max_bytes=max_bytes)
         file, records, left = bytearray(), 0, 0
         try:
-            for piece in self._bundles.Export(request, timeout=self._timeout_seconds):
+            pieces = self._bundles.Export(
+                request, timeout=self._timeout_seconds, metadata=self._metadata
+            )
+            for piece in pieces:
                 file += piece.data
                 records, left = piece.records, piece.left
         except grpc.RpcError as failure:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from yidao.node.gateway import page, problems
 from yidao.node.gateway.routes import (
+    catalog,
     directives,
     figures,
     follow,
@@ -36,6 +37,7 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     figures.router,
     standards.router,
     directives.router,
+    catalog.router,
     node.router,
     follow.router,
 )

@@ -1,7 +1,6 @@
 """Who calls: the session that a call shows, passed through to the node as it is."""
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from yidao.node.client import Client, ClientError
 from yidao.node.gateway.errors import TokenMissing
 
+#: The actor of a call: the node fills in whose session it is, and no caller names another.
+AS_SESSION: Final = ""
 _TIMEOUT_SECONDS: Final = 60.0
 _bearer = HTTPBearer(
     scheme_name="session",
@@ -94,19 +95,3 @@ def caller(
 
 
 Caller = Annotated[Client, Depends(caller)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acting:
-    """A caller who is about to write; `actor` stands in the record."""
-
-    client: Client
-    actor: str
-
-
-def acting(client: Caller) -> Acting:
-    """Ask the node who the caller is, so that no caller names another."""
-    return Acting(client=client, actor=client.who_am_i().actor)
-
-
-Writer = Annotated[Acting, Depends(acting)]

@@ -1,9 +1,18 @@
 """What every shape of the interface shares: strictness, bytes as hexadecimal, bounded texts."""
 
+import base64
 from typing import Annotated, Any, Final, Self
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 MAX_PAGE: Final = 1_000
 #: JSON numbers beyond it lose digits in many readers (RFC 8259 §6).
@@ -27,9 +36,20 @@ def _hex(value: Any) -> Any:
 
 
 def _object(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return orjson.loads(value) if value else None
-    return value
+    if not isinstance(value, bytes):
+        return value
+    try:
+        read = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _file(value: Any) -> Any:
+    # Pydantic's own type skips what is no base64, and so takes any text.
+    if not isinstance(value, str):
+        return value
+    return base64.b64decode(value, validate=True)
 
 
 Hex = Annotated[
@@ -57,7 +77,16 @@ Figure = StrictBool | Whole | Annotated[str, Field(max_length=8_000)] | None
 Payload = Annotated[
     dict[str, Any] | None,
     BeforeValidator(_object),
-    Field(description="The row; decimals are strings. Null where the figures are not held here."),
+    Field(
+        description="The row; decimals are strings. Null where it is not held here, or is no JSON "
+        "object; the exact bytes are in the evidence."
+    ),
+]
+File = Annotated[
+    bytes,
+    BeforeValidator(_file),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "maxLength": 400_000}),
+    Field(description="A file of at most 256 KiB, in base64."),
 ]
 
 

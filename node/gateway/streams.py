@@ -1,12 +1,13 @@
-"""Streams to a caller: one JSON text a line, or server-sent events, from a thread that waits."""
+"""Streams to a caller: items that a thread waits for, one text each, with signs of life between."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
+from fastapi.responses import StreamingResponse
 
 from yidao.api.errors import YidaoError
 from yidao.node.gateway.errors import StreamsTooMany
@@ -15,8 +16,11 @@ from yidao.node.web.refusal import problem_of
 
 #: Proxies close a connection that says nothing for a minute.
 _HEARTBEAT_SECONDS: Final = 15.0
+#: A refusal comes at once; after so long without one the stream begins.
+_PATIENCE_SECONDS: Final = 1.0
 #: Each waits in a thread of its own.
 MAX_STREAMS: Final = 32
+_END: Final = object()
 
 
 class Source(Protocol):
@@ -26,6 +30,24 @@ class Source(Protocol):
 
     def close(self) -> None:
         """End it; what waits for an item ends too."""
+
+
+class Writing(Protocol):
+    """How a stream is written.
+
+    Attributes:
+        media_type: Of the whole.
+        heartbeat: The sign of life.
+    """
+
+    media_type: str
+    heartbeat: bytes
+
+    def item(self, item: object) -> bytes:
+        """Write an item."""
+
+    def problem(self, json: bytes) -> bytes:
+        """Write `{"problem": …}`, the last text of a stream that failed after it had begun."""
 
 
 class Places:
@@ -62,58 +84,81 @@ class Places:
         self.threads.shutdown(wait=False)
 
 
-async def lines(
-    source: Source,
-    *,
-    line: Callable[[object], bytes],
-    heartbeat: bytes,
-    problem: Callable[[bytes], bytes],
-    language: str,
-    places: Places,
-) -> AsyncIterator[bytes]:
-    """Give each item as a line, and a sign of life while there is none.
-
-    An error after the stream has begun is its last line.
+async def streamed(
+    source: Source, writing: Writing, places: Places, language: str
+) -> "StreamedResponse":
+    """Begin a stream.
 
     Args:
         source: Closed at the end, also when the caller goes away.
-        line: How an item is written.
-        heartbeat: The sign of life.
-        problem: How the JSON of problem details is written.
-        language: Of the problem's texts.
-        places: Where the stream has a place; given back at the end.
+        writing: How it is written.
+        places: Where it takes a place.
+        language: Of the texts of a problem.
+
+    Raises:
+        StreamsTooMany: There is no place.
+        YidaoError: The source failed before anything was sent; so the answer has its status.
     """
-    loop = asyncio.get_running_loop()
-    waiting: asyncio.Future[object] | None = None
+    places.take()
+    waiting = asyncio.get_running_loop().run_in_executor(places.threads, _next, source)
     try:
-        while True:
-            waiting = waiting or loop.run_in_executor(places.threads, _next, source)
-            finished, _ = await asyncio.wait({waiting}, timeout=_HEARTBEAT_SECONDS)
-            if not finished:
-                yield heartbeat
-                continue
-            item, waiting = waiting.result(), None
-            if item is _END:
-                return
-            yield line(item)
-    except YidaoError as error:
-        yield problem(_json(problem_of(error, status_of(error), language)))
-    finally:
-        # The thread that waits ends by it too.
+        await asyncio.wait({waiting}, timeout=_PATIENCE_SECONDS)
+        if waiting.done():
+            waiting.result()
+    except BaseException:
         source.close()
         places.give_back()
+        raise
+    return StreamedResponse(source, waiting, writing, places, language)
 
 
-_END: Final = object()
+class StreamedResponse(StreamingResponse):
+    """A stream that has begun; however it ends, its source is closed and its place is free."""
+
+    def __init__(
+        self,
+        source: Source,
+        first: asyncio.Future[object],
+        writing: Writing,
+        places: Places,
+        language: str,
+    ) -> None:
+        super().__init__(self._texts(first), media_type=writing.media_type)
+        self._source = source
+        self._writing = writing
+        self._places = places
+        self._language = language
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it, until its end or until the caller is gone."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # The thread that waits ends by it too.
+            self._source.close()
+            self._places.give_back()
+
+    async def _texts(self, waiting: asyncio.Future[object]) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                finished, _ = await asyncio.wait({waiting}, timeout=_HEARTBEAT_SECONDS)
+                if not finished:
+                    yield self._writing.heartbeat
+                    continue
+                item = waiting.result()
+                if item is _END:
+                    return
+                yield self._writing.item(item)
+                waiting = loop.run_in_executor(self._places.threads, _next, self._source)
+        except YidaoError as error:
+            told = problem_of(error, status_of(error), self._language)
+            yield self._writing.problem(orjson.dumps({"problem": told}))
 
 
 def _next(source: Source) -> object:
-    # StopIteration cannot be the result of a task.
+    # StopIteration cannot be the result of a future.
     try:
         return next(source)
     except StopIteration:
         return _END
-
-
-def _json(told: dict[str, object]) -> bytes:
-    return orjson.dumps({"problem": told})

@@ -136,11 +136,10 @@ def take_step(desk: Desk, actor: str, code: str, step: Step, reason: str = "") -
         with desk.read() as conn:
             entry, copy = _own(conn, desk, code)
             submitter = copies.submitter(conn, code)
-        standing = entry if step is Step.WITHDRAW else copy
+        # An entry stands beside its next version: one is withdrawn, the other goes on.
+        standing = (entry or copy) if step is Step.WITHDRAW else (copy or entry)
         if standing is None:
-            if entry is None:
-                raise EntryUnknown(code=code[:64])
-            standing = entry
+            raise EntryUnknown(code=code[:64])
         rules.evolve(standing.state, step)
         body = records.Reason(reason=reason).encode()
         if step is Step.SUBMIT:

@@ -8,7 +8,7 @@ from pydantic import Field
 from yidao.node.client import EnergyTarget
 from yidao.node.gateway.pages import Required
 from yidao.node.gateway.problems import described
-from yidao.node.gateway.session import Caller, Writer
+from yidao.node.gateway.session import AS_SESSION, Caller
 from yidao.node.gateway.shapes import Count, Name, Placed, Shape, Text
 
 router = APIRouter(tags=["directives"])
@@ -93,10 +93,10 @@ def list_directives(client: Caller) -> list[Directive]:
 
 
 @router.post("/directives", status_code=201, responses=_ERRORS)
-def issue(writer: Writer, body: Issue) -> Issued:
+def issue(client: Caller, body: Issue) -> Issued:
     """Issue a directive to nodes below, or pass one on. The same again gives its first place."""
-    issued = writer.client.issue(
-        actor=writer.actor,
+    issued = client.issue(
+        actor=AS_SESSION,
         number=body.number,
         title=body.title,
         body=body.body,
@@ -109,10 +109,10 @@ def issue(writer: Writer, body: Issue) -> Issued:
 
 
 @router.post("/directives/report", status_code=201, responses=_ERRORS)
-def report(writer: Writer, body: Report) -> Placed:
+def report(client: Caller, body: Report) -> Placed:
     """Acknowledge (签收), report progress, or complete."""
-    placed = writer.client.report(
-        actor=writer.actor,
+    placed = client.report(
+        actor=AS_SESSION,
         directive=body.directive,
         state=body.state,
         percent=body.percent,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from yidao.node.client import Event, Mark
 from yidao.node.gateway.problems import described
 from yidao.node.gateway.session import Caller
 from yidao.node.gateway.shapes import Count, Hex, Name, Payload, Shape
-from yidao.node.gateway.streams import Places, lines
+from yidao.node.gateway.streams import Places, streamed
 from yidao.node.web.refusal import language_of
 
 router = APIRouter(tags=["follow"])
@@ -72,18 +72,15 @@ class Happened(Shape):
         **described(conflict="The cursor is of another store."),
     },
 )
-def follow(
+async def follow(
     request: Request,
     client: Caller,
     wanted: Annotated[Wanted, Query()],
     last_event_id: Annotated[
         str, Header(pattern=_CURSOR, description="`after`, as browsers' event sources send it.")
     ] = "",
-) -> StreamingResponse:
+) -> Response:
     """Follow the node's records in store order: those that are here, then each new one."""
-    # A stream has no status to tell it by later: whoever has no session is told now.
-    client.who_am_i()
-    places: Places = request.app.state.places
     following = client.follow(
         after=_mark(wanted.after or last_event_id),
         kinds=wanted.kinds,
@@ -92,17 +89,40 @@ def follow(
         units=wanted.units,
         until_now=wanted.until_now,
     )
-    places.take()
-    as_events = _SSE in request.headers.get("accept", "")
-    body = lines(
-        following,
-        line=_event if as_events else _line,
-        heartbeat=b":\n\n" if as_events else b"\n",
-        problem=_as_event if as_events else _as_line,
-        language=language_of(request.scope["headers"]),
-        places=places,
-    )
-    return StreamingResponse(body, media_type=_SSE if as_events else _NDJSON)
+    writing = AsEvents() if _SSE in request.headers.get("accept", "") else AsLines()
+    places: Places = request.app.state.places
+    return await streamed(following, writing, places, language_of(request.scope["headers"]))
+
+
+class AsLines:
+    """One JSON object a line."""
+
+    media_type = _NDJSON
+    heartbeat = b"\n"
+
+    def item(self, item: object) -> bytes:
+        """Write a record."""
+        return self.problem(_happened(item).model_dump_json().encode())
+
+    def problem(self, json: bytes) -> bytes:
+        """Write the problem that ends the stream."""
+        return json + b"\n"
+
+
+class AsEvents:
+    """Server-sent events, whose ids are cursors."""
+
+    media_type = _SSE
+    heartbeat = b":\n\n"
+
+    def item(self, item: object) -> bytes:
+        """Write a record."""
+        happened = _happened(item)
+        return f"id: {happened.cursor}\ndata: {happened.model_dump_json()}\n\n".encode()
+
+    def problem(self, json: bytes) -> bytes:
+        """Write the problem that ends the stream."""
+        return b"event: problem\ndata: " + json + b"\n\n"
 
 
 def _mark(cursor: str) -> Mark | None:
@@ -117,20 +137,3 @@ def _happened(item: object) -> Happened:
     cursor = f"{item.mark.store_id.hex()}:{item.position}"
     fields = {name: getattr(item, name) for name in Happened.model_fields if name != "cursor"}
     return Happened(cursor=cursor, **fields)
-
-
-def _line(item: object) -> bytes:
-    return _as_line(_happened(item).model_dump_json().encode())
-
-
-def _event(item: object) -> bytes:
-    happened = _happened(item)
-    return f"id: {happened.cursor}\ndata: {happened.model_dump_json()}\n\n".encode()
-
-
-def _as_line(json: bytes) -> bytes:
-    return json + b"\n"
-
-
-def _as_event(json: bytes) -> bytes:
-    return b"event: problem\ndata: " + json + b"\n\n"

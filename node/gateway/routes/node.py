@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from yidao.node.client import ClientError
@@ -62,6 +62,28 @@ class Status(Shape):
     version: str
     receipts_current: Count
     receipts_expected: Count
+    office_name: str
+    test_network: bool
+    certificate_until_ms: Count
+    parent_error: str = Field(description="Code of why the last dial to the parent failed.")
+
+
+class NodeInfo(Shape):
+    """A node of the subtree, as it is known."""
+
+    path: str
+    node_id: Hex
+    state: str = Field(
+        description="`self`, `connected`, `connecting`, `lost`, `never`; `unknown`: no answer."
+    )
+    lag_down: Count = Field(description="Records of its parent that wait for it.")
+    lag_up: Count = Field(description="Records of its own that wait for its parent.")
+    last_seen_ms: Count
+    next_retry_ms: Count
+    problems: Count
+    as_of_ms: Count
+    version: str
+    office_name: str
 
 
 @router.get("/health", responses=described(session=False))
@@ -79,6 +101,17 @@ def health(request: Request) -> Health:
 def status(client: Caller, path: Wanted = "") -> Status:
     """Give the health of this node, or of one below it, asked live."""
     return Status.of(client.status(path=path))
+
+
+@router.get("/nodes", responses=described())
+def list_nodes(
+    client: Caller,
+    *,
+    live: Annotated[bool, Query(description="Ask every connected node below.")] = False,
+    deadline_ms: Annotated[int, Query(ge=100, le=20_000)] = 3_000,
+) -> list[NodeInfo]:
+    """List every node of the subtree with its health, by path."""
+    return [NodeInfo.of(each) for each in client.list_tree(live=live, deadline_ms=deadline_ms)]
 
 
 @router.get(

@@ -3,16 +3,17 @@
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Query
-from pydantic import Base64Bytes, Field
+from fastapi import APIRouter, Header, Query
+from pydantic import Field
 
 from yidao.node.client import Row
 from yidao.node.gateway.pages import After, Limit, Wanted
 from yidao.node.gateway.problems import described
-from yidao.node.gateway.session import Caller, Writer
+from yidao.node.gateway.session import AS_SESSION, Caller
 from yidao.node.gateway.shapes import (
     Count,
     Figure,
+    File,
     Frontier,
     Hex,
     Name,
@@ -59,7 +60,12 @@ class RowIn(Shape):
         description="One flat object; decimals are strings.",
         examples=[{"uscc": "12330106470009876A", "electricity_kwh": "1200.5"}],
     )
-    attachment: Base64Bytes = Field(b"", description="A file of at most 256 KiB, in base64.")
+    attachment: File = b""
+    key: Annotated[str, Field(max_length=128)] = Field(
+        "",
+        description="Your own key of the row: the same key with the same row changes nothing.",
+        examples=["erp-2025-0001"],
+    )
     causes: list[RecordId] = Field(
         default_factory=list, max_length=100, description="Records that the row is derived from."
     )
@@ -165,7 +171,17 @@ class Receipt(Shape):
 
 
 @router.post("/returns", responses=described(missing="There is no such pack.", conflict="Not now."))
-def submit(writer: Writer, body: Submit) -> Submitted:
+def submit(
+    client: Caller,
+    body: Submit,
+    idempotency_key: Annotated[
+        str,
+        Header(
+            pattern=r"^[A-Za-z0-9._:-]{0,100}$",
+            description="Your own key of this call; makes a key for each row without one.",
+        ),
+    ] = "",
+) -> Submitted:
     """Hand in rows.
 
     Good ones are recorded, wrong ones are refused with their faults, each by itself; a row
@@ -178,11 +194,12 @@ def submit(writer: Writer, body: Submit) -> Submitted:
             period=row.period,
             payload=orjson.dumps(row.payload),
             attachment=row.attachment,
+            key=row.key or (f"{idempotency_key}/{row.row}" if idempotency_key else ""),
             causes=tuple(bytes.fromhex(each) for each in row.causes),
         )
         for row in body.rows
     ]
-    done = writer.client.submit(body.pack, rows, actor=writer.actor, dry_run=body.dry_run)
+    done = client.submit(body.pack, rows, actor=AS_SESSION, dry_run=body.dry_run)
     return Submitted.of(done)
 
 
@@ -207,10 +224,10 @@ def list_returns(
     "/returns/review",
     responses=described(missing="There is no such return.", conflict="Its state forbids it."),
 )
-def review(writer: Writer, body: Review) -> Reviewed:
+def review(client: Caller, body: Review) -> Reviewed:
     """Accept or return what direct children submitted."""
-    answer = writer.client.review(
-        actor=writer.actor,
+    answer = client.review(
+        actor=AS_SESSION,
         decision=body.decision,
         record_ids=[bytes.fromhex(each) for each in body.record_ids],
         form=body.form,
@@ -225,12 +242,10 @@ def review(writer: Writer, body: Review) -> Reviewed:
     "/returns/withdraw",
     responses=described(missing="There is no such return.", conflict="Its state forbids it."),
 )
-def withdraw(writer: Writer, body: Withdraw) -> Withdrawn:
+def withdraw(client: Caller, body: Withdraw) -> Withdrawn:
     """Take back what was submitted and waits for its verdict."""
     ids = [bytes.fromhex(each) for each in body.record_ids]
-    return Withdrawn.of(
-        writer.client.withdraw(actor=writer.actor, record_ids=ids, reason=body.reason)
-    )
+    return Withdrawn.of(client.withdraw(actor=AS_SESSION, record_ids=ids, reason=body.reason))
 
 
 @router.get("/receipts", responses=described(missing="There is no such return."))

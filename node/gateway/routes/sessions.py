@@ -7,7 +7,7 @@ from pydantic import Field
 
 from yidao.node.client import User
 from yidao.node.gateway.problems import described
-from yidao.node.gateway.session import Caller, Writer, door_of, source_of
+from yidao.node.gateway.session import AS_SESSION, Caller, door_of, source_of
 from yidao.node.gateway.shapes import MAX_PAGE, Count, Name, Shape
 
 router = APIRouter(tags=["sessions"])
@@ -123,7 +123,7 @@ def list_users(client: Caller) -> list[UserShape]:
 
 @router.put("/users/{name}", responses=described(conflict="The roles exclude each other."))
 def put_user(
-    writer: Writer,
+    client: Caller,
     name: Annotated[str, Path(pattern=r"^[^\s@/]{1,64}$", description="The name alone.")],
     body: PutUser,
 ) -> UserShape:
@@ -131,7 +131,16 @@ def put_user(
     user = User(
         name=name, title=body.title, roles=body.roles, unit=body.unit, disabled=body.disabled
     )
-    return UserShape.of(writer.client.put_user(user, actor=writer.actor, password=body.password))
+    return UserShape.of(client.put_user(user, actor=AS_SESSION, password=body.password))
+
+
+@router.post("/users/{name}/unlock", responses=described(missing="There is no such user."))
+def unlock_user(
+    client: Caller,
+    name: Annotated[str, Path(pattern=r"^[^\s@/]{1,64}$", description="The name alone.")],
+) -> UserShape:
+    """Let a user sign in again who was locked after too many tries."""
+    return UserShape.of(client.unlock_user(name, actor=AS_SESSION))
 
 
 @router.get("/audit", responses=described())
