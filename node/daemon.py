@@ -43,6 +43,7 @@ from yidao.node.reminders import Reminders
 from yidao.node.routine import last_runs, routine_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.tree import Tree
 from yidao.node.workdays import is_workday
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
@@ -136,14 +137,21 @@ class Daemon:
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
+        tree = Tree(
+            store=store,
+            identity=identity,
+            clock_ms=system_clock_ms,
+            ask=hub.queries.ask,
+            own=lambda: node_service.status(),  # noqa: PLW0108 (it is made below)
+        )
         node_service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub),
+            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
             Bundles(tokens, self._settings),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
-            ask=hub.queries.ask,
+            tree=tree,
         )
         hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
         local = LocalServer(
@@ -160,17 +168,7 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
-        alarm_job = Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run)
-        reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
-        reminding = Job(
-            name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True
-        )
-        jobs = Jobs(
-            [*routine_jobs(store, hub, links, self._settings), alarm_job, reminding],
-            last_runs(store),
-            system_clock_ms,
-        )
+        jobs = self._jobs(store, hub, links)
         hub.start()
         await links.start()
         await joins.start()
@@ -193,6 +191,24 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
+        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
+        reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
+        own = [
+            Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
+            Job(
+                name="reminders",
+                trigger=daily(_REMINDER_HOUR_UTC),
+                run=reminders.run,
+                catch_up=True,
+            ),
+        ]
+        return Jobs(
+            [*routine_jobs(store, hub, links, self._settings), *own],
+            last_runs(store),
+            system_clock_ms,
+        )
 
     def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"

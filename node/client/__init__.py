@@ -26,7 +26,6 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
-<<<<<<< HEAD
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
@@ -37,9 +36,6 @@ from yidao.node.client.queue import (
     QueueFileUnusable,
     QueueKeyReused,
 )
-from yidao.node.client.retries import Retries
-from yidao.node.client.texts import Explanation, explain, explanations
-=======
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -50,12 +46,14 @@ from yidao.node.client.reporting_values import (
     ReturnReceipt,
     Withdrawn,
 )
->>>>>>> desk
+from yidao.node.client.retries import Retries
+from yidao.node.client.texts import Explanation, explain, explanations
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
     Frontier,
     Issued,
+    NodeInfo,
     PackInfo,
     Peer,
     Placed,
@@ -79,14 +77,11 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
-<<<<<<< HEAD
     "AsyncClient",
     "AsyncFollowing",
     "AuditEntry",
-=======
     "BreakDownPage",
     "BreakDownRow",
->>>>>>> desk
     "Client",
     "ClientError",
     "Cursor",
@@ -103,13 +98,11 @@ __all__ = [
     "Following",
     "Frontier",
     "Issued",
-<<<<<<< HEAD
     "Mark",
     "Metadata",
-=======
     "Missing",
     "MissingPage",
->>>>>>> desk
+    "NodeInfo",
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
@@ -140,12 +133,9 @@ __all__ = [
     "UnitInfo",
     "User",
     "Verified",
-<<<<<<< HEAD
     "WhoAmI",
+    "Withdrawn",
     "explain",
     "explanations",
     "validate_offline",
-=======
-    "Withdrawn",
->>>>>>> desk
 ]

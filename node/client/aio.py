@@ -147,10 +147,18 @@ class AsyncClient:
         socket_path: Path,
         *,
         timeout_seconds: float = 600.0,
+        token: str = "",
         retries: Retries = DEFAULT_RETRIES,
     ) -> Self:
         """Connect to the node whose socket this is (see `Client.open`)."""
-        return cls(Client.open(socket_path, timeout_seconds=timeout_seconds, retries=retries))
+        client = Client.open(
+            socket_path, timeout_seconds=timeout_seconds, token=token, retries=retries
+        )
+        return cls(client)
+
+    def with_token(self, token: str, *, source: str = "") -> Self:
+        """Give a client of one session over the same connection (see `Client.with_token`)."""
+        return type(self)(self.client.with_token(token, source=source))
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,6 +186,7 @@ class AsyncClient:
     who_am_i = _Awaited(Client.who_am_i)
     change_password = _Awaited(Client.change_password)
     put_user = _Awaited(Client.put_user)
+    unlock_user = _Awaited(Client.unlock_user)
     users = _Awaited(Client.users)
     audit = _Awaited(Client.audit)
 
@@ -194,6 +203,11 @@ class AsyncClient:
     review = _Awaited(Client.review)
     review_all = _Awaited(Client.review_all)
     roll_up = _Awaited(Client.roll_up)
+    break_down = _Awaited(Client.break_down)
+    withdraw = _Awaited(Client.withdraw)
+    due = _Awaited(Client.due)
+    missing = _Awaited(Client.missing)
+    receipt = _Awaited(Client.receipt)
 
     # Directives.
     issue = _Awaited(Client.issue)
@@ -203,6 +217,7 @@ class AsyncClient:
 
     # The node.
     status = _Awaited(Client.status)
+    list_tree = _Awaited(Client.list_tree)
     add_child = _Awaited(Client.add_child)
     export_evidence = _Awaited(Client.export_evidence)
     rebuild = _Awaited(Client.rebuild)

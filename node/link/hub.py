@@ -63,6 +63,7 @@ class Hub:
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
+        self.dial_error = ""
 
     def start(self) -> None:
         """Wake the links whenever the store commits. Call on the event loop."""
