@@ -20,16 +20,17 @@ from google.protobuf.internal import api_implementation
 from yidao.node import datadir
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
-from yidao.node.alarms import AlarmDecider, Alarms
+from yidao.node.alarms import AlarmDecider
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
-from yidao.node.clock import check_clock, system_clock_ms, utc
+from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.errors import NodeError
+from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
-from yidao.node.jobs import Job, Jobs, daily, every
+from yidao.node.jobs import Jobs
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -39,20 +40,15 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logging import configure, get_logger
-from yidao.node.reminders import Reminders
-from yidao.node.routine import last_runs, routine_jobs
+from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
 from yidao.node.tree import Tree
-from yidao.node.workdays import is_workday
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
-_ALARM_SECONDS = 2.0
-# China's offices start at 08:00, which is 00:00 UTC.
-_REMINDER_HOUR_UTC = 0
 
 log = get_logger()
 
@@ -117,7 +113,7 @@ class Daemon:
             chain = self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
         affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
-        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider()])
+        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -193,19 +189,8 @@ class Daemon:
             raise self._defect
 
     def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
-        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
-        reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
-        own = [
-            Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
-            Job(
-                name="reminders",
-                trigger=daily(_REMINDER_HOUR_UTC),
-                run=reminders.run,
-                catch_up=True,
-            ),
-        ]
         return Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *own],
+            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
             last_runs(store),
             system_clock_ms,
         )

@@ -55,6 +55,14 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
     following.FollowFilterInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    access.PasswordReused: _Code.INVALID_ARGUMENT,
+    access.PasswordWeak: _Code.INVALID_ARGUMENT,
+    access.RolesExclusive: _Code.INVALID_ARGUMENT,
+    access.UserInvalid: _Code.INVALID_ARGUMENT,
+    # Who asks is not known.
+    access.SessionEnded: _Code.UNAUTHENTICATED,
+    access.SignInRefused: _Code.UNAUTHENTICATED,
+    access.UserLocked: _Code.UNAUTHENTICATED,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
@@ -66,6 +74,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    access.UserUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
@@ -79,6 +88,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     following.CursorAheadOfStore: _Code.FAILED_PRECONDITION,
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
+    access.SignInBusy: _Code.RESOURCE_EXHAUSTED,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
 }

@@ -92,6 +92,20 @@ class Nation:
             tell(f"{node.name} {node.path}")
         wait_until("every link is up", self._linked)
 
+    def rest(self) -> None:
+        """End every daemon in order, leaves first, each once its parent has all of it.
+
+        A node may write a record at any minute, so stores can be compared only at rest.
+        """
+        for node in reversed(self.nodes.values()):
+            wait_until(f"{node.path} has nothing to send", lambda n=node: not _lag_up(n))
+            node.stop()
+
+    def wake(self) -> None:
+        """Start every daemon again, the root first."""
+        for node in self.nodes.values():
+            node.start()
+
     def stop(self) -> None:
         """End every daemon, leaves first, then the line."""
         for node in reversed(self.nodes.values()):
@@ -141,3 +155,9 @@ class Nation:
                 if any(peer.state != "connected" for peer in client.status().peers):
                     return False
         return True
+
+
+def _lag_up(node: DemoNode) -> int:
+    """How many records of the node wait for its parent."""
+    with node.client() as client:
+        return sum(peer.lag for peer in client.status().peers if peer.role == "parent")
