@@ -147,14 +147,18 @@ class AsyncClient:
         socket_path: Path,
         *,
         timeout_seconds: float = 600.0,
+        token: str = "",
         retries: Retries = DEFAULT_RETRIES,
     ) -> Self:
         """Connect to the node whose socket this is (see `Client.open`)."""
-        return cls(Client.open(socket_path, timeout_seconds=timeout_seconds, retries=retries))
+        client = Client.open(
+            socket_path, timeout_seconds=timeout_seconds, token=token, retries=retries
+        )
+        return cls(client)
 
-    def with_token(self, token: str, *, source: str = "") -> "AsyncClient":
-        """Give a client of the same connection that acts by a session."""
-        return AsyncClient(self.client.with_token(token, source=source))
+    def with_token(self, token: str, *, source: str = "") -> Self:
+        """Give a client of one session over the same connection (see `Client.with_token`)."""
+        return type(self)(self.client.with_token(token, source=source))
 
     async def __aenter__(self) -> Self:
         return self
