@@ -96,7 +96,6 @@ RULES: Final[Mapping[str, CallRule]] = {
     "AccessService/UnlockUser": _reads(_P.ACCESS_ROLES),
     "AccessService/ListUsers": _reads(_P.ACCESS_USERS, _P.ACCESS_ROLES, _P.ACCESS_AUDIT),
     "AccessService/ListAudit": _acts(_P.ACCESS_AUDIT),
-    "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "NodeService/Status": _reads(_P.NODE_READ, unit=UnitRule.OPEN),
     "NodeService/ListTree": _reads(_P.NODE_READ),
     "NodeService/AddChild": _acts(_P.NODE_OPERATE),

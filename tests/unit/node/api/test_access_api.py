@@ -6,11 +6,16 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path as FilePath
 from types import SimpleNamespace
 
+import grpc
+import orjson
 import pytest
 
+from yidao.api.local.v1 import access_pb2, access_pb2_grpc, reporting_pb2, reporting_pb2_grpc
+from yidao.catalog.codes import sample_uscc
 from yidao.node.access.passwords import Hasher
 from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
