@@ -291,15 +291,15 @@ def folded(tx, node, batches) -> tuple:
     return seen
 
 
-@pytest.mark.parametrize("county", COUNTY_SAYS.values(), ids=COUNTY_SAYS.keys())
-@pytest.mark.parametrize("agency", AGENCY_SAYS.values(), ids=AGENCY_SAYS.keys())
-def test_every_order_of_arrival_comes_to_the_same(crossing, agency, county):
+@pytest.mark.parametrize("above", COUNTY_SAYS.values(), ids=COUNTY_SAYS.keys())
+@pytest.mark.parametrize("below", AGENCY_SAYS.values(), ids=AGENCY_SAYS.keys())
+def test_every_order_of_arrival_comes_to_the_same(crossing, below, above):
     """States, sums and the story behind them are equal, record by record or all in one batch."""
     node, telling = crossing
 
     def job(tx) -> set:
         outcomes = set()
-        for order in shuffles(agency, county):
+        for order in shuffles(below, above):
             told = [telling.record(each, 10_000 + at) for at, each in enumerate(order)]
             outcomes.add(folded(tx, node, [[each] for each in told]))
             outcomes.add(folded(tx, node, [told]))
@@ -312,6 +312,6 @@ def test_every_order_of_arrival_comes_to_the_same(crossing, agency, county):
 
 
 @pytest.fixture
-def crossing(four, rows):
+def crossing(agency, rows):
     """A city that knows agency and county, and the records that they may write."""
-    return four[CITY], Telling(four, rows)
+    return agency.tree[CITY], Telling(agency.tree, rows)
