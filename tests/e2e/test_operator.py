@@ -159,6 +159,11 @@ def test_the_tree_shows_both_nodes_live(nodes: Nodes) -> None:
     found = [(each["path"], each["state"], each["office_name"]) for each in facts["nodes"]]
     assert found == [("/", "self", "样例国家"), ("/33", "connected", "样例省")]
     assert facts["nodes"][1]["version"]
+    with nodes.root.client() as client:
+        assert client.status(path="/33").path == "/33"
+        # A province holds thousands of journals, which would not fit an answer.
+        assert client.status(path="/33").journals == ()
+        assert client.status().journals
     assert "样例省" in run_yidao("tree", "--data", str(nodes.root.folder))
 
 
