@@ -341,5 +341,5 @@ def test_an_idle_daemon_loads_nothing_that_it_does_not_need(
     assert {"grpc", "sqlalchemy"} <= loaded
     assert not loaded & {
         *("openpyxl", "alembic", "nicegui", "fastapi", "uvicorn", "prometheus_client"),
-        *("pandas", "pyarrow", "argon2", "httpx"),
+        *("pandas", "pyarrow", "httpx"),
     }
