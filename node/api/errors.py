@@ -54,6 +54,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     access.ActorInvalid: _Code.INVALID_ARGUMENT,
     affairs.CursorInvalid: _Code.INVALID_ARGUMENT,
     affairs.DateInvalid: _Code.INVALID_ARGUMENT,
+    affairs.BreakdownInvalid: _Code.INVALID_ARGUMENT,
     affairs.DecisionInvalid: _Code.INVALID_ARGUMENT,
     affairs.DirectiveFieldInvalid: _Code.INVALID_ARGUMENT,
     affairs.DirectiveTargetInvalid: _Code.INVALID_ARGUMENT,

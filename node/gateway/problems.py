@@ -75,6 +75,7 @@ COMMON: Final[Mapping[int, str]] = {
     403: "The session may not do this.",
     405: "The method is not served here.",
     408: "The body came too slowly.",
+    409: "What is there stands in the way.",
     413: "The body is too large.",
     421: "The request is for another host.",
     422: "Something in the request is wrong; `code`, `params` and `faults` say what.",

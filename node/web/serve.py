@@ -68,7 +68,7 @@ def serve(app: Any, listen: Listen, *, sockets: bool = False) -> None:
         ListenRefused: The address cannot be listened on.
         TlsFileRefused: Certificate or key cannot be used.
     """
-    context = _tls(listen)
+    context = tls_context(listen)
     config = config_of(app, context, sockets=sockets)
     with closing(_bound(listen)) as bound:
         port = bound.getsockname()[1]
@@ -126,7 +126,12 @@ def _bound(listen: Listen) -> socket.socket:
     return bound
 
 
-def _tls(listen: Listen) -> ssl.SSLContext | None:
+def tls_context(listen: Listen) -> ssl.SSLContext | None:
+    """Give how TLS is spoken here; None where no certificate is named.
+
+    Raises:
+        TlsFileRefused: Certificate or key cannot be used.
+    """
     if listen.certificate is None and listen.key is None:
         return None
     for file in (listen.certificate, listen.key):

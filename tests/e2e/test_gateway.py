@@ -427,8 +427,8 @@ def test_the_audit_names_the_caller(served: Served) -> None:
     entries = served.call(
         served.tokens["audit"], "GET", "/audit", params={"user": "one", "limit": 1_000}
     ).json()
-    assert {each["actor"] for each in entries} == {"one@/"}
-    assert "127.0.0.1" in {each["source"] for each in entries}
+    by_http = {each["actor"] for each in entries if each["source"] == "127.0.0.1"}
+    assert by_http == {"one@/"}
 
 
 def test_languages(served: Served) -> None:
@@ -475,8 +475,11 @@ def test_the_description_holds(served: Served) -> None:
         user = "audit" if operation.path.endswith("/audit") else "office"
         if operation.path.endswith(("/follow", "/review")):
             user = "wang"
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            _fuzz(served, operation, mode, served.tokens[user])
+        declared = described["paths"][operation.path][operation.method]
+        _fuzz(served, operation, GenerationMode.POSITIVE, served.tokens[user])
+        # A call that takes nothing cannot be given anything wrong.
+        if declared.get("parameters") or declared.get("requestBody"):
+            _fuzz(served, operation, GenerationMode.NEGATIVE, served.tokens[user])
         called.add(operation.label)
     assert len(called) > 30
 
