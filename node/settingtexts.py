@@ -24,6 +24,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "backoff_max_seconds": "重连前的最长等待, 秒",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",
     "join_token_hours": "加入包的有效时间, 小时",
+    "session_idle_minutes": "个人会话可闲置多久, 分钟; GB/T 22239 最多允许 30 分钟",
     "gateway_listen": "REST 网关 (`yidao gateway`) 的监听地址",
     "gateway_hosts": "访问网关还可使用的主机名, 用逗号分隔",
     "gateway_certificate": "网关 TLS 证书链的 PEM 文件; 不填则为明文 HTTP",

@@ -133,11 +133,7 @@ class Tree:
         return status
 
     def _remember(self, path: Path, status: node_pb2.StatusResponse) -> None:
-        kept = node_pb2.StatusResponse()
-        kept.CopyFrom(status)
-        # The journals of a province are a hundred times the rest, and nobody asks here.
-        kept.ClearField("journals")
-        self._words[path] = Word(status=kept, as_of_ms=self._clock_ms())
+        self._words[path] = Word(status=status, as_of_ms=self._clock_ms())
 
 
 class _Visit:

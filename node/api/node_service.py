@@ -61,7 +61,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     ) -> node_pb2.StatusResponse:
         """Health of this node, or of one elsewhere in the tree, asked live."""
         if request.path in ("", str(self._identity.path)):
-            return await asyncio.to_thread(self.status)
+            return await asyncio.to_thread(self.status, journals=True)
         return await self._tree.status_of(request.path)
 
     @answered
@@ -133,8 +133,13 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         """The user of an actor that must be of this node."""
         return authorise(actor, self._identity.path).user
 
-    def status(self) -> node_pb2.StatusResponse:
-        """Say how this node is."""
+    def status(self, *, journals: bool = False) -> node_pb2.StatusResponse:
+        """Say how this node is.
+
+        Args:
+            journals: Name every journal that is held. Nobody elsewhere is told: those of a
+                province with thousands of nodes do not fit an answer.
+        """
         store, own = self._store, self._identity
         current, expected = self._health.receipts()
         heads, standing = store.heads(), self._health.standing()
@@ -153,7 +158,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
                 local_pb2.Frontier(
                     origin=head.journal.origin(own.network), size=head.size, root=head.root
                 )
-                for head in heads
+                for head in (heads if journals else ())
             ],
             durability=_DURABILITY,
             version=version("yidao"),

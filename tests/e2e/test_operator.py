@@ -11,6 +11,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,17 @@ def test_the_tree_shows_both_nodes_live(nodes: Nodes) -> None:
     assert found == [("/", "self", "样例国家"), ("/33", "connected", "样例省")]
     assert facts["nodes"][1]["version"]
     assert "样例省" in run_yidao("tree", "--data", str(nodes.root.folder))
+
+
+def test_a_node_tells_others_its_health_without_its_journals(nodes: Nodes) -> None:
+    """Those of a province with thousands of nodes would not fit an answer."""
+    pack = files("yidao.catalog.packs").joinpath("energy-2022.yaml")
+    run_yidao("pack", "publish", str(pack), "--data", str(nodes.root.folder), "--actor", "std@/")
+    with nodes.root.client() as above, nodes.child.client() as below:
+        wait_until("pack", lambda: bool(below.status().journals))
+        told = above.status(path="/33")
+    assert (told.path, told.journals) == ("/33", ())
+    assert told.records > 0
 
 
 def test_metrics_are_served_by_the_daemon(nodes: Nodes) -> None:
@@ -329,5 +341,5 @@ def test_an_idle_daemon_loads_nothing_that_it_does_not_need(
     assert {"grpc", "sqlalchemy"} <= loaded
     assert not loaded & {
         *("openpyxl", "alembic", "nicegui", "fastapi", "uvicorn", "prometheus_client"),
-        *("pandas", "pyarrow", "argon2", "httpx"),
+        *("pandas", "pyarrow", "httpx"),
     }

@@ -182,7 +182,9 @@ class StatusResponse(_message.Message):
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___Problem]: ...
     @_builtins.property
-    def journals(self) -> _containers.RepeatedCompositeFieldContainer[_local_pb2.Frontier]: ...
+    def journals(self) -> _containers.RepeatedCompositeFieldContainer[_local_pb2.Frontier]:
+        """Of the node that is asked itself; a node asked through the tree leaves them out."""
+
     def __init__(
         self,
         *,
