@@ -121,7 +121,7 @@ class ResourceMalformed(CatalogError):
 
 
 class ResourceInvalid(CatalogError):
-    """A resource lacks something or breaks a list. Params: code, faults (how many), first."""
+    """A resource lacks something or breaks a list. Params: resource, faults (how many), first."""
 
     code = "RESOURCE_INVALID"
 

@@ -1,11 +1,10 @@
 """Follow the totals: `python examples/follow_the_rollup.py FOLDER FORM PERIOD`.
 
-A fourth argument says how often to look, once a second; 60 times otherwise.
-A line is printed whenever something has changed.
+A line is printed whenever a record of that form and period has come. A fourth
+argument says after how many lines to end; it follows for ever otherwise.
 """
 
 import sys
-import time
 from pathlib import Path
 
 from yidao.node.client import Client, RollUp
@@ -20,17 +19,15 @@ def describe(seen: RollUp) -> str:
     return f"{counts}; {figures or 'nothing yet'}; rests on {rests_on} records"
 
 
-def main(folder: Path, form: str, period: str, looks: int = 60) -> None:
-    """Print the totals now, and again each time that they have changed."""
-    said = ""
+def main(folder: Path, form: str, period: str, lines: int = 0) -> None:
+    """Print the totals now, and again each time that something of theirs has come."""
+    # The essential part.
     with Client.open(folder / "local.sock") as client:
-        for look in range(looks):
-            if look:
-                time.sleep(1)
-            now = describe(client.roll_up(pack="energy", form=form, period=period))
-            if now != said:
-                print(now, flush=True)
-                said = now
+        print(describe(client.roll_up(pack="energy", form=form, period=period)), flush=True)
+        for number, _ in enumerate(client.follow(forms=[form], periods=[period]), 2):
+            print(describe(client.roll_up(pack="energy", form=form, period=period)), flush=True)
+            if number == lines:
+                break
 
 
 if __name__ == "__main__":

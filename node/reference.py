@@ -1,10 +1,13 @@
-"""The reference pages of `docs/`, made from the code: settings and errors, in both languages.
+"""The reference pages of `docs/`, made from the code: settings, errors, commands; zh and en.
 
 `make docs` writes them; a test fails when they are not what the code says.
 """
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,13 +48,21 @@ _ERRORS_HEAD: Final = {
 }
 
 
+_CLI_TITLE: Final = {"zh": "命令行", "en": "Command line"}
+_CLI_INTRO: Final = {
+    "zh": "`yidao --lang en` 改用英文. 退出码: 0 完成, 1 部分完成或发现问题, "
+    "2 参数、配置或文件有误, 3 节点无应答, 4 节点拒绝, 70 程序缺陷.",
+    "en": "`yidao --lang en` speaks English. Exit codes: 0 done, 1 done in part or a problem "
+    "found, 2 wrong arguments, settings or files, 3 no node answers, 4 the node refused, "
+    "70 a defect.",
+}
+
+
+@cache
 def reference() -> Mapping[str, str]:
     """Return every generated page by its file name."""
     _import_everything()
-    made = {
-        "configuration": _configuration,
-        "errors": _errors,
-    }
+    made = {"configuration": _configuration, "errors": _errors, "cli": _command_line}
     return {
         name + _SUFFIX[language]: "\n".join(lines(language)) + "\n"
         for name, lines in made.items()
@@ -109,6 +120,18 @@ def _errors(language: str) -> Iterator[str]:
             mark = " ↻" if code in retryable else ""
             yield f"| `{code}`{mark} | {_cell(entry.text)} | {_cell(entry.hint)} |"
         yield ""
+
+
+def _command_line(language: str) -> Iterator[str]:
+    yield from _begin("cli", _CLI_TITLE[language], _CLI_INTRO[language], language)
+    # Help texts are made in one language when they are imported.
+    done = subprocess.run(
+        [sys.executable, "-m", "yidao.node.cli.page"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "YIDAO_LANGUAGE": language, "PYTHONUTF8": "1"},
+    )
+    yield from done.stdout.decode("utf-8").rstrip("\n").split("\n")
 
 
 def _cell(text: str) -> str:

@@ -118,7 +118,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         """Give entry and working copy."""
         entry, copy = await self._workers.read(lambda: self._find(request.code))
         if entry is None and copy is None:
-            raise EntryUnknown(code=request.code[:64])
+            raise EntryUnknown(resource=request.code[:64])
         return catalog_pb2.GetEntryResponse(
             entry=None if entry is None else _entry(entry),
             working_copy=None if copy is None else _entry(copy),

@@ -15,6 +15,8 @@ from typing import Any, Final
 import grpc.aio
 
 from yidao.api.local.v1 import follow_pb2, follow_pb2_grpc
+from yidao.node.access.caller import current_caller
+from yidao.node.access.roles import Permission
 from yidao.node.api import following
 from yidao.node.api.errors import answered_stream
 from yidao.node.store.records import read_records
@@ -74,7 +76,8 @@ class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
         self, request: follow_pb2.FollowRequest, context: Context
     ) -> AsyncIterator[follow_pb2.FollowResponse]:
         """Send records from a position on."""
-        wanted = following.Wanted.of(request.filter)
+        audit_too = current_caller().may(Permission.ACCESS_AUDIT)
+        wanted = following.Wanted.of(request.filter, audit_too=audit_too)
         keep_alive = following.keep_alive_seconds(request.keep_alive_seconds)
         self._check_cursor(request)
         if self._followers >= self._max_followers:

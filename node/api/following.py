@@ -17,7 +17,6 @@ MAX_KEEP_ALIVE_SECONDS: Final = 300
 KEEP_ALIVE_SECONDS: Final = 15
 _MAX_TEXT: Final = 256
 _LOCAL: Final = "local"
-# The audit has a call of its own, which not everybody may make.
 _AUDIT: Final = "access."
 
 
@@ -69,10 +68,16 @@ class Wanted:
     units: frozenset[str]
     object_prefix: str
     local_too: bool
+    audit_too: bool
 
     @classmethod
-    def of(cls, message: follow_pb2.FollowFilter) -> Self:
-        """Read a filter; raises `FollowFilterInvalid`."""
+    def of(cls, message: follow_pb2.FollowFilter, *, audit_too: bool) -> Self:
+        """Read a filter; raises `FollowFilterInvalid`.
+
+        Args:
+            message: Of the request.
+            audit_too: The caller may see who signed in and did what.
+        """
         lists = (message.kinds, message.forms, message.periods, message.units)
         for field, chosen in zip(("kinds", "forms", "periods", "units"), lists, strict=True):
             if len(chosen) > MAX_CHOICES or any(len(each) > _MAX_TEXT for each in chosen):
@@ -87,6 +92,7 @@ class Wanted:
             units=frozenset(message.units),
             object_prefix=message.object_prefix,
             local_too=message.local_too,
+            audit_too=audit_too,
         )
 
     def matches(self, record: StoredRecord) -> bool:
@@ -94,7 +100,7 @@ class Wanted:
         header = record.header
         return (
             (self.local_too or record.journal.channel != _LOCAL)
-            and not header.kind.startswith(_AUDIT)
+            and (self.audit_too or not header.kind.startswith(_AUDIT))
             and self._is_kind(header.kind)
             and (not self.forms or _schema(header.schema)[1] in self.forms)
             and (not self.periods or header.period in self.periods)

@@ -147,10 +147,18 @@ class AsyncClient:
         socket_path: Path,
         *,
         timeout_seconds: float = 600.0,
+        token: str = "",
         retries: Retries = DEFAULT_RETRIES,
     ) -> Self:
         """Connect to the node whose socket this is (see `Client.open`)."""
-        return cls(Client.open(socket_path, timeout_seconds=timeout_seconds, retries=retries))
+        client = Client.open(
+            socket_path, timeout_seconds=timeout_seconds, token=token, retries=retries
+        )
+        return cls(client)
+
+    def with_token(self, token: str, *, source: str = "") -> Self:
+        """Give a client of one session over the same connection (see `Client.with_token`)."""
+        return type(self)(self.client.with_token(token, source=source))
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,6 +195,7 @@ class AsyncClient:
     packs = _Awaited(Client.packs)
     pack = _Awaited(Client.pack)
     units = _Iterated(Client.units)
+    unit_page = _Awaited(Client.unit_page)
 
     # Returns.
     submit = _Awaited(Client.submit)
@@ -195,6 +204,26 @@ class AsyncClient:
     review = _Awaited(Client.review)
     review_all = _Awaited(Client.review_all)
     roll_up = _Awaited(Client.roll_up)
+    withdraw = _Awaited(Client.withdraw)
+    due = _Awaited(Client.due)
+    missing = _Awaited(Client.missing)
+    break_down = _Awaited(Client.break_down)
+    receipt = _Awaited(Client.receipt)
+
+    # The catalog.
+    issue_code = _Awaited(Client.issue_code)
+    save_draft = _Awaited(Client.save_draft)
+    draft_from_form = _Awaited(Client.draft_from_form)
+    submit_entry = _Awaited(Client.submit_entry)
+    review_entry = _Awaited(Client.review_entry)
+    send_back_entry = _Awaited(Client.send_back_entry)
+    publish_entry = _Awaited(Client.publish_entry)
+    withdraw_entry = _Awaited(Client.withdraw_entry)
+    entry = _Awaited(Client.entry)
+    working_copy = _Awaited(Client.working_copy)
+    working_copies = _Iterated(Client.working_copies)
+    search_catalog = _Awaited(Client.search_catalog)
+    export_dcat = _Awaited(Client.export_dcat)
 
     # Directives.
     issue = _Awaited(Client.issue)
@@ -204,10 +233,13 @@ class AsyncClient:
 
     # The node.
     status = _Awaited(Client.status)
+    list_tree = _Awaited(Client.list_tree)
     add_child = _Awaited(Client.add_child)
     export_evidence = _Awaited(Client.export_evidence)
     rebuild = _Awaited(Client.rebuild)
     verify_store = _Awaited(Client.verify_store)
+    export_bundle = _Awaited(Client.export_bundle)
+    import_bundle = _Awaited(Client.import_bundle)
 
     # What happens.
     follow = _Followed(Client.follow)

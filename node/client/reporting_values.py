@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from yidao.api.local.v1 import reporting_pb2
 from yidao.node.client import convert
-from yidao.node.client.values import Frontier, ReturnInfo, Totals
+from yidao.node.client.frames import Table, Tabular, table_of, values_table
+from yidao.node.client.values import FIGURE_KINDS, Frontier, ReturnInfo, Totals, figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +39,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DuePage:
+class DuePage(Tabular):
     """One page, soonest first; `next` is to be given as `after`, empty on the last page."""
 
     due: tuple[Due, ...]
     next: str
+
+    def table(self) -> Table:
+        """Give a line a return that is due."""
+        return values_table(Due, self.due)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MissingPage:
+class MissingPage(Tabular):
     """One page of units.
 
     Attributes:
@@ -70,6 +75,10 @@ class MissingPage:
     next: str
     units: int
     reported: int
+
+    def table(self) -> Table:
+        """Give a line a unit."""
+        return values_table(Missing, self.missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +96,7 @@ class BreakDownRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BreakDownPage:
+class BreakDownPage(Tabular):
     """One page of a roll-up taken apart; the rows of all pages add up to it.
 
     Attributes:
@@ -99,6 +108,19 @@ class BreakDownPage:
     rows: tuple[BreakDownRow, ...]
     next: str
     position: int
+
+    def table(self) -> Table:
+        """Give a line a figure of each share."""
+        kinds = {"key": str, "title": str, **FIGURE_KINDS}
+        del kinds["scope"]
+        return table_of(
+            kinds,
+            (
+                {"key": row.key, "title": row.title, **figure}
+                for row in self.rows
+                for figure in figures("", row.totals)
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ MAX_ATTEMPTS: Final = 5
 #: pack of the same bytes is the same pack.
 REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "AccessService": ("WhoAmI", "ListUsers", "ListAudit"),
+    "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "RegistryService": ("ListUnits",),
@@ -35,6 +36,18 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "AccessService": ("SignIn", "SignOut", "ChangePassword", "PutUser", "UnlockUser"),
+    # Packing is work, and what is taken in is a stream that cannot be read twice.
+    "BundleService": ("Export", "Import"),
+    "CatalogService": (
+        "IssueCode",
+        "SaveDraft",
+        "DraftFromForm",
+        "SubmitEntry",
+        "ReviewEntry",
+        "SendBackEntry",
+        "PublishEntry",
+        "WithdrawEntry",
+    ),
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),

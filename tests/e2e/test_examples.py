@@ -45,25 +45,49 @@ def start(example: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_examples_hand_a_return_in_and_follow_it(node: DemoNode) -> None:
-    """Taken the first time, unchanged the second; whoever follows the totals sees it come once."""
-    follower = start("follow_the_rollup.py", str(node.folder), "profile", "2025-Q2", "8")
-    assert follower.stdout is not None
+def told(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for a program's end and give its lines."""
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return output.splitlines()
+
+
+def test_the_examples_hand_a_return_in_and_follow_it(node: DemoNode, tmp_path: Path) -> None:
+    """Taken once however often it is handed in; whoever follows sees it come once."""
+    totals = start("follow_the_rollup.py", str(node.folder), "profile", "2025-Q2", "2")
+    cursor = str(tmp_path / "cursor")
+    records = start("follow_a_resource.py", str(node.folder), "profile", cursor, "1")
+    assert totals.stdout is not None
     try:
-        assert follower.stdout.readline().startswith("0 submitted, 0 accepted; nothing yet")
-        for outcome in ("submitted", "unchanged"):
+        assert totals.stdout.readline().startswith("0 submitted, 0 accepted; nothing yet")
+        for _ in range(2):
             publisher = start("publish_a_return.py", str(node.folder), "li@/")
-            told, errors = publisher.communicate(timeout=60)
-            assert publisher.returncode == 0, errors
-            assert told.splitlines() == [f"1 {outcome} []", f"2 {outcome} []"]
-        told, errors = follower.communicate(timeout=60)
-        assert follower.returncode == 0, errors
-        (line,) = told.splitlines()
+            assert told(publisher) == ["1 submitted []", "2 submitted []"]
+        (line,) = told(totals)
         assert line.startswith("1 submitted, 0 accepted; ")
         assert "floor_area=5000.00" in line
+        (event,) = told(records)
+        assert event.split()[1] == "reporting.return.submitted"
+        with node.client() as client:
+            assert client.returns(form="profile").returns[0].version == 1
+            assert len(client.returns(form="profile").returns) == 1
     finally:
-        follower.kill()
-        follower.wait()
+        for process in (totals, records):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("name", ["publish_a_return", "follow_a_resource", "follow_the_rollup"])
+def test_the_essential_part_has_ten_lines(name: str) -> None:
+    """What an integrator writes is short; comments and blanks do not count."""
+    part = (
+        (ROOT / "examples" / f"{name}.py")
+        .read_text()
+        .split("# The essential part.\n")[1]
+        .split("\n\n")[0]
+    )
+    code = [line for line in part.splitlines() if line.strip() and "#" not in line]
+    assert 0 < len(code) <= 10
 
 
 def test_every_example_is_listed() -> None:

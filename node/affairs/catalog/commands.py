@@ -139,7 +139,7 @@ def take_step(desk: Desk, actor: str, code: str, step: Step, reason: str = "") -
         # An entry stands beside its next version: one is withdrawn, the other goes on.
         standing = (entry or copy) if step is Step.WITHDRAW else (copy or entry)
         if standing is None:
-            raise EntryUnknown(code=code[:64])
+            raise EntryUnknown(resource=code[:64])
         rules.evolve(standing.state, step)
         body = records.Reason(reason=reason).encode()
         if step is Step.SUBMIT:
@@ -163,7 +163,7 @@ def _own(conn: Connection, desk: Desk, code: str) -> tuple[Entry | None, Entry |
     """Give entry and working copy of a code that no other node owns."""
     entry = find_entry(conn, code)
     if entry is not None and entry.owner != desk.identity.node_id:
-        raise EntryElsewhere(code=code, path=str(entry.owner_path))
+        raise EntryElsewhere(resource=code, path=str(entry.owner_path))
     return entry, find_copy(conn, desk, code)
 
 
@@ -181,7 +181,7 @@ def _dated(desk: Desk, resource: Resource) -> Resource:
 def _check(desk: Desk, resource: Resource) -> None:
     faults = check_resource(_dated(desk, resource))
     if faults:
-        raise ResourceInvalid(code=resource.code, faults=len(faults), first=faults[0].field)
+        raise ResourceInvalid(resource=resource.code, faults=len(faults), first=faults[0].field)
 
 
 def _append(

@@ -4,13 +4,13 @@ from yidao.node.affairs.errors import AffairError
 
 
 class EntryUnknown(AffairError):
-    """No entry or working copy with this code is here (params: code)."""
+    """No entry or working copy with this code is here (params: resource)."""
 
     code = "CATALOG_ENTRY_UNKNOWN"
 
 
 class EntryElsewhere(AffairError):
-    """Another node owns the code (params: code, path)."""
+    """Another node owns the code (params: resource, path)."""
 
     code = "CATALOG_ENTRY_ELSEWHERE"
 
@@ -22,6 +22,6 @@ class EntryStateWrong(AffairError):
 
 
 class EntryReviewerSame(AffairError):
-    """Who submitted an entry cannot review it (params: code)."""
+    """Who submitted an entry cannot review it (params: resource)."""
 
     code = "CATALOG_REVIEWER_SAME"

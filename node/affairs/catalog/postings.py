@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, select
 
 from yidao.node.affairs.catalog.tables import catalog_facet, catalog_posting
-from yidao.node.store.rawsql import run_many
+from yidao.node.store.rawsql import fetch, run_many
 
 Key = tuple[str, ...]
 _KEYS_AT_ONCE: Final = 500
@@ -34,6 +34,7 @@ class Space:
         key: Its key columns but for the block.
         block_bits: Entries a block; at most 65,536.
         offsets: Whether sparse blocks are stored as offsets.
+        pick: How blocks are read, up to the list of their keys.
         put, drop: How a block is written and deleted.
     """
 
@@ -41,6 +42,7 @@ class Space:
     key: tuple[Column[str], ...]
     block_bits: int
     offsets: bool
+    pick: str
     put: str
     drop: str
 
@@ -55,6 +57,7 @@ GRAMS: Final = Space(
     key=(catalog_posting.c.gram,),
     block_bits=4_096,
     offsets=True,
+    pick="SELECT gram, docs FROM catalog_posting WHERE block = ? AND gram IN (",
     put="INSERT INTO catalog_posting (gram, block, docs) VALUES (?, ?, ?) "
     "ON CONFLICT (gram, block) DO UPDATE SET docs = excluded.docs",
     drop="DELETE FROM catalog_posting WHERE gram = ? AND block = ?",
@@ -64,6 +67,8 @@ FACETS: Final = Space(
     key=(catalog_facet.c.facet, catalog_facet.c.value),
     block_bits=32_768,
     offsets=False,
+    pick="SELECT facet, value, docs FROM catalog_facet "
+    "WHERE block = ? AND (facet, value) IN (VALUES ",
     put="INSERT INTO catalog_facet (facet, value, block, docs) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (facet, value, block) DO UPDATE SET docs = excluded.docs",
     drop="DELETE FROM catalog_facet WHERE facet = ? AND value = ? AND block = ?",
@@ -147,10 +152,14 @@ def _held(conn: Connection, space: Space, block: int, keys: Collection[Key]) -> 
     wanted = list(keys)
     for start in range(0, len(wanted), _KEYS_AT_ONCE):
         some = wanted[start : start + _KEYS_AT_ONCE]
-        query = select(*space.key, space.table.c.docs).where(
-            space.table.c.block == block, tuple_(*space.key).in_(some)
+        marks = "(" + ", ".join("?" * len(space.key)) + ")"
+        # An expression of 500 keys costs more to build than its rows to read.
+        rows = fetch(
+            conn,
+            space.pick + ", ".join([marks] * len(some)) + ")",
+            (block, *(each for key in some for each in key)),
         )
-        for *key, docs in conn.execute(query):
+        for *key, docs in rows:
             found[tuple(key)] = int.from_bytes(block_bitmap(space, bytes(docs)), "little")
     return found
 

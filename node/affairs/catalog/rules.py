@@ -64,7 +64,7 @@ def check_reviewer(reviewer: str, submitter: str, code: str) -> None:
         EntryReviewerSame: Who reviews is who submitted.
     """
     if reviewer == submitter:
-        raise EntryReviewerSame(code=code)
+        raise EntryReviewerSame(resource=code)
 
 
 def check_reason(step: Step, reason: str) -> None:

@@ -223,7 +223,7 @@ def test_a_draft_may_lack_things_and_a_submission_may_not(two) -> None:
     assert [each.field for each in drafted.faults] == ["title", "share_basis", "update_cycle"]
     with pytest.raises(ResourceInvalid) as refused:
         city.step(drafted.code, Step.SUBMIT)
-    assert refused.value.params == {"code": drafted.code, "faults": 3, "first": "title"}
+    assert refused.value.params == {"resource": drafted.code, "faults": 3, "first": "title"}
     with pytest.raises(EntryUnknown):
         city.step(f"{CLASS}/999999", Step.SUBMIT)
 

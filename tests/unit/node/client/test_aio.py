@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yidao.node.client import AsyncClient, Client, ClientError, FileCursor
+from yidao.node.client import AsyncClient, Client, ClientError, Event, FileCursor
 
 #: What opens and closes is written out.
 OWN = {"open", "close"}
@@ -49,7 +49,7 @@ def test_events_are_awaited_and_the_cursor_moves(served, rows, tmp_path: Path) -
     """As with the client: handled once the next is asked for, or once it is said."""
     file = tmp_path / "cursor"
 
-    async def work() -> list[tuple[str, int]]:
+    async def work() -> list[Event]:
         found = []
         async with (
             AsyncClient.open(served.socket) as client,
@@ -57,16 +57,14 @@ def test_events_are_awaited_and_the_cursor_moves(served, rows, tmp_path: Path) -
         ):
             await client.submit("energy", [rows.institution(1)], actor=rows.actor)
             async for event in following:
-                found.append((event.kind, event.position))
+                found.append(event)
                 await following.done()
                 break
         return found
 
-    [(kind, position)] = asyncio.run(work())
-    assert kind == "registry.unit.registered"
-    kept = FileCursor(file).load()
-    assert kept is not None
-    assert kept.position == position
+    (event,) = asyncio.run(work())
+    assert event.kind == "registry.unit.registered"
+    assert FileCursor(file).load() == event.mark
 
 
 def test_a_cancelled_wait_loses_no_event(served, rows, tmp_path: Path) -> None:

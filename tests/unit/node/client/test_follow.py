@@ -152,7 +152,7 @@ def test_a_cursor_moves_over_what_is_not_wanted(filled: Client, tmp_path: Path) 
     assert positions(filled, cursor=FileCursor(file), kinds=["nobody."]) == []
     kept = FileCursor(file).load()
     assert kept is not None
-    assert kept.position >= positions(filled, local_too=True)[-1]
+    assert kept.position >= positions(filled)[-1]
 
 
 def test_a_cursor_of_ones_own_has_each_effect_once(filled: Client) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from google.protobuf.internal import api_implementation
 from sqlalchemy import insert, update
 
 from yidao.node import clock, datadir
@@ -237,6 +238,12 @@ def test_a_nearly_full_disk_is_named(house: House, monkeypatch: pytest.MonkeyPat
     """With the room that is left and the room that is needed."""
     monkeypatch.setattr(machine, "_FREE_BYTES", 1 << 60)
     assert house.codes() == {"disk": "DISK_NEARLY_FULL", **STOPPED}
+
+
+def test_a_slow_protobuf_parser_is_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its limits are not those that are relied on."""
+    monkeypatch.setattr(api_implementation, "Type", lambda: "python")
+    assert house.codes() == {"libraries": "LIBRARY_UNFIT", **STOPPED}
 
 
 def test_a_socket_path_that_is_too_long_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Each thing that can stand on the way to the parent, made, and named."""
 
 import contextlib
+import errno
 import os
 import socket
 import ssl
@@ -215,6 +216,12 @@ def test_where_nobody_is(office: Office, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket, "create_connection", vanish)
     assert fault(office.way("192.0.2.1:7350")) == "PARENT_SILENT"
+
+    def no_route(*_: object) -> socket.socket:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr(socket, "create_connection", no_route)
+    assert fault(office.way("192.0.2.1:7350")) == "PARENT_UNREACHABLE"
 
 
 def _proxy(status: str) -> Callable[[socket.socket], None]:
