@@ -5,7 +5,7 @@ import pytest
 
 from yidao.api.errors import YidaoError, every_error
 from yidao.node.api.errors import status_of as family_of
-from yidao.node.client import ClientError, NodeUnreachable
+from yidao.node.client import AnswerTooLate, ClientError, NodeUnreachable
 from yidao.node.gateway import errors
 from yidao.node.gateway.problems import COMMON, FAMILIES, Problem, described, status_of
 from yidao.node.web import errors as web
@@ -27,7 +27,8 @@ def test_every_status_is_described() -> None:
     for kind in kinds:
         refused = ClientError(kind.code, retryable=False, family=family_of(kind()).name)
         assert status_of(refused) in DESCRIBED, kind
-    own = [*every_error(errors.GatewayError), *every_error(web.WebError), NodeUnreachable]
+    own = [*every_error(errors.GatewayError), *every_error(web.WebError)]
+    own += [NodeUnreachable, AnswerTooLate]
     assert {status_of(kind(seconds=1, limit=1)) for kind in own} <= DESCRIBED
 
 
