@@ -16,7 +16,7 @@ from yidao.node.link.join import join_with_file
 CONFIG_NAME = "config.toml"
 
 
-def found(data: Path, settings: Mapping[str, str]) -> Identity:
+def found(data: Path, settings: Mapping[str, str | bool]) -> Identity:
     """Make `data` the root of a new network and write its settings.
 
     Raises:
@@ -50,7 +50,7 @@ def join_network(data: Path, bundle: Path, settings: Mapping[str, str]) -> Ident
     return identity
 
 
-def _configure(folder: Path, settings: Mapping[str, str]) -> None:
+def _configure(folder: Path, settings: Mapping[str, str | bool]) -> None:
     """Write the settings file; one that an earlier try left is put aside by name."""
     file = folder / CONFIG_NAME
     if file.exists():

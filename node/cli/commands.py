@@ -7,8 +7,10 @@ import typer
 from yidao.node.cli import (
     child,
     demo,
+    dev,
     directive,
     doctor,
+    errors,
     evidence,
     imports,
     init,
@@ -61,5 +63,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (status, doctor, store, sample, demo, dev, errors):
     verb.register(app)
