@@ -16,6 +16,7 @@ from yidao.node.client import (
     Event,
     FileCursor,
     Mark,
+    User,
 )
 
 
@@ -277,3 +278,31 @@ def test_a_cursor_may_be_written_less_often(filled: Client, tmp_path: Path) -> N
             break
     again = positions(filled, cursor=FileCursor(file))
     assert again == everything[3:]
+
+
+FIRST, OWN = "Sample-first-2026", "Sample-own-2026"
+
+
+def session_of(client: Client, role: str) -> Client:
+    """Add a sample user of a role and sign in."""
+    client.put_user(User(name="li", roles=(role,)), actor="", password=FIRST)
+    session = client.sign_in("li", FIRST)
+    client.with_token(session.token).change_password(FIRST, OWN)
+    return client.with_token(client.sign_in("li", OWN).token)
+
+
+def test_a_session_follows_what_its_role_allows(filled: Client) -> None:
+    """A reviewer sees local records too, but not who signed in; the machine's account does."""
+    mine = session_of(filled, "reviewer")
+    seen = {event.kind for event in mine.follow(until_now=True, local_too=True)}
+    everything = {event.kind for event in filled.follow(until_now=True, local_too=True)}
+    assert "reporting.return.refused" in seen
+    assert not any(kind.startswith("access.") for kind in seen)
+    assert "access.session.opened" in everything
+
+
+def test_a_session_without_the_permission_does_not_follow(filled: Client) -> None:
+    """A typed error, at once."""
+    with pytest.raises(ClientError) as told:
+        next(session_of(filled, "viewer").follow())
+    assert told.value.code == "PERMISSION_DENIED"
