@@ -144,7 +144,9 @@ class Daemon:
             locate=functools.partial(locate, store),
             ask=hub.queries.ask,
         )
-        hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
+        hub.queries.answering.kinds["status"] = lambda _asked: [
+            node_service.status().SerializeToString()
+        ]
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
             [*affair_servicers(affairs), node_service],

@@ -19,6 +19,7 @@ from yidao.catalog import errors as catalog
 from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
+from yidao.node.affairs.sharing import errors as sharing
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
 
@@ -53,11 +54,14 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReasonTooLong: _Code.INVALID_ARGUMENT,
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    sharing.DeadlineInvalid: _Code.INVALID_ARGUMENT,
+    sharing.ScopeInvalid: _Code.INVALID_ARGUMENT,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
+    sharing.ShareForbidden: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
     catalog.PackUnknown: _Code.NOT_FOUND,
     catalog.PackNotInForce: _Code.NOT_FOUND,
@@ -65,10 +69,12 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
+    sharing.ResourceUnknown: _Code.NOT_FOUND,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
     node.NodeError: _Code.FAILED_PRECONDITION,
     sync.LocalError: _Code.FAILED_PRECONDITION,
+    sync.QueryRefused: _Code.FAILED_PRECONDITION,
     store.StoreError: _Code.FAILED_PRECONDITION,
     affairs.DirectiveExists: _Code.ALREADY_EXISTS,
     catalog.PackConflict: _Code.ALREADY_EXISTS,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from yidao.node.keys import Identity
-from yidao.node.link.errors import QueryRefused, QueryTooLate
-from yidao.node.link.queries import MAX_UNDER_WAY, Queries
-from yidao.sync.errors import QueryUnroutable
+from yidao.node.link.errors import QueryTooLate
+from yidao.node.link.queries import MAX_UNDER_WAY, Queries, _Line
+from yidao.sync.errors import QueryRefused, QueryUnroutable
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.query import MAX_ANSWER_BYTES
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
@@ -54,7 +54,7 @@ class Tree:
             for path, identity in self.identities.items()
         }
         for path, node in self.nodes.items():
-            node.answers["status"] = lambda path=path: path.encode()
+            node.answering.kinds["status"] = lambda _asked, path=path: [path.encode()]
         self.tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def join(self, lower: str, upper: str) -> None:
@@ -164,7 +164,7 @@ def test_a_cut_line_is_said_at_once_and_a_silent_one_in_time() -> None:
         # The other county's stream is there, and nobody reads it.
         out: asyncio.Queue[bytes | None] = asyncio.Queue()
         county = tree.identities["/33/3302"]
-        tree.nodes["/33"]._lines[county.path] = (county.node_id, out)
+        tree.nodes["/33"]._lines[county.path] = _Line(county.node_id, county.path, out)
         with pytest.raises(QueryTooLate):
             await ask(tree, "/", "/33/3302", seconds=0.2)
         assert tree.nodes["/"]._under_way == {}
@@ -194,7 +194,7 @@ def test_an_answer_over_the_limit_is_an_error() -> None:
     """The asker learns it; nothing of that size goes over a line."""
 
     async def story(tree: Tree) -> None:
-        tree.nodes["/33"].answers["status"] = lambda: bytes(MAX_ANSWER_BYTES + 1)
+        tree.nodes["/33"].answering.kinds["status"] = lambda _asked: [bytes(MAX_ANSWER_BYTES + 1)]
         with pytest.raises(QueryRefused) as refused:
             await ask(tree, "/", "/33")
         assert refused.value.params["reason"] == "QUERY_OVERLOAD"
