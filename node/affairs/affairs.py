@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from yidao.node.affairs.catalog.views import CatalogProjector
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.directives.deciders import DeliveryDecider
 from yidao.node.affairs.directives.views import DirectiveProjector
@@ -42,6 +43,7 @@ class Affairs:
             UnitProjector(),
             ReturnProjector(),
             DirectiveProjector(),
+            CatalogProjector(),
         )
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))
         self.submission = Submission(self.desk)
