@@ -22,6 +22,7 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider, Alarms
 from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.clock import check_clock, system_clock_ms, utc
@@ -38,6 +39,7 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logging import configure, get_logger
+from yidao.node.questions import answer_questions
 from yidao.node.reminders import Reminders
 from yidao.node.routine import last_runs, routine_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -144,12 +146,10 @@ class Daemon:
             locate=functools.partial(locate, store),
             ask=hub.queries.ask,
         )
-        hub.queries.answering.kinds["status"] = lambda _asked: [
-            node_service.status().SerializeToString()
-        ]
+        gathering = answer_questions(affairs, hub, node_service)
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
-            [*affair_servicers(affairs), node_service],
+            [*affair_servicers(affairs), node_service, QueryServicer(gathering)],
         )
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
@@ -161,8 +161,11 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
-        alarm_job = Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run)
+        alarm_job = Job(
+            name="alarms",
+            trigger=every(_ALARM_SECONDS),
+            run=Alarms(store, system_clock_ms, secrets.token_bytes).run,
+        )
         reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
         reminding = Job(
             name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True
@@ -189,6 +192,7 @@ class Daemon:
                 await asyncio.gather(dialing, return_exceptions=True)
             await hub.stop()
             await local.stop()
+            gathering.stop()
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)

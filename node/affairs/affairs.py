@@ -11,6 +11,8 @@ from yidao.node.affairs.reporting.commands import Submission
 from yidao.node.affairs.reporting.deciders import DoubtDecider
 from yidao.node.affairs.reporting.review import Review
 from yidao.node.affairs.reporting.views import ReturnProjector
+from yidao.node.affairs.sharing.answers import Answers
+from yidao.node.affairs.sharing.offers import CatalogShelf
 from yidao.node.affairs.standards.views import PackProjector
 from yidao.node.keys import Identity
 from yidao.node.store.projections import Decider, Projector
@@ -48,3 +50,5 @@ class Affairs:
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))
         self.submission = Submission(self.desk)
         self.review = Review(self.desk)
+        self.shelf = CatalogShelf()
+        self.answers = Answers(self.desk, self.shelf)

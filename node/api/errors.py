@@ -6,7 +6,7 @@ without a word of what it was.
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -19,6 +19,7 @@ from yidao.catalog import errors as catalog
 from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
+from yidao.node.affairs.catalog import errors as entries
 from yidao.node.affairs.sharing import errors as sharing
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
@@ -62,12 +63,15 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
     sharing.ShareForbidden: _Code.PERMISSION_DENIED,
+    entries.EntryElsewhere: _Code.PERMISSION_DENIED,
+    entries.EntryReviewerSame: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
     catalog.PackUnknown: _Code.NOT_FOUND,
     catalog.PackNotInForce: _Code.NOT_FOUND,
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     sharing.ResourceUnknown: _Code.NOT_FOUND,
     # What is there stands in the way.
@@ -120,6 +124,30 @@ def answered(
     async def call(self: _Servicer, request: _Request, context: _Context) -> _Response:
         try:
             return await method(self, request, context)
+        except YidaoError as error:
+            await refuse(context, error)
+        except Exception:
+            log.exception("api.call.failed", call=method.__qualname__)
+            await refuse(context, YidaoError())
+
+    return call
+
+
+_Pieces = Callable[[_Servicer, _Request, _Context], AsyncIterator[_Response]]
+
+
+def answered_in_pieces(
+    method: _Pieces[_Servicer, _Request, _Context, _Response],
+) -> _Pieces[_Servicer, _Request, _Context, _Response]:
+    """Make a servicer's streaming method answer every error as `answered` does."""
+
+    @functools.wraps(method)
+    async def call(
+        self: _Servicer, request: _Request, context: _Context
+    ) -> AsyncIterator[_Response]:
+        try:
+            async for piece in method(self, request, context):
+                yield piece
         except YidaoError as error:
             await refuse(context, error)
         except Exception:

@@ -10,8 +10,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
+    catalog_pb2_grpc,
     directives_pb2_grpc,
     node_pb2_grpc,
+    query_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     standards_pb2_grpc,
@@ -48,9 +50,19 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         directives_pb2_grpc.add_DirectivesServiceServicer_to_server,
     ),
     (
+        catalog_pb2_grpc.CatalogServiceServicer,
+        "yidao.api.local.v1.CatalogService",
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+    ),
+    (
         node_pb2_grpc.NodeServiceServicer,
         "yidao.api.local.v1.NodeService",
         node_pb2_grpc.add_NodeServiceServicer_to_server,
+    ),
+    (
+        query_pb2_grpc.QueryServiceServicer,
+        "yidao.api.local.v1.QueryService",
+        query_pb2_grpc.add_QueryServiceServicer_to_server,
     ),
 )
 

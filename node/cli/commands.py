@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    catalog,
     child,
     demo,
     directive,
@@ -14,6 +15,7 @@ from yidao.node.cli import (
     init,
     join,
     pack,
+    query,
     returns,
     run,
     sample,
@@ -59,7 +61,7 @@ def every_command(
     del lang, version
 
 
-for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
+for verb in (init, run, child, join, imports, returns, directive, catalog, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (query, status, doctor, store, sample, demo):
     verb.register(app)

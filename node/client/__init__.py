@@ -11,6 +11,13 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 """
 
 from yidao.node.client.calls import Progress
+from yidao.node.client.catalog_values import (
+    CatalogDraft,
+    CatalogEntry,
+    CatalogFacet,
+    CatalogFault,
+    CatalogPage,
+)
 from yidao.node.client.client import Client
 from yidao.node.client.errors import (
     AnswerTooLate,
@@ -18,6 +25,8 @@ from yidao.node.client.errors import (
     NodeUnreachable,
     SocketPathTooLong,
 )
+from yidao.node.client.query import RowStream
+from yidao.node.client.query_values import QueryColumn, QueryNode, QueryRow
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -46,6 +55,11 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "CatalogDraft",
+    "CatalogEntry",
+    "CatalogFacet",
+    "CatalogFault",
+    "CatalogPage",
     "Client",
     "ClientError",
     "DirectiveInfo",
@@ -58,6 +72,9 @@ __all__ = [
     "Placed",
     "Problem",
     "Progress",
+    "QueryColumn",
+    "QueryNode",
+    "QueryRow",
     "Rebuilt",
     "RebuiltTable",
     "ReturnInfo",
@@ -67,6 +84,7 @@ __all__ = [
     "Row",
     "RowFault",
     "RowResult",
+    "RowStream",
     "SocketPathTooLong",
     "Status",
     "Submitted",

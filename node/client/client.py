@@ -7,9 +7,11 @@ from typing import Final, Self
 
 import grpc
 
+from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.node import NodeCalls
+from yidao.node.client.query import QueryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.standards import StandardsCalls
 
@@ -20,7 +22,7 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
+class Client(StandardsCalls, ReportingCalls, DirectivesCalls, CatalogCalls, NodeCalls, QueryCalls):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Each service's calls stand in a module of their own. Every call raises

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
+from yidao.catalog.drafting import resource_of_form
 from yidao.catalog.errors import ClassCodeInvalid, ResourceInvalid
 from yidao.catalog.faults import Fault
-from yidao.catalog.resource import Resource, encode_resource
+from yidao.catalog.resource import Resource, ShareType, encode_resource
 from yidao.catalog.resourcecheck import check_class, check_resource, resource_code, split_code
 from yidao.node.affairs.catalog import copies, records, rules
 from yidao.node.affairs.catalog.errors import EntryElsewhere, EntryUnknown
@@ -15,6 +16,9 @@ from yidao.node.affairs.catalog.rules import Step
 from yidao.node.affairs.catalog.tables import catalog_sequence
 from yidao.node.affairs.cores import encode_core
 from yidao.node.affairs.desk import Desk, Placed
+from yidao.node.affairs.errors import UnitUnknown
+from yidao.node.affairs.registry.queries import find_unit
+from yidao.node.affairs.standards.queries import packs_in_force
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, Ticket
 
@@ -74,6 +78,44 @@ def save_draft(desk: Desk, actor: str, resource: Resource) -> Drafted:
         placed = _append(desk, author, kind, resource.code, version, body)
     faults = check_resource(_dated(desk, resource))
     return Drafted(code=resource.code, version=version, faults=faults, placed=placed)
+
+
+def draft_from_form(  # noqa: PLR0913 (what a form does not say, each by name)
+    desk: Desk,
+    actor: str,
+    pack: str,
+    form: str,
+    *,
+    class_code: str,
+    unit: str,
+    title: str = "",
+    share_type: ShareType = ShareType.CONDITIONAL,
+    share_text: str = "",
+) -> Drafted:
+    """Save a working copy made from a form of a pack in force today, for a unit.
+
+    Raises:
+        PackUnknown, PackNotInForce, FormUnknown: There is no such form today.
+        UnitUnknown: The unit is not registered here.
+        YidaoError: As `save_draft`.
+    """
+    with desk.read() as conn:
+        standard = packs_in_force(conn).in_force(pack, desk.today())
+        provider = find_unit(conn, unit)
+    if provider is None:
+        raise UnitUnknown(unit=unit[:64])
+    resource = resource_of_form(
+        standard,
+        form,
+        class_code=class_code,
+        provider_name=provider.name,
+        provider_uscc=unit,
+        region_code=provider.region_code,
+        title=title,
+        share_type=share_type,
+        share_text=share_text,
+    )
+    return save_draft(desk, actor, resource)
 
 
 def take_step(desk: Desk, actor: str, code: str, step: Step, reason: str = "") -> Placed:

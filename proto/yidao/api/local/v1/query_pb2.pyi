@@ -268,7 +268,9 @@ class NodeAnswer(_message.Message):
     TOOK_MS_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     state: _builtins.str
-    """`answered`, `late`, `unreachable`, `refused`."""
+    """`answered`, `late`, `unreachable`, `refused`; `unneeded` where enough rows had
+    come from other nodes.
+    """
     code: _builtins.str
     """Required unless answered. Code of the error, and what it says."""
     rows: _builtins.int
