@@ -2,12 +2,12 @@
 
 | revision | what it adds |
 |----------|--------------|
-| 0001     | journals, segments, parts, trust, cursors, problems |
-| 0002     | views: units, packs, returns, roll-ups, directives  |
+| 0001     | journals, segments, parts, trust, cursors, problems  |
+| 0002     | views: units, packs, returns, roll-ups, directives   |
 | 0003     | accounts, passwords, sessions; the view of the audit |
-| 0004     | views: the catalog and what it is searched by       |
-| 0005     | views: withdrawals and receipt codes of returns     |
-| 0008     | what nodes below have stated of their journals      |
+| 0004     | views: the catalog and what it is searched by        |
+| 0005     | views: withdrawals and receipt codes of returns      |
+| 0008     | what nodes below have stated of their journals       |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
 upgrade. A new revision is one file in `versions/` and one entry here.

@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -29,6 +29,7 @@ from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.clock import check_clock, system_clock_ms
@@ -49,6 +50,7 @@ from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
+from yidao.node.questions import answer_questions
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
@@ -148,7 +150,8 @@ class Daemon:
             save_chain=self._keys.save_chain,
         )
         node_service = self._node_service(store, hub, certificates)
-        local = self._local(affairs, hub, node_service)
+        gathering = answer_questions(affairs, hub, node_service)
+        local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
             store=store,
@@ -179,6 +182,7 @@ class Daemon:
                 await asyncio.gather(dialing, return_exceptions=True)
             await hub.stop()
             await local.stop()
+            gathering.stop()
             await asyncio.to_thread(affairs.access.auditor.flush, everything=True)
             await joins.stop(grace=1.0)
             await links.stop()
@@ -218,16 +222,15 @@ class Daemon:
             locate=functools.partial(locate, store),
             tree=tree,
         )
-        hub.queries.answers["status"] = lambda: service.status().SerializeToString()
         return service
 
-    def _local(self, affairs: Affairs, hub: Hub, node_service: NodeServicer) -> LocalServer:
+    def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
         servicers = [
             *affair_servicers(affairs),
             FollowServicer(hub.store),
             BundleServicer(courier),
-            node_service,
+            *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
 

@@ -6,6 +6,8 @@ or names that came in are wrong and nothing has changed here; after a
 is one code; what was wrong stands in `params`, never in another class.
 """
 
+from collections.abc import Mapping
+
 from yidao.api.errors import YidaoError
 
 
@@ -448,3 +450,29 @@ class QueryUnroutable(PeerError):
 
     code = "QUERY_UNROUTABLE"
     retryable = True
+
+
+class QueryLooped(PeerError):
+    """A question came back to a node that had passed it on (params: path)."""
+
+    code = "QUERY_LOOPED"
+
+
+class QueryReplayed(PeerError):
+    """A question that was answered before."""
+
+    code = "QUERY_REPLAYED"
+
+
+class QueryRefused(PeerError):
+    """The question was refused on its way or where it was asked (params: path, reason).
+
+    Attributes:
+        said: The parameters of the refusing node's error; texts of another node.
+    """
+
+    code = "QUERY_REFUSED"
+
+    def __init__(self, *, path: str, reason: str, said: Mapping[str, str]) -> None:
+        super().__init__(path=path, reason=reason)
+        self.said = said

@@ -6,6 +6,8 @@ the common ancestor and then down. Since a question that has come down never
 goes up again, it cannot run in a circle.
 """
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -17,11 +19,24 @@ from yidao.sync import errors, suite
 from yidao.sync.ids import ID_BYTES, NetworkId, NodeId, Path
 from yidao.sync.suite import ED25519_SHA256, Signer
 
-MAX_QUESTION_BYTES: Final = 4 * 1024
+MAX_QUESTION_BYTES: Final = 16 * 1024
+MAX_ARGS_BYTES: Final = 12 * 1024
+MAX_PURPOSE_CHARACTERS: Final = 200
+MAX_ACTOR_CHARACTERS: Final = 600
+_MAX_KIND_CHARACTERS: Final = 32
+#: Of one page.
 MAX_ANSWER_BYTES: Final = 256 * 1024
+MAX_PAGES: Final = 512
+MAX_ALL_PAGES_BYTES: Final = 32 * 1024 * 1024
+#: Pages that are sent before the asker says that it can take more.
+WINDOW_PAGES: Final = 4
 # Nobody waits longer for a live answer; a stolen question is worth nothing afterwards.
 MAX_LIFE_MS: Final = 60_000
 
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_MAX_PARAMS: Final = 8
+_MAX_PARAM_NAME: Final = 32
+_MAX_PARAM: Final = 256
 _DOMAIN: Final = b"yidao-query-v1\n"
 
 
@@ -32,6 +47,9 @@ class Question:
     Attributes:
         body: Exact bytes that the signature is over.
         expires_ms: Unix milliseconds after which nobody answers.
+        args: What exactly is asked, in the form of its kind.
+        purpose: What the answer is for.
+        actor: For whom the node asks; a claim of the asking node.
     """
 
     query_id: bytes
@@ -42,6 +60,23 @@ class Question:
     target: Path
     kind: str
     expires_ms: int
+    args: bytes = b""
+    purpose: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that was checked, as the one who answers sees it.
+
+    Attributes:
+        asker_path: Where the asker stands, by its enrolment.
+        cancelled: Tells whether nobody waits for the answer any more.
+    """
+
+    question: Question
+    asker_path: Path
+    cancelled: Callable[[], bool]
 
 
 class Hop(Enum):
@@ -52,23 +87,33 @@ class Hop(Enum):
     DOWN = "down"
 
 
-def next_hop(own: Path, target: Path, *, from_above: bool) -> tuple[Hop, Path]:
+def next_hop(own: Path, target: Path, *, came_from: Path | None) -> tuple[Hop, Path]:
     """Return where a question goes and which node is next.
+
+    Args:
+        own: This node.
+        target: The node that is asked.
+        came_from: The neighbour that sent it; None if it is asked here.
 
     Raises:
         QueryUnroutable: It came from above and is not for this node or one below.
+        QueryLooped: The way leads back to where it came from.
     """
+    from_above = came_from is not None and came_from == own.parent
     if target == own:
         return Hop.HERE, own
     if own.is_ancestor_of(target):
-        return Hop.DOWN, own.child(target.labels[own.depth])
+        below = own.child(target.labels[own.depth])
+        if below == came_from:
+            raise errors.QueryLooped(path=str(own))
+        return Hop.DOWN, below
     parent = own.parent
     if from_above or parent is None:
         raise errors.QueryUnroutable(path=str(own))
     return Hop.UP, parent
 
 
-def make_question(
+def make_question(  # noqa: PLR0913 (the members of a question, each by name)
     *,
     query_id: bytes,
     network: NetworkId,
@@ -77,10 +122,25 @@ def make_question(
     kind: str,
     expires_ms: int,
     signer: Signer,
+    args: bytes = b"",
+    purpose: str = "",
+    actor: str = "",
 ) -> Question:
-    """Return a question signed by the asker's cosigning key."""
+    """Return a question signed by the asker's cosigning key.
+
+    Raises:
+        QueryMalformed: `args`, `purpose` or `actor` is too long.
+    """
+    _check_texts(kind, args, purpose, actor)
     body = pb.QueryBody(
-        network=network, asker=asker, target=str(target), kind=kind, expires_ms=expires_ms
+        network=network,
+        asker=asker,
+        target=str(target),
+        kind=kind,
+        expires_ms=expires_ms,
+        args=args,
+        purpose=purpose,
+        actor=actor,
     ).SerializeToString(deterministic=True)
     signature = signer.sign(_DOMAIN + query_id + body)
     return Question(
@@ -92,6 +152,9 @@ def make_question(
         target=target,
         kind=kind,
         expires_ms=expires_ms,
+        args=args,
+        purpose=purpose,
+        actor=actor,
     )
 
 
@@ -110,6 +173,7 @@ def read_question(query: pb.Query) -> Question:
         raise errors.QueryMalformed(field="target") from None
     if len(body.network) != ID_BYTES or len(body.asker) != ID_BYTES:
         raise errors.QueryMalformed(field="asker")
+    _check_texts(body.kind, body.args, body.purpose, body.actor)
     return Question(
         query_id=query.query_id,
         body=query.body,
@@ -119,7 +183,21 @@ def read_question(query: pb.Query) -> Question:
         target=target,
         kind=body.kind,
         expires_ms=body.expires_ms,
+        args=body.args,
+        purpose=body.purpose,
+        actor=body.actor,
     )
+
+
+def _check_texts(kind: str, args: bytes, purpose: str, actor: str) -> None:
+    for field, size, limit in (
+        ("kind", len(kind), _MAX_KIND_CHARACTERS),
+        ("args", len(args), MAX_ARGS_BYTES),
+        ("purpose", len(purpose), MAX_PURPOSE_CHARACTERS),
+        ("actor", len(actor), MAX_ACTOR_CHARACTERS),
+    ):
+        if size > limit:
+            raise errors.QueryMalformed(field=field)
 
 
 def check_question(
@@ -152,3 +230,16 @@ def check_question(
 def to_proto(question: Question) -> pb.Query:
     """Return the message that carries a question, its body byte for byte."""
     return pb.Query(query_id=question.query_id, body=question.body, signature=question.signature)
+
+
+def error_code(code: str) -> str:
+    """Return a code that another node sent, if it can be one."""
+    return code if _CODE.fullmatch(code) else errors.QueryMalformed.code
+
+
+def error_params(params: Mapping[str, str | int]) -> dict[str, str]:
+    """Return what of an error's parameters travels: few, short, printable."""
+    return {
+        name[:_MAX_PARAM_NAME]: "".join(c for c in str(value) if c.isprintable())[:_MAX_PARAM]
+        for name, value in list(params.items())[:_MAX_PARAMS]
+    }

@@ -131,6 +131,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "CatalogService/ListDrafts": _reads(_P.CATALOG_READ),
     "CatalogService/SearchCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
     "CatalogService/ExportCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
+    "QueryService/QueryRows": _acts(_P.QUERY_ASK),
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),

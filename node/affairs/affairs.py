@@ -13,6 +13,8 @@ from yidao.node.affairs.reporting.deciders import DoubtDecider
 from yidao.node.affairs.reporting.review import Review
 from yidao.node.affairs.reporting.views import ReturnProjector
 from yidao.node.affairs.reporting.withdrawal import Withdrawal
+from yidao.node.affairs.sharing.answers import Answers
+from yidao.node.affairs.sharing.offers import CatalogShelf
 from yidao.node.affairs.standards.views import PackProjector
 from yidao.node.keys import Identity
 from yidao.node.store.projections import Decider, Projector
@@ -56,3 +58,5 @@ class Affairs:
         self.submission = Submission(self.desk)
         self.review = Review(self.desk)
         self.withdrawal = Withdrawal(self.desk)
+        self.shelf = CatalogShelf()
+        self.answers = Answers(self.desk, self.shelf)

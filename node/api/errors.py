@@ -20,6 +20,7 @@ from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
 from yidao.node.affairs.catalog import errors as entries
+from yidao.node.affairs.sharing import errors as sharing
 from yidao.node.api import following
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
@@ -71,12 +72,15 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     access.SessionEnded: _Code.UNAUTHENTICATED,
     access.SignInRefused: _Code.UNAUTHENTICATED,
     access.UserLocked: _Code.UNAUTHENTICATED,
+    sharing.DeadlineInvalid: _Code.INVALID_ARGUMENT,
+    sharing.ScopeInvalid: _Code.INVALID_ARGUMENT,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewOwn: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
+    sharing.ShareForbidden: _Code.PERMISSION_DENIED,
     entries.EntryElsewhere: _Code.PERMISSION_DENIED,
     entries.EntryReviewerSame: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
@@ -89,10 +93,12 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     BundleTooLarge: _Code.INVALID_ARGUMENT,
+    sharing.ResourceUnknown: _Code.NOT_FOUND,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
     node.NodeError: _Code.FAILED_PRECONDITION,
     sync.LocalError: _Code.FAILED_PRECONDITION,
+    sync.QueryRefused: _Code.FAILED_PRECONDITION,
     store.StoreError: _Code.FAILED_PRECONDITION,
     affairs.DirectiveExists: _Code.ALREADY_EXISTS,
     catalog.PackConflict: _Code.ALREADY_EXISTS,

@@ -16,6 +16,7 @@ from yidao.api.local.v1 import (
     directives_pb2_grpc,
     follow_pb2_grpc,
     node_pb2_grpc,
+    query_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     standards_pb2_grpc,
@@ -77,6 +78,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         bundle_pb2_grpc.BundleServiceServicer,
         "yidao.api.local.v1.BundleService",
         bundle_pb2_grpc.add_BundleServiceServicer_to_server,
+    ),
+    (
+        query_pb2_grpc.QueryServiceServicer,
+        "yidao.api.local.v1.QueryService",
+        query_pb2_grpc.add_QueryServiceServicer_to_server,
     ),
 )
 

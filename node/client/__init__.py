@@ -37,6 +37,8 @@ from yidao.node.client.errors import (
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
+from yidao.node.client.query import RowStream
+from yidao.node.client.query_values import QueryColumn, QueryNode, QueryRow
 from yidao.node.client.queue import (
     Flushed,
     OfflineQueue,
@@ -125,6 +127,9 @@ __all__ = [
     "Placed",
     "Problem",
     "Progress",
+    "QueryColumn",
+    "QueryNode",
+    "QueryRow",
     "QueueFileUnusable",
     "QueueKeyReused",
     "Queued",
@@ -139,6 +144,7 @@ __all__ = [
     "Row",
     "RowFault",
     "RowResult",
+    "RowStream",
     "Session",
     "SocketPathTooLong",
     "Status",

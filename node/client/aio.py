@@ -7,7 +7,7 @@ line here; a test names those that are missing.
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,8 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Mark
 from yidao.node.client.following import Event, Following
+from yidao.node.client.query import RowStream
+from yidao.node.client.query_values import QueryRow
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 
 P = ParamSpec("P")
@@ -124,6 +126,43 @@ class _Followed(Generic[P]):
         @functools.wraps(self._call)
         def call(*args: P.args, **kwargs: P.kwargs) -> AsyncFollowing:
             return AsyncFollowing(self._call(owner.client, *args, **kwargs))
+
+        return call
+
+
+class AsyncRows(AsyncIterator[QueryRow]):
+    """The rows of an answer as they come (see `RowStream`).
+
+    Attributes:
+        rows: The client's own stream; once it has ended it says what became of every node.
+    """
+
+    def __init__(self, rows: RowStream, run: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+        self.rows = rows
+        self._each = iter(rows)
+        self._run = run
+
+    async def __anext__(self) -> QueryRow:
+        row: QueryRow | None = await self._run(functools.partial(next, self._each, None))
+        if row is None:
+            raise StopAsyncIteration
+        return row
+
+    def close(self) -> None:
+        """Stop asking; the nodes that are asked stop too."""
+        self.rows.close()
+
+
+class _Asked(Generic[P]):
+    """The call that asks for rows elsewhere."""
+
+    def __init__(self, call: Callable[Concatenate[Client, P], RowStream]) -> None:
+        self._call = call
+
+    def __get__(self, owner: "AsyncClient", kind: "type[AsyncClient]") -> Callable[P, AsyncRows]:
+        @functools.wraps(self._call)
+        def call(*args: P.args, **kwargs: P.kwargs) -> AsyncRows:
+            return AsyncRows(self._call(owner.client, *args, **kwargs), owner.run)
 
         return call
 
@@ -240,6 +279,9 @@ class AsyncClient:
     verify_store = _Awaited(Client.verify_store)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
+
+    # Rows elsewhere.
+    query_rows = _Asked(Client.query_rows)
 
     # What happens.
     follow = _Followed(Client.follow)

@@ -15,6 +15,7 @@ from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
+from yidao.node.client.query import QueryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
@@ -33,6 +34,7 @@ class Client(
     DirectivesCalls,
     BundleCalls,
     CatalogCalls,
+    QueryCalls,
     NodeCalls,
     FollowCalls,
 ):

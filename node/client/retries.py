@@ -51,6 +51,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
+    # Each question is signed and answered once.
+    "QueryService": ("QueryRows",),
     # The client opens it again at its last position.
     "FollowService": ("Follow",),
 }

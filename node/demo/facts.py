@@ -10,6 +10,9 @@ class Facts:
     Attributes:
         records_at_root: Records of other nodes that the root holds.
         lost: Leaves and parts within reach and released that an upper or lower node lacks.
+        query_rows: Rows of the agency that answered the nation live.
+        query_saw_later_change: A row changed after the resource was registered was in
+            the next answer as it was then.
         receipts_verified: Cosignatures in the nodes' stores that verify.
     """
 
@@ -28,6 +31,9 @@ class Facts:
     evidence_verified: bool = False
     tampered_evidence_refused: bool = False
     tampered_store_noticed: bool = False
+    catalog_entries_at_root: int = 0
+    query_rows: int = 0
+    query_saw_later_change: bool = False
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, int | float | bool]:
@@ -52,5 +58,8 @@ class Facts:
             "evidence_verified": self.evidence_verified,
             "tampered_evidence_refused": self.tampered_evidence_refused,
             "tampered_store_noticed": self.tampered_store_noticed,
+            "catalog_entries_at_root": self.catalog_entries_at_root > 0,
+            "query_rows": self.query_rows > 0,
+            "query_saw_later_change": self.query_saw_later_change,
         }
         return [name for name, is_enough in enough.items() if not is_enough]

@@ -203,13 +203,13 @@ def _cents_more(amount: Value) -> str:
     return f"{Decimal(str(amount)) + Decimal('0.10'):.2f}"
 
 
-def report_one_more(nation: Nation) -> bytes:
+def report_one_more(nation: Nation, period: str = PERIODS[-1]) -> bytes:
     """Agency A hands one return in once more, changed by ten cents; gives the record's id."""
     agency = nation["agency_a"]
     rows = sampleunits.building_returns(sampleunits.building_ledger())
-    changed = dict(next(row for row in rows if row["period"] == "2026-Q1"))
+    changed = dict(next(row for row in rows if row["period"] == period))
     changed["water_fee"] = _cents_more(changed["water_fee"])
-    row = Row(row=0, form="consumption", period="2026-Q1", payload=encode_row(changed))
+    row = Row(row=0, form="consumption", period=period, payload=encode_row(changed))
     with agency.client() as client:
         done = client.submit(PACK, [row], actor=f"{CLERK}@{agency.path}")
     if done.count("submitted") != 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from yidao.node.demo import audit, directing, proving, reporting
+from yidao.node.demo import asking, audit, directing, proving, reporting
 from yidao.node.demo.facts import Facts
 from yidao.node.demo.nation import PLACES, Nation
 from yidao.node.demo.tree import DemoStepFailed, wait_until
@@ -74,6 +74,7 @@ def _play(nation: Nation, work: Path, facts: Facts, tell: Tell, bar: Bar) -> Non
     directive = _through_a_broken_line(nation, work, facts, tell, bar)
     _direct(nation, directive, facts, tell)
     _compare(nation, facts, tell)
+    _ask(nation, facts, tell)
     _prove(nation, work, facts, tell)
     _audit(nation, facts, tell)
 
@@ -141,6 +142,21 @@ def _compare(nation: Nation, facts: Facts, tell: Tell) -> None:
     for line in reporting.figures(nation):
         tell(f"   {line}", f"   {line}")
     tell("   各级汇总与来源逐项相等", "   Every tier's roll-up equals its sources")
+
+
+def _ask(nation: Nation, facts: Facts, tell: Tell) -> None:
+    tell(
+        "   机构甲登记信息资源, 国家级实时查询; 机构改一行, 再查",
+        "   Agency A registers a resource; the nation asks live, twice",
+    )
+    asked = asking.ask_twice(nation)
+    facts.catalog_entries_at_root = asked.entries
+    facts.query_rows = asked.rows
+    facts.query_saw_later_change = asked.saw_change
+    tell(
+        f"   目录 {asked.entries} 条, 答复 {asked.rows} 行, 改动已见",
+        f"   {asked.entries} entries, {asked.rows} rows, and the change is seen",
+    )
 
 
 def _prove(nation: Nation, work: Path, facts: Facts, tell: Tell) -> None:

@@ -328,7 +328,14 @@ class QueryTooLate(QueryError):
     retryable = True
 
 
-class QueryRefused(QueryError):
-    """The question was refused on its way or where it was asked (params: path, reason)."""
+class QueryLineLost(QueryError):
+    """The line that the question had gone over was lost (params: path)."""
 
-    code = "QUERY_REFUSED"
+    code = "QUERY_LINE_LOST"
+    retryable = True
+
+
+class QueryAnswerInvalid(QueryError):
+    """What came is no answer: pages out of order, too many or too large (params: path)."""
+
+    code = "QUERY_ANSWER_INVALID"

@@ -78,6 +78,7 @@ class Hub:
         """Say goodbye to every peer."""
         for driver in list(self._drivers.values()):
             await driver.close("NODE_STOPPING")
+        self.queries.stop()
         self.readers.shutdown(wait=False, cancel_futures=True)
 
     def open(self, peer: CheckedPeer, session_key: str | None = None) -> tuple[Driver, str]:

@@ -1,57 +1,95 @@
-"""Live questions over the links: asked here, passed on, or answered here.
+"""Live questions over the links: asked here, passed on, or handed in to be answered here.
 
 Every question ends: with an answer, with a typed error from wherever it
 stopped, or by the asker's own deadline. What is under way is bounded for each
-peer, and forgotten when its time is over.
+line and forgotten when its time is over. Who asks no longer, cancels; a line
+that is lost ends what went over it, towards both sides.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from yidao.api.errors import YidaoError
 from yidao.api.link.v1 import link_pb2 as pb
 from yidao.node.keys import Identity
-from yidao.node.link.errors import QueryDenied, QueryOverload, QueryRefused, QueryTooLate
+from yidao.node.link.answering import Answering, error_answer
+from yidao.node.link.errors import (
+    QueryAnswerInvalid,
+    QueryLineLost,
+    QueryOverload,
+    QueryTooLate,
+)
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
-from yidao.sync.errors import QueryMalformed, QueryUnroutable
+from yidao.sync.errors import QueryLooped, QueryMalformed, QueryRefused, QueryUnroutable
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.query import (
+    MAX_ALL_PAGES_BYTES,
     MAX_ANSWER_BYTES,
     MAX_LIFE_MS,
+    MAX_PAGES,
+    WINDOW_PAGES,
     Hop,
     Question,
-    check_question,
+    error_code,
+    error_params,
     make_question,
     next_hop,
     read_question,
     to_proto,
 )
 
-MAX_UNDER_WAY = 256
-
+MAX_UNDER_WAY: Final = 256
+# Errors that come back are of the whole question; nothing follows on them.
 Outgoing = asyncio.Queue[bytes | None]
 
 log = get_logger()
 
 
-@dataclass(slots=True)
-class _UnderWay:
-    """A question that waits for its answer, and where the answer goes."""
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One query stream with a neighbour."""
 
+    peer_id: NodeId
+    peer_path: Path
+    out: Outgoing
+
+    def send(self, **body: pb.Query | pb.Answer | pb.MorePages | pb.CancelQuery) -> None:
+        self.out.put_nowait(pb.QueryMessage(**body).SerializeToString())  # type: ignore[arg-type]
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A question that went over a line and waits for pages.
+
+    Attributes:
+        back: Where it came from; None if it was asked here.
+        forth: Where it went.
+        inbox: What came for a question that was asked here.
+        pages: How many came.
+        before_page: How many may come before the asker wants more.
+    """
+
+    target: Path
     expires_ms: int
-    back_to: NodeId | None
-    answer: "asyncio.Future[bytes] | None"
+    back: _Line | None
+    forth: _Line
+    inbox: "asyncio.Queue[pb.Answer]"
+    pages: int = 0
+    size_bytes: int = 0
+    before_page: int = WINDOW_PAGES
 
 
 class Queries:
     """The questions of one node. Lives on the event loop.
 
     Attributes:
-        answers: What this node answers, by kind; each is called in a thread.
+        answering: What this node answers itself.
     """
 
     def __init__(
@@ -62,153 +100,239 @@ class Queries:
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        self.answers: dict[str, Callable[[], bytes]] = {}
+        self.answering = Answering(store=store, identity=identity, clock_ms=clock_ms)
         self._store = store
         self._identity = identity
         self._clock_ms = clock_ms
         self._random = random
-        self._lines: dict[Path, tuple[NodeId, Outgoing]] = {}
+        self._lines: dict[Path, _Line] = {}
         self._under_way: dict[bytes, _UnderWay] = {}
+        self._answered_here: dict[bytes, _Line] = {}
 
     async def ask(self, target: Path, kind: str, seconds: float = 10.0) -> bytes:
-        """Return another node's answer.
+        """Return another node's answer of one page; raises what `pages` raises."""
+        async with contextlib.aclosing(self.pages(target, kind, seconds=seconds)) as pages:
+            return await anext(pages)
+
+    async def pages(
+        self,
+        target: Path,
+        kind: str,
+        *,
+        args: bytes = b"",
+        purpose: str = "",
+        actor: str = "",
+        seconds: float = 10.0,
+    ) -> AsyncGenerator[bytes, None]:
+        """Give another node's answer, page by page.
+
+        Close it when no more is wanted: the other node then stops.
 
         Raises:
             QueryUnroutable: No line leads there now.
             QueryRefused: The question was refused on its way (params: path, reason).
-            QueryTooLate: Nobody answered in time.
+            QueryTooLate: The last page did not come in time.
+            QueryMalformed: The question is too long.
+            QueryOverload: Too many questions are under way here.
         """
         own = self._identity
-        expires_ms = self._clock_ms() + min(int(seconds * 1000), MAX_LIFE_MS)
         question = make_question(
             query_id=self._random(16),
             network=own.network,
             asker=own.node_id,
             target=target,
             kind=kind,
-            expires_ms=expires_ms,
+            expires_ms=self._clock_ms() + min(int(seconds * 1000), MAX_LIFE_MS),
             signer=own.cosign,
+            args=args,
+            purpose=purpose,
+            actor=actor,
         )
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._send(question, _UnderWay(expires_ms, None, answer), from_above=False)
+        end = asyncio.get_running_loop().time() + seconds
+        asked = self._send(question, back=None)
         try:
-            return await asyncio.wait_for(answer, seconds)
-        except TimeoutError:
-            raise QueryTooLate(path=str(target)) from None
+            while True:
+                answer = await self._next(asked, end)
+                yield answer.body
+                if answer.last:
+                    return
+                self._want_more(question.query_id, asked, asked.pages + WINDOW_PAGES)
         finally:
-            self._under_way.pop(question.query_id, None)
+            self._give_up(question.query_id)
+
+    async def _next(self, asked: _UnderWay, end: float) -> pb.Answer:
+        remaining = end - asyncio.get_running_loop().time()
+        try:
+            answer = await asyncio.wait_for(asked.inbox.get(), remaining)
+        except TimeoutError:
+            raise QueryTooLate(path=str(asked.target)) from None
+        if answer.error_code:
+            raise QueryRefused(
+                path=str(asked.forth.peer_path),
+                reason=error_code(answer.error_code),
+                said=error_params(answer.error_params),
+            )
+        return answer
 
     async def hold(
         self, peer_id: NodeId, peer_path: Path, incoming: AsyncIterator[bytes], out: Outgoing
     ) -> None:
         """Serve one peer's query stream until it ends."""
-        line = (peer_id, out)
+        line = _Line(peer_id, peer_path, out)
         self._lines[peer_path] = line
-        answering: set[asyncio.Task[None]] = set()
         try:
             async for data in incoming:
-                message = _parse(data)
-                if message.WhichOneof("body") == "answer":
-                    self._answered(peer_id, message.answer)
-                else:
-                    task = asyncio.create_task(self._asked(peer_id, peer_path, message.query, out))
-                    answering.add(task)
-                    task.add_done_callback(answering.discard)
-                    if len(answering) > MAX_UNDER_WAY:
-                        await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+                try:
+                    self._arrived(line, data)
+                except YidaoError as error:
+                    # A newer peer may say what this version does not know.
+                    log.info("link.query.skipped", peer=str(peer_path), code=error.code)
         finally:
-            for task in answering:
-                task.cancel()
             if self._lines.get(peer_path) is line:
                 del self._lines[peer_path]
+            self._lost(line)
 
-    async def _asked(
-        self, peer_id: NodeId, peer_path: Path, query: pb.Query, out: Outgoing
-    ) -> None:
+    def stop(self) -> None:
+        """Stop answering."""
+        self.answering.stop()
+
+    def _arrived(self, line: _Line, data: bytes) -> None:
+        message = _parse(data)
+        match message.WhichOneof("body"):
+            case "query":
+                self._asked(line, message.query)
+            case "answer":
+                self._answered(line, message.answer)
+            case "more":
+                self._more(line, message.more)
+            case "cancel":
+                self._cancelled(line, message.cancel.query_id)
+            case _:
+                raise QueryMalformed(field="message")
+
+    def _asked(self, line: _Line, query: pb.Query) -> None:
         try:
             question = read_question(query)
-            from_above = peer_path == self._identity.path.parent
-            if question.target != self._identity.path:
-                waiting = _UnderWay(question.expires_ms, peer_id, None)
-                self._send(question, waiting, from_above=from_above)
-                return
-            body = await self._answer(question)
-            answer = pb.Answer(query_id=question.query_id, body=body, last=True)
+            if question.target == self._identity.path:
+                self._answer(line, question)
+            else:
+                self._send(question, back=line)
         except YidaoError as error:
-            log.info("link.query.refused", peer=str(peer_path), code=error.code)
-            answer = pb.Answer(query_id=query.query_id[:16], error_code=error.code, last=True)
-        out.put_nowait(pb.QueryMessage(answer=answer).SerializeToString())
+            log.info("link.query.refused", peer=str(line.peer_path), code=error.code)
+            line.send(answer=error_answer(query.query_id, error))
 
-    async def _answer(self, question: Question) -> bytes:
-        """Decide here, on the asker's own signature; nodes between decide nothing."""
-        asker = self._store.enrolled(question.asker)
-        check_question(
-            question,
-            network=self._identity.network,
-            now_ms=self._clock_ms(),
-            asker_key=None if asker is None else asker.cosign_key,
-        )
-        if asker is None or not asker.path.is_ancestor_of(self._identity.path):
-            raise QueryDenied(kind=question.kind)
-        answer = self.answers.get(question.kind)
-        if answer is None:
-            raise QueryDenied(kind=question.kind)
-        body = await asyncio.to_thread(answer)
-        if len(body) > MAX_ANSWER_BYTES:
+    def _answer(self, line: _Line, question: Question) -> None:
+        if sum(each is line for each in self._answered_here.values()) >= MAX_UNDER_WAY:
             raise QueryOverload
-        return body
+        query_id = question.query_id
 
-    def _send(self, question: Question, waiting: _UnderWay, *, from_above: bool) -> None:
-        hop, path = next_hop(self._identity.path, question.target, from_above=from_above)
-        if hop is Hop.HERE or path not in self._lines:
+        def send(answer: pb.Answer) -> None:
+            if answer.last:
+                self._answered_here.pop(query_id, None)
+            line.send(answer=answer)
+
+        self.answering.start(question, send)
+        self._answered_here[query_id] = line
+
+    def _send(self, question: Question, *, back: _Line | None) -> _UnderWay:
+        came_from = None if back is None else back.peer_path
+        hop, path = next_hop(self._identity.path, question.target, came_from=came_from)
+        forth = self._lines.get(path)
+        if hop is Hop.HERE or forth is None:
             raise QueryUnroutable(path=str(self._identity.path))
         now_ms = self._clock_ms()
         if now_ms >= question.expires_ms:
             raise QueryTooLate(path=str(question.target))
         self._forget_expired(now_ms)
-        if sum(each.back_to == waiting.back_to for each in self._under_way.values()) >= (
-            MAX_UNDER_WAY
-        ):
+        if sum(each.back is back for each in self._under_way.values()) >= MAX_UNDER_WAY:
             raise QueryOverload
         if question.query_id in self._under_way:
-            raise QueryMalformed(field="query_id")
+            raise QueryLooped(path=str(self._identity.path))
         # An honest question lives a minute at most; no peer's word keeps a row longer.
-        waiting.expires_ms = min(question.expires_ms, now_ms + MAX_LIFE_MS)
-        self._under_way[question.query_id] = waiting
-        _, out = self._lines[path]
-        out.put_nowait(pb.QueryMessage(query=to_proto(question)).SerializeToString())
+        expires_ms = min(question.expires_ms, now_ms + MAX_LIFE_MS)
+        under_way = _UnderWay(question.target, expires_ms, back, forth, asyncio.Queue())
+        self._under_way[question.query_id] = under_way
+        forth.send(query=to_proto(question))
+        return under_way
 
-    def _answered(self, peer_id: NodeId, answer: pb.Answer) -> None:
-        """Give an answer to who waits for it; one that nobody waits for is dropped."""
-        waiting = self._under_way.pop(answer.query_id, None)
-        if waiting is None or len(answer.body) > MAX_ANSWER_BYTES:
+    def _answered(self, line: _Line, answer: pb.Answer) -> None:
+        """Give a page to who waits for it, in order and as much as was wanted; else drop it."""
+        asked = self._under_way.get(answer.query_id)
+        if asked is None or asked.forth is not line:
             return
-        if waiting.answer is None:
-            for node_id, out in self._lines.values():
-                if node_id == waiting.back_to:
-                    out.put_nowait(pb.QueryMessage(answer=answer).SerializeToString())
-            return
-        if waiting.answer.done():
-            return
-        if answer.error_code:
-            known = self._store.enrolled(peer_id)
-            path = str(known.path) if known else peer_id.hex()
-            refused = QueryRefused(path=path, reason=answer.error_code[:64])
-            waiting.answer.set_exception(refused)
+        if not answer.error_code:
+            asked.size_bytes += len(answer.body)
+            if (
+                answer.page != asked.pages
+                or asked.pages >= min(asked.before_page, MAX_PAGES)
+                or len(answer.body) > MAX_ANSWER_BYTES
+                or asked.size_bytes > MAX_ALL_PAGES_BYTES
+            ):
+                line.send(cancel=pb.CancelQuery(query_id=answer.query_id))
+                self._end(answer.query_id, QueryAnswerInvalid(path=str(asked.target)))
+                return
+            asked.pages += 1
+        if answer.last or answer.error_code:
+            del self._under_way[answer.query_id]
+        self._hand_back(asked, answer)
+
+    def _more(self, line: _Line, more: pb.MorePages) -> None:
+        asked = self._under_way.get(more.query_id)
+        if asked is not None and asked.back is line:
+            self._want_more(more.query_id, asked, more.before_page)
+        elif self._answered_here.get(more.query_id) is line:
+            self.answering.more(more.query_id, more.before_page)
+
+    def _want_more(self, query_id: bytes, asked: _UnderWay, before_page: int) -> None:
+        """Ask for more pages, and never for more than fit what is kept of one question."""
+        asked.before_page = min(before_page, asked.pages + WINDOW_PAGES)
+        asked.forth.send(more=pb.MorePages(query_id=query_id, before_page=asked.before_page))
+
+    def _cancelled(self, line: _Line, query_id: bytes) -> None:
+        asked = self._under_way.get(query_id)
+        if asked is not None and asked.back is line:
+            self._give_up(query_id)
+        elif self._answered_here.get(query_id) is line:
+            del self._answered_here[query_id]
+            self.answering.cancel(query_id)
+
+    def _give_up(self, query_id: bytes) -> None:
+        """Let nobody work on a question any longer."""
+        asked = self._under_way.pop(query_id, None)
+        if asked is not None:
+            asked.forth.send(cancel=pb.CancelQuery(query_id=query_id))
+
+    def _end(self, query_id: bytes, error: YidaoError) -> None:
+        asked = self._under_way.pop(query_id, None)
+        if asked is not None:
+            self._hand_back(asked, error_answer(query_id, error))
+
+    def _hand_back(self, asked: _UnderWay, answer: pb.Answer) -> None:
+        if asked.back is None:
+            asked.inbox.put_nowait(answer)
         else:
-            waiting.answer.set_result(answer.body)
+            asked.back.send(answer=answer)
+
+    def _lost(self, line: _Line) -> None:
+        """End everything that went over a line."""
+        for query_id, asked in list(self._under_way.items()):
+            if asked.forth is line:
+                self._end(query_id, QueryLineLost(path=str(line.peer_path)))
+            elif asked.back is line:
+                self._give_up(query_id)
+        for query_id, answered in list(self._answered_here.items()):
+            if answered is line:
+                del self._answered_here[query_id]
+                self.answering.cancel(query_id)
 
     def _forget_expired(self, now_ms: int) -> None:
         expired = [key for key, each in self._under_way.items() if each.expires_ms < now_ms]
         for key in expired:
-            del self._under_way[key]
+            self._end(key, QueryTooLate(path=str(self._under_way[key].target)))
 
 
 def _parse(data: bytes) -> pb.QueryMessage:
     try:
-        message = pb.QueryMessage.FromString(data)
+        return pb.QueryMessage.FromString(data)
     except DecodeError:
         raise QueryMalformed(field="message") from None
-    if message.WhichOneof("body") is None:
-        raise QueryMalformed(field="message")
-    return message

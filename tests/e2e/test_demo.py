@@ -33,6 +33,9 @@ KEYS = [
     "evidence_verified",
     "tampered_evidence_refused",
     "tampered_store_noticed",
+    "catalog_entries_at_root",
+    "query_rows",
+    "query_saw_later_change",
     "seconds",
 ]
 DEMO_SECONDS = 240
@@ -67,6 +70,9 @@ def test_the_demonstration_shows_everything(shown: tuple[Path, dict[str, Any]]) 
     assert facts["receipts_verified"] > 0
     assert (facts["directives_delivered"], facts["directives_acknowledged"]) == (3, 3)
     assert all(facts[key] is True for key in KEYS[11:15])
+    assert facts["catalog_entries_at_root"] > 0
+    assert facts["query_rows"] > 0
+    assert facts["query_saw_later_change"] is True
 
 
 def test_the_oracle_comes_to_the_same_figures(

@@ -40,25 +40,33 @@ def question(**changed: object):
 
 
 @pytest.mark.parametrize(
-    ("own", "target", "from_above", "hop", "path"),
+    ("own", "target", "came_from", "hop", "path"),
     [
-        ("/33", "/33", False, Hop.HERE, "/33"),
-        ("/", "/33/3301", False, Hop.DOWN, "/33"),
-        ("/33", "/33/3301/330106", True, Hop.DOWN, "/33/3301"),
-        ("/33/3301", "/44", False, Hop.UP, "/33"),
-        ("/33/3301", "/33", False, Hop.UP, "/33"),
+        ("/33", "/33", None, Hop.HERE, "/33"),
+        ("/", "/33/3301", None, Hop.DOWN, "/33"),
+        ("/", "/33/3301", "/44", Hop.DOWN, "/33"),
+        ("/33", "/33/3301/330106", "/", Hop.DOWN, "/33/3301"),
+        ("/33/3301", "/44", None, Hop.UP, "/33"),
+        ("/33/3301", "/33", "/33/3301/330106", Hop.UP, "/33"),
     ],
 )
-def test_the_way_goes_up_to_the_common_ancestor_and_down(own, target, from_above, hop, path):
+def test_the_way_goes_up_to_the_common_ancestor_and_down(own, target, came_from, hop, path):
     """One next node, known from the two paths alone."""
-    found = next_hop(Path.parse(own), Path.parse(target), from_above=from_above)
+    before = None if came_from is None else Path.parse(came_from)
+    found = next_hop(Path.parse(own), Path.parse(target), came_from=before)
     assert found == (hop, Path.parse(path))
 
 
 def test_a_question_that_came_down_never_goes_up_again():
     """So it cannot run in a circle."""
     with pytest.raises(errors.QueryUnroutable):
-        next_hop(Path.parse("/33"), Path.parse("/44"), from_above=True)
+        next_hop(Path.parse("/33"), Path.parse("/44"), came_from=Path.parse("/"))
+
+
+def test_r58_a_question_never_goes_back_to_where_it_came_from():
+    """A node below that hands its own question up again is told that it runs in a circle."""
+    with pytest.raises(errors.QueryLooped):
+        next_hop(Path.parse("/"), Path.parse("/33/3301"), came_from=Path.parse("/33"))
 
 
 def check(asked, *, network=NETWORK, now_ms=NOW_MS, key=SIGNER.public_key):

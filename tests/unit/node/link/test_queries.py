@@ -3,18 +3,25 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from yidao.api.errors import YidaoError
+from yidao.api.link.v1 import link_pb2 as pb
 from yidao.node.keys import Identity
-from yidao.node.link.errors import QueryRefused, QueryTooLate
-from yidao.node.link.queries import MAX_UNDER_WAY, Queries
-from yidao.sync.errors import QueryUnroutable
+from yidao.node.link.answering import MAX_REMEMBERED
+from yidao.node.link.errors import QueryTooLate
+from yidao.node.link.queries import MAX_UNDER_WAY, Outgoing, Queries, _Line
+from yidao.sync.errors import PeerError, QueryRefused, QueryUnroutable
 from yidao.sync.ids import NetworkId, NodeId, Path
-from yidao.sync.query import MAX_ANSWER_BYTES
+from yidao.sync.query import MAX_ANSWER_BYTES, WINDOW_PAGES, Asked, to_proto
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 PATHS = ("/", "/33", "/33/3301", "/33/3302")
@@ -54,7 +61,7 @@ class Tree:
             for path, identity in self.identities.items()
         }
         for path, node in self.nodes.items():
-            node.answers["status"] = lambda path=path: path.encode()
+            node.answering.kinds["status"] = lambda _asked, path=path: [path.encode()]
         self.tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def join(self, lower: str, upper: str) -> None:
@@ -65,6 +72,14 @@ class Tree:
             other = self.identities[peer]
             held = self.nodes[own].hold(other.node_id, other.path, _drain(incoming), out)
             self.tasks[own, peer] = asyncio.create_task(held)
+
+    def bounce(self, lower: str, upper: str) -> None:
+        """Let a faulty lower node hand up again whatever comes down to it."""
+        up: asyncio.Queue[bytes | None] = asyncio.Queue()
+        faulty = self.identities[lower]
+        held = self.nodes[upper].hold(faulty.node_id, faulty.path, _drain(up), up)
+        self.tasks[upper, lower] = asyncio.create_task(held)
+        self.tasks[lower, upper] = asyncio.create_task(asyncio.sleep(0))
 
     def cut(self, lower: str, upper: str) -> None:
         """End the stream between two nodes."""
@@ -90,6 +105,8 @@ def run(story: Callable[[Tree], Awaitable[Any]]) -> Any:
         finally:
             for task in tree.tasks.values():
                 task.cancel()
+            for node in tree.nodes.values():
+                node.stop()
 
     return asyncio.run(play())
 
@@ -164,7 +181,7 @@ def test_a_cut_line_is_said_at_once_and_a_silent_one_in_time() -> None:
         # The other county's stream is there, and nobody reads it.
         out: asyncio.Queue[bytes | None] = asyncio.Queue()
         county = tree.identities["/33/3302"]
-        tree.nodes["/33"]._lines[county.path] = (county.node_id, out)
+        tree.nodes["/33"]._lines[county.path] = _Line(county.node_id, county.path, out)
         with pytest.raises(QueryTooLate):
             await ask(tree, "/", "/33/3302", seconds=0.2)
         assert tree.nodes["/"]._under_way == {}
@@ -194,9 +211,310 @@ def test_an_answer_over_the_limit_is_an_error() -> None:
     """The asker learns it; nothing of that size goes over a line."""
 
     async def story(tree: Tree) -> None:
-        tree.nodes["/33"].answers["status"] = lambda: bytes(MAX_ANSWER_BYTES + 1)
+        tree.nodes["/33"].answering.kinds["status"] = lambda _asked: [bytes(MAX_ANSWER_BYTES + 1)]
         with pytest.raises(QueryRefused) as refused:
             await ask(tree, "/", "/33")
         assert refused.value.params["reason"] == "QUERY_OVERLOAD"
+
+    run(story)
+
+
+class Stream:
+    """Pages that are given one by one, as far as they are read."""
+
+    def __init__(self, pages: int) -> None:
+        self.given = 0
+        self._pages = pages
+
+    def __call__(self, asked: Asked) -> Iterator[bytes]:
+        for number in range(self._pages):
+            self.given += 1
+            yield str(number).encode()
+
+
+def test_pages_come_in_order_and_only_as_fast_as_they_are_read() -> None:
+    """A reader that stops leaves the answerer a window ahead and no more."""
+
+    async def story(tree: Tree) -> None:
+        stream = Stream(40)
+        tree.nodes["/33/3301"].answering.kinds["rows"] = stream
+        got = []
+        async with aclosing(tree.nodes["/"].pages(Path.parse("/33/3301"), "rows")) as pages:
+            async for page in pages:
+                got.append(int(page))
+                if len(got) == 10:
+                    await asyncio.sleep(0.05)
+                    # The window, one page that waits to go, and the look for the last one.
+                    assert stream.given <= 10 + 2 * WINDOW_PAGES + 2
+        assert got == list(range(40))
+        assert all(node._under_way == {} for node in tree.nodes.values())
+        assert tree.nodes["/33/3301"].answering.under_way() == 0
+
+    run(story)
+
+
+def test_a_question_says_what_is_asked_what_for_and_for_whom() -> None:
+    """And the answerer knows where the asker stands, by its enrolment."""
+
+    async def story(tree: Tree) -> None:
+        seen: list[Asked] = []
+
+        def answer(asked: Asked) -> list[bytes]:
+            seen.append(asked)
+            return [b""]
+
+        tree.nodes["/33"].answering.kinds["rows"] = answer
+        pages = tree.nodes["/"].pages(
+            Path.parse("/33"), "rows", args=b"{}", purpose="样例", actor="li@/"
+        )
+        assert [page async for page in pages] == [b""]
+        [asked] = seen
+        question = asked.question
+        assert (question.args, question.purpose, question.actor) == (b"{}", "样例", "li@/")
+        assert str(asked.asker_path) == "/"
+
+    run(story)
+
+
+@pytest.mark.parametrize("cause", ["closed", "deadline", "asker's line cut", "middle line cut"])
+def test_who_asks_no_longer_stops_the_answer(cause: str) -> None:
+    """Closed, out of time, or gone with its line: nothing keeps running anywhere."""
+
+    async def story(tree: Tree) -> None:
+        stream = Stream(400)
+        tree.nodes["/33/3301"].answering.kinds["rows"] = stream
+        seconds = 0.3 if cause == "deadline" else 20.0
+        pages = tree.nodes["/"].pages(Path.parse("/33/3301"), "rows", seconds=seconds)
+        assert await anext(pages) == b"0"
+        if cause == "closed":
+            await pages.aclose()
+        elif cause == "deadline":
+            await asyncio.sleep(0.4)
+            with pytest.raises((QueryTooLate, QueryRefused)):
+                async for _ in pages:
+                    pass
+        else:
+            lower, upper = ("/33", "/") if "asker" in cause else ("/33/3301", "/33")
+            tree.cut(lower, upper)
+            with pytest.raises(QueryRefused) as refused:
+                async for _ in pages:
+                    pass
+            assert refused.value.params["reason"] == "QUERY_LINE_LOST"
+        await asyncio.sleep(0.05)
+        assert all(node._under_way == {} for node in tree.nodes.values())
+        assert tree.nodes["/33/3301"].answering.under_way() == 0
+        assert tree.nodes["/33/3301"]._answered_here == {}
+        assert stream.given < 400
+
+    run(story)
+
+
+def test_r58_a_question_for_a_foreign_subtree_is_denied_where_it_is_answered() -> None:
+    """The routers carry it; the node that is asked refuses it, whatever is asked."""
+
+    async def story(tree: Tree) -> None:
+        asked: list[Asked] = []
+        tree.nodes["/33/3302"].answering.kinds["rows"] = lambda a: asked.append(a) or [b""]
+        with pytest.raises(QueryRefused) as refused:
+            async for _ in tree.nodes["/33/3301"].pages(Path.parse("/33/3302"), "rows"):
+                pass
+        assert refused.value.params["reason"] == "QUERY_DENIED"
+        assert asked == []
+
+    run(story)
+
+
+def test_r58_an_expired_question_is_refused() -> None:
+    """By the answerer's own clock, also where a router would have let it through."""
+
+    async def story(tree: Tree) -> None:
+        answerer = tree.nodes["/33/3301"].answering
+        answerer._clock_ms = lambda: tree.now_ms + 60_000
+        with pytest.raises(QueryRefused) as refused:
+            await ask(tree, "/", "/33/3301")
+        assert refused.value.params["reason"] in {"QUERY_EXPIRED", "QUERY_TOO_LATE"}
+
+    run(story)
+
+
+def test_r58_a_loop_is_cut() -> None:
+    """A node below that hands a question up again meets a typed error at the first tier."""
+
+    async def story(tree: Tree) -> None:
+        tree.cut("/33", "/")
+        await asyncio.sleep(0.01)
+        tree.bounce("/33", "/")
+        await asyncio.sleep(0)
+        with pytest.raises((QueryRefused, QueryTooLate)) as ended:
+            await ask(tree, "/", "/33/3301", seconds=2.0)
+        assert ended.value.params.get("reason") == "QUERY_LOOPED"
+        assert tree.nodes["/"]._under_way == {}
+
+    run(story)
+
+
+def test_r58_a_captured_question_is_not_answered_twice() -> None:
+    """Neither while it is answered nor afterwards."""
+
+    async def story(tree: Tree) -> None:
+        captured: list[pb.Query] = []
+        middle = tree.nodes["/33"]
+        send = middle._send
+
+        def listen(question: Any, *, back: Any) -> Any:
+            captured.append(to_proto(question))
+            return send(question, back=back)
+
+        middle._send = listen  # type: ignore[method-assign]
+        assert await ask(tree, "/", "/33/3301") == b"/33/3301"
+        [query] = captured
+        out: Outgoing = asyncio.Queue()
+        replayer = tree.identities["/33"]
+        incoming: Outgoing = asyncio.Queue()
+        incoming.put_nowait(pb.QueryMessage(query=query).SerializeToString())
+        held = tree.nodes["/33/3301"].hold(replayer.node_id, replayer.path, _drain(incoming), out)
+        task = asyncio.create_task(held)
+        told = pb.QueryMessage.FromString(await out.get() or b"")
+        task.cancel()
+        assert told.answer.error_code == "QUERY_REPLAYED"
+
+    run(story)
+
+
+def test_r58_a_thousand_questions_at_once_all_end() -> None:
+    """Each with its answer or a typed error, within its deadline, and nothing is left."""
+
+    async def story(tree: Tree) -> list[object]:
+        targets = ("/33", "/33/3301", "/33/3302")
+        asked = [ask(tree, "/", targets[n % 3], seconds=20.0) for n in range(1_000)]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        assert tree.nodes["/"]._under_way == {}
+        return ends
+
+    ends = run(story)
+    assert len(ends) == 1_000
+    answered = [end for end in ends if isinstance(end, bytes)]
+    refused = [end for end in ends if isinstance(end, YidaoError)]
+    assert len(answered) + len(refused) == 1_000
+    assert {getattr(end, "code", "") for end in refused} <= {"QUERY_OVERLOAD", "QUERY_REFUSED"}
+    assert len(answered) >= MAX_UNDER_WAY
+
+
+def test_r58_a_router_that_restarts_ends_what_went_through_it() -> None:
+    """At once and by name, and the next question goes through."""
+
+    async def story(tree: Tree) -> None:
+        release = threading.Event()
+
+        def slow(asked: Asked) -> Iterator[bytes]:
+            release.wait(20)
+            yield b"late"
+
+        tree.nodes["/33/3301"].answering.kinds["rows"] = slow
+        pages = tree.nodes["/"].pages(Path.parse("/33/3301"), "rows", seconds=20.0)
+        waiting = asyncio.ensure_future(anext(pages))
+        await asyncio.sleep(0.05)
+        for lower, upper in (("/33", "/"), ("/33/3301", "/33")):
+            tree.cut(lower, upper)
+        with pytest.raises(QueryRefused) as refused:
+            await waiting
+        assert refused.value.params["reason"] == "QUERY_LINE_LOST"
+        release.set()
+        for lower, upper in (("/33", "/"), ("/33/3301", "/33")):
+            tree.join(lower, upper)
+        await asyncio.sleep(0)
+        assert await ask(tree, "/", "/33/3301") == b"/33/3301"
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [pb.Answer(page=1, body=b"x")],
+        [pb.Answer(page=0, body=bytes(MAX_ANSWER_BYTES + 1))],
+        [pb.Answer(page=n, body=b"x") for n in range(WINDOW_PAGES + 1)],
+    ],
+    ids=["a page is missing", "a page is too large", "more pages than were wanted"],
+)
+def test_an_answer_that_breaks_the_rules_ends_the_question(answers: list[pb.Answer]) -> None:
+    """The router that notices tells the asker, and the node that answers to stop."""
+
+    async def story(tree: Tree) -> None:
+        out: Outgoing = asyncio.Queue()
+        county = tree.identities["/33/3302"]
+        middle = tree.nodes["/33"]
+        line = _Line(county.node_id, county.path, out)
+        middle._lines[county.path] = line
+        asking = asyncio.ensure_future(anext(tree.nodes["/"].pages(county.path, "rows")))
+        query = pb.QueryMessage.FromString(await out.get() or b"").query
+        # The asker reads nothing, so it wants no more.
+        tree.nodes["/"]._want_more = lambda *_: None  # type: ignore[method-assign]
+        for answer in answers:
+            answer.query_id = query.query_id
+            middle._answered(line, answer)
+        told = [pb.QueryMessage.FromString(out.get_nowait() or b"") for _ in range(out.qsize())]
+        assert [each.WhichOneof("body") for each in told] == ["cancel"]
+        assert middle._under_way == {}
+        ended = await asyncio.gather(asking, return_exceptions=True)
+        assert ended[0] == b"x" or isinstance(ended[0], QueryRefused)
+        assert tree.nodes["/"]._under_way == {}
+
+    run(story)
+
+
+def test_a_stranger_cannot_answer_or_cancel_a_question() -> None:
+    """Only the line that it went over, and the line that it came from."""
+
+    async def story(tree: Tree) -> None:
+        stream = Stream(40)
+        tree.nodes["/33/3301"].answering.kinds["rows"] = stream
+        pages = tree.nodes["/"].pages(Path.parse("/33/3301"), "rows")
+        got = [await anext(pages)]
+        middle = tree.nodes["/33"]
+        [query_id] = middle._under_way
+        stranger = middle._lines[Path.parse("/33/3302")]
+        forged = pb.Answer(query_id=query_id, body=b"forged", page=1, last=True)
+        middle._answered(stranger, forged)
+        middle._cancelled(stranger, query_id)
+        got += [page async for page in pages]
+        assert got == [str(n).encode() for n in range(40)]
+
+    run(story)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_on_a_query_stream_do_harm(data: bytes) -> None:
+    """They are skipped, or answered with a typed error; the stream goes on."""
+
+    async def story(tree: Tree) -> None:
+        line = tree.nodes["/33"]._lines[Path.parse("/33/3301")]
+        message = pb.QueryMessage(query=pb.Query(query_id=bytes(16), body=data, signature=data))
+        for sent in (data, message.SerializeToString()):
+            try:
+                tree.nodes["/33"]._arrived(line, sent)
+            except PeerError:
+                continue
+        assert await ask(tree, "/", "/33/3301") == b"/33/3301"
+
+    run(story)
+
+
+def test_an_asker_is_remembered_only_so_far() -> None:
+    """Who asks more often than the memory is large, is refused until questions are forgotten."""
+
+    async def story(tree: Tree) -> None:
+        answering = tree.nodes["/33"].answering
+        root = tree.identities["/"].node_id
+        await ask(tree, "/", "/33")
+        remembered = answering._remembered[root]
+        for number in range(MAX_REMEMBERED - 1):
+            remembered[number.to_bytes(16, "big")] = tree.now_ms + 120_000
+        with pytest.raises(QueryRefused) as refused:
+            await ask(tree, "/", "/33")
+        assert refused.value.params["reason"] == "QUERY_OVERLOAD"
+        tree.now_ms += 120_000
+        assert await ask(tree, "/", "/33") == b"/33"
+        assert len(remembered) == 1
 
     run(story)

@@ -704,14 +704,27 @@ class QueryBody(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
+    ARGS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     network: _builtins.bytes
     asker: _builtins.bytes
     target: _builtins.str
     """Required. The path of the node that must answer."""
     kind: _builtins.str
-    """Required. `status`."""
+    """Required. `status`, `rows`."""
     expires_ms: _builtins.int
     """Required. Unix milliseconds after which nobody answers."""
+    args: _builtins.bytes
+    """Optional. What exactly is asked, in the form of its kind; at most 12 KiB. For
+    `rows` the JSON of `yidao.catalog.selection.question`.
+    """
+    purpose: _builtins.str
+    """Optional. What the answer is for, in words; at most 200 characters."""
+    actor: _builtins.str
+    """Optional. The person or program for whom the node asks, `user@/33`. The node
+    answers for that; the answering node only writes it down.
+    """
     def __init__(
         self,
         *,
@@ -720,10 +733,13 @@ class QueryBody(_message.Message):
         target: _builtins.str = ...,
         kind: _builtins.str = ...,
         expires_ms: _builtins.int = ...,
+        args: _builtins.bytes = ...,
+        purpose: _builtins.str = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asker", b"asker", "expires_ms", b"expires_ms", "kind", b"kind", "network", b"network", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "args", b"args", "asker", b"asker", "expires_ms", b"expires_ms", "kind", b"kind", "network", b"network", "purpose", b"purpose", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -731,18 +747,50 @@ Global___QueryBody: _TypeAlias = QueryBody  # noqa: Y015
 
 @_typing.final
 class Answer(_message.Message):
+    """One page of an answer."""
+
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ErrorParamsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     QUERY_ID_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    ERROR_PARAMS_FIELD_NUMBER: _builtins.int
     query_id: _builtins.bytes
     body: _builtins.bytes
-    """Required if there is no error code. For `status` a local.v1.StatusResponse; at most 256 KiB."""
+    """Required if there is no error code; at most 256 KiB. For `status` a
+    local.v1.StatusResponse; for `rows` the JSON of `yidao.catalog.selection.pages`.
+    """
     error_code: _builtins.str
     last: _builtins.bool
     """Required. True on the last page."""
+    page: _builtins.int
+    """Required. 0 for the first page, then counting up."""
+    @_builtins.property
+    def error_params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Optional, at most 8. What the error says; texts of at most 256 characters."""
+
     def __init__(
         self,
         *,
@@ -750,14 +798,62 @@ class Answer(_message.Message):
         body: _builtins.bytes = ...,
         error_code: _builtins.str = ...,
         last: _builtins.bool = ...,
+        page: _builtins.int = ...,
+        error_params: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error_code", b"error_code", "last", b"last", "query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error_code", b"error_code", "error_params", b"error_params", "last", b"last", "page", b"page", "query_id", b"query_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class MorePages(_message.Message):
+    """The asker can take more pages. Without it four pages are sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_PAGE_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.bytes
+    before_page: _builtins.int
+    """Required. Pages of a number below this may be sent."""
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.bytes = ...,
+        before_page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_page", b"before_page", "query_id", b"query_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MorePages: _TypeAlias = MorePages  # noqa: Y015
+
+@_typing.final
+class CancelQuery(_message.Message):
+    """The asker is gone or needs no more: nobody works on the question any longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelQuery: _TypeAlias = CancelQuery  # noqa: Y015
 
 @_typing.final
 class QueryMessage(_message.Message):
@@ -765,21 +861,29 @@ class QueryMessage(_message.Message):
 
     QUERY_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def query(self) -> Global___Query: ...
     @_builtins.property
     def answer(self) -> Global___Answer: ...
+    @_builtins.property
+    def more(self) -> Global___MorePages: ...
+    @_builtins.property
+    def cancel(self) -> Global___CancelQuery: ...
     def __init__(
         self,
         *,
         query: Global___Query | None = ...,
         answer: Global___Answer | None = ...,
+        more: Global___MorePages | None = ...,
+        cancel: Global___CancelQuery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "query", b"query"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "cancel", b"cancel", "more", b"more", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "cancel", b"cancel", "more", b"more", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["query", "answer"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["query", "answer", "more", "cancel"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
