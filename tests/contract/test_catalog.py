@@ -75,11 +75,11 @@ class Catalog:
             path = str(node.identity.path)
             resource = entry(index)
             body = encode_resource(resource)
-            drafts[path].append(self._draft(node, Step.PUBLISH, resource.code, body))
+            drafts[path].append(self.draft(node, Step.PUBLISH, resource.code, body))
             state = "published"
             if index % 10 == WITHDRAWN_AT:
                 reason = b'{"reason":"sample"}'
-                drafts[path].append(self._draft(node, Step.WITHDRAW, resource.code, reason))
+                drafts[path].append(self.draft(node, Step.WITHDRAW, resource.code, reason))
                 state = "withdrawn"
             self.held.append((resource, path, state))
         for node in self.children:
@@ -87,7 +87,7 @@ class Catalog:
             self._carry(node, self.root)
         self.root.store.applied(self.root.store.last_position()).result(30)
 
-    def _draft(self, node: Any, step: Step, code: str, body: bytes) -> Draft:
+    def draft(self, node: Any, step: Step, code: str, body: bytes) -> Draft:
         made: Draft = node.draft(
             f"{step} {code}",
             kind=records.kind_of(step),
@@ -154,6 +154,9 @@ QUERIES = [
     "elec_kwh",
     "没有的词",
     "第7号",
+    "000006",
+    "00000000/0000",
+    "06037330106000000",
 ]
 
 
@@ -239,6 +242,18 @@ def test_a_rebuild_gives_the_same_tables(catalog: Catalog) -> None:
         report = node.store.rebuild()
         assert report.equal, [each.name for each in report.tables if each.before != each.after]
     assert catalog.search("样例") == found
+
+
+def test_a_reason_with_a_nul_stops_no_projector(catalog: Catalog) -> None:
+    """PostgreSQL stores no NUL; the tombstone stands, and what comes behind it as well."""
+    resource, owner, _ = catalog.held[0]
+    node = next(each for each in catalog.children if str(each.identity.path) == owner)
+    withdrawal = catalog.draft(node, Step.WITHDRAW, resource.code, b'{"reason":"a\\u0000b"}')
+    node.append("up:15", withdrawal)
+    catalog.publish(ENTRIES)
+    page = catalog.search(filters={Facet.STATE: "withdrawn"}, limit=500)
+    assert {each.code: each.reason for each in page.entries}[resource.code] == "ab"
+    assert catalog.search(f"{ENTRIES:06d}").total == 1
 
 
 @pytest.mark.parametrize("space", [GRAMS, FACETS], ids=["grams", "facets"])
