@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from yidao.catalog.resource import Item, Resource, ShareType, encode_resource
 from yidao.catalog.terms import normalised
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.catalog import records
+from yidao.node.affairs.catalog.exporting import export_page
 from yidao.node.affairs.catalog.facets import Facet
 from yidao.node.affairs.catalog.postings import FACETS, GRAMS, block_bitmap, encode_block
 from yidao.node.affairs.catalog.rules import Step
@@ -83,7 +85,8 @@ class Catalog:
                 state = "withdrawn"
             self.held.append((resource, path, state))
         for node in self.children:
-            node.append("up:15", *drafts[str(node.identity.path)])
+            if drafts[str(node.identity.path)]:
+                node.append("up:15", *drafts[str(node.identity.path)])
             self._carry(node, self.root)
         self.root.store.applied(self.root.store.last_position()).result(30)
 
@@ -217,6 +220,35 @@ def test_pages_neither_skip_nor_repeat_while_entries_come_in(catalog: Catalog) -
         page = catalog.search("样例", limit=7, after=page.next)
         seen += [found.code for found in page.entries]
     assert seen == before
+
+
+def test_large_entries_make_shorter_pages(catalog: Catalog) -> None:
+    """No page is larger than a message, and the pages together hold every entry once."""
+    large = {f"样例{number}": "长" * 2_000 for number in range(30)}
+    node = catalog.children[0]
+    drafts = []
+    for index in range(100, 115):
+        resource = replace(entry(index), extra=large)
+        body = encode_resource(resource)
+        drafts.append(catalog.draft(node, Step.PUBLISH, resource.code, body))
+    node.append("up:15", *drafts)
+    catalog.publish()
+    page = catalog.search(limit=500)
+    sizes, codes = [len(page.entries)], [found.code for found in page.entries]
+    while page.next:
+        page = catalog.search(limit=500, after=page.next)
+        sizes.append(len(page.entries))
+        codes += [found.code for found in page.entries]
+    assert sizes[0] < 15
+    assert len(codes) == len(set(codes)) == page.total == 15 + len(catalog.expected("", {}))
+    with catalog.root.store.read() as conn:
+        piece = export_page(conn, catalog.root.identity.path, "")
+        pieces = [piece.nodes]
+        while piece.next:
+            piece = export_page(conn, catalog.root.identity.path, piece.next)
+            pieces.append(piece.nodes)
+    assert len(pieces) > 1
+    assert sum(each.count(b'"dcat:CatalogRecord"') for each in pieces) == 15 + ENTRIES
 
 
 def test_hostile_words_are_words(catalog: Catalog) -> None:
