@@ -3,11 +3,13 @@
 Chinese is written without blanks, so a text is indexed by all of its runs of
 one, two and three characters. A term of up to three characters is then found
 exactly, wherever it stands; a longer one is found where all of its runs of
-three stand in one entry. Nothing of a search is an operator: every sign counts
-as itself.
+three stand in one entry. Codes are long, and made of ten digits that recur in
+any order, so of letters and digits runs of six are kept as well. Nothing of a
+search is an operator: every sign counts as itself.
 """
 
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 from yidao.catalog.errors import SearchInvalid
@@ -16,6 +18,7 @@ from yidao.catalog.resource import Resource
 MAX_QUERY_CHARACTERS: Final = 200
 MAX_TERMS: Final = 16
 _LONGEST: Final = 3
+_LONGEST_ASCII: Final = 6
 _MAX_INDEXED_CHARACTERS: Final = 4_000
 
 
@@ -27,12 +30,17 @@ def normalised(text: str) -> str:
 
 
 def grams(text: str) -> set[str]:
-    """Give all runs of one to three characters of a normalised text's words."""
+    """Give all runs of one to three characters, and of six in ASCII, of a text's words."""
     found: set[str] = set()
     for word in text.split():
         for size in range(1, _LONGEST + 1):
-            found.update(word[at : at + size] for at in range(len(word) - size + 1))
+            found.update(_runs(word, size))
+        found.update(run for run in _runs(word, _LONGEST_ASCII) if run.isascii())
     return found
+
+
+def _runs(word: str, size: int) -> Iterator[str]:
+    return (word[at : at + size] for at in range(len(word) - size + 1))
 
 
 def title_grams(resource: Resource) -> set[str]:
@@ -69,6 +77,6 @@ def query_grams(query: str) -> frozenset[str]:
         raise SearchInvalid(field="query", limit=MAX_TERMS)
     found: set[str] = set()
     for term in terms:
-        size = min(len(term), _LONGEST)
-        found.update(term[at : at + size] for at in range(len(term) - size + 1))
+        long = len(term) >= _LONGEST_ASCII and term.isascii()
+        found.update(_runs(term, _LONGEST_ASCII if long else min(len(term), _LONGEST)))
     return frozenset(found)

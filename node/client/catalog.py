@@ -114,7 +114,7 @@ class CatalogCalls(Calls):
             request = catalog_pb2.ListDraftsRequest(after=after, limit=_DRAFTS_AT_ONCE)
             answer = self._call(self._catalog.ListDrafts, request)
             yield from (entry_of(each) for each in answer.entries)
-            if len(answer.entries) < _DRAFTS_AT_ONCE:
+            if not answer.entries:
                 return
             after = answer.entries[-1].code
 

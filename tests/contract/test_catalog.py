@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from yidao.catalog.resource import Item, Resource, ShareType, encode_resource
 from yidao.catalog.terms import normalised
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.catalog import records
+from yidao.node.affairs.catalog.exporting import export_page
 from yidao.node.affairs.catalog.facets import Facet
 from yidao.node.affairs.catalog.postings import FACETS, GRAMS, block_bitmap, encode_block
 from yidao.node.affairs.catalog.rules import Step
@@ -75,19 +77,20 @@ class Catalog:
             path = str(node.identity.path)
             resource = entry(index)
             body = encode_resource(resource)
-            drafts[path].append(self._draft(node, Step.PUBLISH, resource.code, body))
+            drafts[path].append(self.draft(node, Step.PUBLISH, resource.code, body))
             state = "published"
             if index % 10 == WITHDRAWN_AT:
                 reason = b'{"reason":"sample"}'
-                drafts[path].append(self._draft(node, Step.WITHDRAW, resource.code, reason))
+                drafts[path].append(self.draft(node, Step.WITHDRAW, resource.code, reason))
                 state = "withdrawn"
             self.held.append((resource, path, state))
         for node in self.children:
-            node.append("up:15", *drafts[str(node.identity.path)])
+            if drafts[str(node.identity.path)]:
+                node.append("up:15", *drafts[str(node.identity.path)])
             self._carry(node, self.root)
         self.root.store.applied(self.root.store.last_position()).result(30)
 
-    def _draft(self, node: Any, step: Step, code: str, body: bytes) -> Draft:
+    def draft(self, node: Any, step: Step, code: str, body: bytes) -> Draft:
         made: Draft = node.draft(
             f"{step} {code}",
             kind=records.kind_of(step),
@@ -154,6 +157,9 @@ QUERIES = [
     "elec_kwh",
     "没有的词",
     "第7号",
+    "000006",
+    "00000000/0000",
+    "06037330106000000",
 ]
 
 
@@ -216,6 +222,35 @@ def test_pages_neither_skip_nor_repeat_while_entries_come_in(catalog: Catalog) -
     assert seen == before
 
 
+def test_large_entries_make_shorter_pages(catalog: Catalog) -> None:
+    """No page is larger than a message, and the pages together hold every entry once."""
+    large = {f"样例{number}": "长" * 2_000 for number in range(30)}
+    node = catalog.children[0]
+    drafts = []
+    for index in range(100, 115):
+        resource = replace(entry(index), extra=large)
+        body = encode_resource(resource)
+        drafts.append(catalog.draft(node, Step.PUBLISH, resource.code, body))
+    node.append("up:15", *drafts)
+    catalog.publish()
+    page = catalog.search(limit=500)
+    sizes, codes = [len(page.entries)], [found.code for found in page.entries]
+    while page.next:
+        page = catalog.search(limit=500, after=page.next)
+        sizes.append(len(page.entries))
+        codes += [found.code for found in page.entries]
+    assert sizes[0] < 15
+    assert len(codes) == len(set(codes)) == page.total == 15 + len(catalog.expected("", {}))
+    with catalog.root.store.read() as conn:
+        piece = export_page(conn, catalog.root.identity.path, "")
+        pieces = [piece.nodes]
+        while piece.next:
+            piece = export_page(conn, catalog.root.identity.path, piece.next)
+            pieces.append(piece.nodes)
+    assert len(pieces) > 1
+    assert sum(each.count(b'"dcat:CatalogRecord"') for each in pieces) == 15 + ENTRIES
+
+
 def test_hostile_words_are_words(catalog: Catalog) -> None:
     """Signs that databases read as operators find themselves or nothing; too much is refused."""
     for query in ('"', "*", "AND", "NEAR(", "'; DROP TABLE catalog_entry; --", "\x00", "能\x00耗"):
@@ -239,6 +274,18 @@ def test_a_rebuild_gives_the_same_tables(catalog: Catalog) -> None:
         report = node.store.rebuild()
         assert report.equal, [each.name for each in report.tables if each.before != each.after]
     assert catalog.search("样例") == found
+
+
+def test_a_reason_with_a_nul_stops_no_projector(catalog: Catalog) -> None:
+    """PostgreSQL stores no NUL; the tombstone stands, and what comes behind it as well."""
+    resource, owner, _ = catalog.held[0]
+    node = next(each for each in catalog.children if str(each.identity.path) == owner)
+    withdrawal = catalog.draft(node, Step.WITHDRAW, resource.code, b'{"reason":"a\\u0000b"}')
+    node.append("up:15", withdrawal)
+    catalog.publish(ENTRIES)
+    page = catalog.search(filters={Facet.STATE: "withdrawn"}, limit=500)
+    assert {each.code: each.reason for each in page.entries}[resource.code] == "ab"
+    assert catalog.search(f"{ENTRIES:06d}").total == 1
 
 
 @pytest.mark.parametrize("space", [GRAMS, FACETS], ids=["grams", "facets"])

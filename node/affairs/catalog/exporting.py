@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, select
 
 from yidao.catalog.dcat import Registered, catalog_nodes, encode_nodes, entry_nodes
-from yidao.node.affairs.catalog.queries import Entry, entry_of
+from yidao.node.affairs.catalog.queries import Entry, entry_of, fitting
 from yidao.node.affairs.catalog.tables import catalog_entry
 from yidao.node.affairs.errors import CursorInvalid
 from yidao.sync.ids import Path
@@ -37,7 +37,7 @@ def export_page(conn: Connection, own: Path, after: str) -> ExportPage:
         query = query.where(catalog_entry.c.doc > int(after))
     rows = conn.execute(query).all()
     nodes = [] if after else catalog_nodes(str(own), _owners(conn))
-    shown = rows[:_ENTRIES_AT_ONCE]
+    shown = fitting(rows[:_ENTRIES_AT_ONCE])
     for row in shown:
         nodes.extend(entry_nodes(_registered(entry_of(row))))
     return ExportPage(

@@ -1,5 +1,6 @@
 """Reading the catalog: one entry, the working copies, a search with facets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from yidao.sync.ids import Path
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+#: An answer of the local API holds 16 MiB, and a resource grows on its way into DCAT.
+_MAX_PAGE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +60,27 @@ def find_copy(conn: Connection, desk: Desk, code: str) -> Entry | None:
 def list_copies(
     conn: Connection, desk: Desk, *, after: str = "", limit: int = 0
 ) -> tuple[Entry, ...]:
-    """Give this node's working copies in the order of their codes, after one of them."""
+    """Give this node's working copies in the order of their codes, after one of them.
+
+    A page may be shorter than `limit`, see `fitting`; an empty one is the end.
+    """
     rows = conn.execute(
         select(catalog_copy)
         .where(catalog_copy.c.code > after)
         .order_by(catalog_copy.c.code)
         .limit(min(limit or DEFAULT_LIMIT, MAX_LIMIT))
-    )
-    return tuple(_copy(row, desk) for row in rows)
+    ).all()
+    return tuple(_copy(row, desk) for row in fitting(rows))
+
+
+def fitting(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Give as many of the first rows as one answer holds, at least one."""
+    size_bytes = 0
+    for number, row in enumerate(rows):
+        size_bytes += len(row.resource)
+        if number and size_bytes > _MAX_PAGE_BYTES:
+            return rows[:number]
+    return rows
 
 
 def entry_of(row: Row[Any]) -> Entry:

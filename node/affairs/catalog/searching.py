@@ -18,7 +18,7 @@ from yidao.catalog.resource import EntryState
 from yidao.catalog.terms import query_grams
 from yidao.node.affairs.catalog.facets import Facet, in_title, owner_facet
 from yidao.node.affairs.catalog.postings import read_facets, read_grams, read_value
-from yidao.node.affairs.catalog.queries import DEFAULT_LIMIT, MAX_LIMIT, Entry, entry_of
+from yidao.node.affairs.catalog.queries import DEFAULT_LIMIT, MAX_LIMIT, Entry, entry_of, fitting
 from yidao.node.affairs.catalog.tables import catalog_entry
 from yidao.node.affairs.errors import CursorInvalid
 from yidao.sync.errors import PathInvalid
@@ -37,7 +37,7 @@ class Search:
         filters: One value a facet; without `STATE`, published entries. `OWNER`
             is a path and takes in what lies below it.
         after: The key of the page before, or empty.
-        limit: Entries a page; 0 for 50, at most 500.
+        limit: Entries a page; 0 for 50, at most 500, and fewer where they are large.
     """
 
     query: str = ""
@@ -90,10 +90,10 @@ def search_catalog(conn: Connection, own: Path, search: Search) -> SearchPage:
         first = reduce(and_, (held[in_title(gram)] for gram in grams), found)
     limit = min(search.limit or DEFAULT_LIMIT, MAX_LIMIT)
     keys = list(_page((first, found & ~first), rank, below, limit + 1))
-    shown = keys[:limit]
+    entries = _entries(conn, [doc for _, doc in keys[:limit]])
     return SearchPage(
-        entries=_entries(conn, [doc for _, doc in shown]),
-        next="{}.{}".format(*shown[-1]) if len(keys) > limit else "",
+        entries=entries,
+        next="{}.{}".format(*keys[len(entries) - 1]) if len(keys) > len(entries) else "",
         total=found.bit_count(),
         facets=tuple(_counted(facets, own, found)),
     )
@@ -160,7 +160,7 @@ def _entries(conn: Connection, docs: list[int]) -> tuple[Entry, ...]:
         row.doc: row
         for row in conn.execute(select(catalog_entry).where(catalog_entry.c.doc.in_(docs)))
     }
-    return tuple(entry_of(rows[doc]) for doc in docs)
+    return tuple(entry_of(row) for row in fitting([rows[doc] for doc in docs]))
 
 
 def _counted(

@@ -166,7 +166,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDrafts(self, request, context):
-        """This node's working copies by code.
+        """This node's working copies by code; an empty page is the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,7 +56,7 @@ class CatalogServiceStub:
     GetEntry: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetEntryRequest, _catalog_pb2.GetEntryResponse]
     """Errors: CATALOG_ENTRY_UNKNOWN."""
     ListDrafts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListDraftsRequest, _catalog_pb2.ListDraftsResponse]
-    """This node's working copies by code."""
+    """This node's working copies by code; an empty page is the end."""
     SearchCatalog: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]
     """Errors: SEARCH_INVALID, CURSOR_INVALID."""
     ExportCatalog: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ExportCatalogRequest, _catalog_pb2.ExportCatalogResponse]
@@ -90,7 +90,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetEntry: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetEntryRequest, _catalog_pb2.GetEntryResponse]  # type: ignore[assignment]
     """Errors: CATALOG_ENTRY_UNKNOWN."""
     ListDrafts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListDraftsRequest, _catalog_pb2.ListDraftsResponse]  # type: ignore[assignment]
-    """This node's working copies by code."""
+    """This node's working copies by code; an empty page is the end."""
     SearchCatalog: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]  # type: ignore[assignment]
     """Errors: SEARCH_INVALID, CURSOR_INVALID."""
     ExportCatalog: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ExportCatalogRequest, _catalog_pb2.ExportCatalogResponse]  # type: ignore[assignment]
@@ -181,7 +181,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListDraftsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListDraftsResponse, _abc.Awaitable[_catalog_pb2.ListDraftsResponse]]:
-        """This node's working copies by code."""
+        """This node's working copies by code; an empty page is the end."""
 
     @_abc_1.abstractmethod
     def SearchCatalog(
