@@ -253,6 +253,7 @@ def test_a_sign_of_life_is_sent(served) -> None:
 BAD_FILES = {
     "cut off": '{"format": "yidao cursor 1", "store',
     "of another kind": '{"format": "something"}',
+    "of a later format": '{"format": "yidao cursor 2", "store_id": "00", "position": 3}',
     "a list": "[1, 2]",
     "no text": "\x00\x01",
     "without a position": '{"format": "yidao cursor 1", "store_id": "00"}',
