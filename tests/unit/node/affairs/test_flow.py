@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from yidao.catalog.errors import PackConflict, PackInvalid, PackUnknown
+from yidao.node.access.actors import parse_actor
 from yidao.node.access.errors import ActorElsewhere
 from yidao.node.affairs.errors import (
     CursorInvalid,
@@ -12,6 +13,7 @@ from yidao.node.affairs.errors import (
     ReturnStateWrong,
     ReturnUnknown,
     ReviewForbidden,
+    ReviewOwn,
     ReviewScopeInvalid,
     RowsTooMany,
 )
@@ -442,6 +444,23 @@ def test_a_review_has_a_limit_and_tells_what_is_left(registered, rows):
     assert (first.reviewed, first.left) == (2, 1)
     assert accept(tree[COUNTY], form="consumption").reviewed == 1
     assert accept(tree[COUNTY], form="consumption").reviewed == 0
+
+
+def test_nobody_reviews_what_they_submitted(registered, rows, monkeypatch):
+    """Even if a node below writes down that the reviewer was who submitted it."""
+    tree = registered()
+    reviewer = tree[COUNTY].actor
+    with monkeypatch.context() as patched:
+        patched.setattr("yidao.node.affairs.desk.authorise", lambda text, _: parse_actor(text))
+        done = tree[AGENCY].affairs.submission.submit("energy", reviewer, [rows.consumption(0)])
+    tree[AGENCY].submit(rows.consumption(1))
+    tree.exchange()
+    with pytest.raises(ReviewOwn):
+        accept(tree[COUNTY], record_ids=(done.results[0].record_id,))
+    assert accept(tree[COUNTY], form="consumption").reviewed == 1
+    other = f"another@{COUNTY}"
+    review = tree[COUNTY].affairs.review
+    assert review.review(other, Choice(form="consumption"), "accept").reviewed == 1
 
 
 def test_a_verdict_that_may_not_be_is_refused_and_nothing_is_written(registered, rows):

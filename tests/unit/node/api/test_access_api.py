@@ -662,7 +662,10 @@ def test_too_many_at_the_door_are_asked_to_come_again(
         thread.start()
     while office.run(count_waiting(office)) < 16:
         assert office.machine.packs() == ()
+    late = threading.Timer(20, go.set)
+    late.start()
     assert refused("SIGN_IN_BUSY", lambda: office.machine.sign_in("li", "x")).retryable
+    late.cancel()
     go.set()
     for thread in waiting:
         thread.join()
