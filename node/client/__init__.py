@@ -5,12 +5,18 @@
         for result in done.results:
             print(result.row, result.outcome, [fault.zh for fault in result.faults])
 
+A person's calls show their session:
+
+        session = client.sign_in("li", password)
+        mine = client.with_token(session.token)
+
 Every call is synchronous, takes and gives plain frozen values, and raises
 `ClientError` (the node refused; `error.code` says why), `NodeUnreachable`,
 `AnswerTooLate` or `SocketPathTooLong`.
 """
 
-from yidao.node.client.calls import Progress
+from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
+from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.client import Client
 from yidao.node.client.errors import (
     AnswerTooLate,
@@ -56,6 +62,7 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "AuditEntry",
     "BreakDownPage",
     "BreakDownRow",
     "Client",
@@ -66,6 +73,7 @@ __all__ = [
     "EnergyTarget",
     "Frontier",
     "Issued",
+    "Metadata",
     "Missing",
     "MissingPage",
     "NodeUnreachable",
@@ -84,12 +92,15 @@ __all__ = [
     "Row",
     "RowFault",
     "RowResult",
+    "Session",
     "SocketPathTooLong",
     "Status",
     "Submitted",
     "Totals",
     "TreeNode",
     "UnitInfo",
+    "User",
     "Verified",
+    "WhoAmI",
     "Withdrawn",
 ]

@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import grpc
 
+from yidao.node.client.access import AccessCalls
+from yidao.node.client.calls import metadata_of
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.node import NodeCalls
@@ -20,23 +22,33 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
+class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
-    Each service's calls stand in a module of their own. Every call raises
+    Without a token it acts as the account that owns the socket. Each service's
+    calls stand in a module of their own. Every call raises
     `ClientError` with the node's own code if the node refuses,
     `NodeUnreachable` if no daemon answers, `AnswerTooLate` if it does not
     answer in time.
     """
 
     @classmethod
-    def open(cls, socket_path: Path, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Self:
+    def open(
+        cls, socket_path: Path, *, timeout_seconds: float = _TIMEOUT_SECONDS, token: str = ""
+    ) -> Self:
         """Connect to the node whose socket this is.
 
+        Args:
+            socket_path: `local.sock` in the node's data folder.
+            timeout_seconds: How long a call may take.
+            token: Of a session; empty for the account that owns the socket.
+
         Raises:
+            ClientError: `SESSION_ENDED`: no node makes such a token.
             SocketPathTooLong: The system cannot reach a socket at a path of that length.
             NodeUnreachable: There is no socket.
         """
+        metadata = metadata_of(token) if token else ()
         size_bytes = len(os.fsencode(socket_path))
         if size_bytes > _MAX_SOCKET_PATH_BYTES:
             raise SocketPathTooLong(size_bytes=size_bytes, limit_bytes=_MAX_SOCKET_PATH_BYTES)
@@ -51,7 +63,22 @@ class Client(StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
                 ("grpc.enable_http_proxy", 0),
             ),
         )
-        return cls(channel, str(socket_path), timeout_seconds)
+        return cls(channel, str(socket_path), timeout_seconds, metadata)
+
+    def with_token(self, token: str, *, source: str = "") -> Self:
+        """Give a client of one session over the same connection.
+
+        It is cheap, needs no closing, and ends with the client that it was made from.
+
+        Args:
+            token: Of `sign_in`; an empty one is refused and never means the machine's account.
+            source: Where the person sits, for the audit.
+
+        Raises:
+            ClientError: `SESSION_ENDED`: no node makes such a token.
+        """
+        metadata = metadata_of(token, source)
+        return type(self)(self._channel, self._socket, self._timeout_seconds, metadata)
 
     def __enter__(self) -> Self:
         return self

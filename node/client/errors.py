@@ -9,6 +9,8 @@ from yidao.api.local.v1 import local_pb2
 
 # The name of the metadata is part of the local API, see `local.proto`.
 _ERROR_METADATA: Final = "yidao-error-bin"
+#: The code of a call whose session is over, unknown, or none.
+SESSION_ENDED: Final = "SESSION_ENDED"
 _UNREACHABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 
 

@@ -4,7 +4,13 @@ isort:skip_file
 Who may do what at this node: users, their roles and sessions, and the audit.
 
 A caller shows a session by the gRPC metadata `authorization: Bearer <token>`.
-A call without it comes from the account that owns the socket.
+A call without it comes from the account that owns the socket. `x-yidao-source` says
+where the person sits, for the audit; a call with it and without a session may only
+sign in.
+
+Errors of every call of a session, of every service: SESSION_ENDED, PERMISSION_DENIED,
+PASSWORD_CHANGE_DUE; ACTOR_NOT_YOURS where a request names another actor. An empty
+actor is filled in.
 """
 
 from collections import abc as _abc
@@ -82,7 +88,9 @@ class SignInRequest(_message.Message):
     password: _builtins.str
     """Required. Never logged."""
     unit: _builtins.str
-    """Optional. The institution whose desk is opened; refused if the user fills for another."""
+    """Optional. The institution whose desk is opened; refused if the user fills for another
+    or for none.
+    """
     source: _builtins.str
     """Optional. Where the person sits, for the audit: an address."""
     def __init__(
@@ -296,6 +304,50 @@ class PutUserResponse(_message.Message):
 Global___PutUserResponse: _TypeAlias = PutUserResponse  # noqa: Y015
 
 @_typing.final
+class UnlockUserRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Required. Who does it, `user@path`."""
+    name: _builtins.str
+    """Required. The user's name."""
+    def __init__(
+        self,
+        *,
+        actor: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlockUserRequest: _TypeAlias = UnlockUserRequest  # noqa: Y015
+
+@_typing.final
+class UnlockUserResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user(self) -> Global___User: ...
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlockUserResponse: _TypeAlias = UnlockUserResponse  # noqa: Y015
+
+@_typing.final
 class ListUsersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -343,8 +395,9 @@ class ListAuditRequest(_message.Message):
     limit: _builtins.int
     """Default 100, at most 1,000."""
     user: _builtins.str
-    """Optional filters."""
+    """Optional. Only what this user did, or was done to them."""
     event: _builtins.str
+    """Optional. An event, or what events begin with: `access.session`."""
     def __init__(
         self,
         *,

@@ -59,6 +59,11 @@ class AccessServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserResponse.FromString,
                 _registered_method=True)
+        self.UnlockUser = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/UnlockUser',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/yidao.api.local.v1.AccessService/ListUsers',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListUsersRequest.SerializeToString,
@@ -83,7 +88,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SignOut(self, request, context):
-        """End the caller's session.
+        """End the caller's session; its token is dead from then on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,14 +109,24 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutUser(self, request, context):
-        """Add or change a user. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK, USER_INVALID, PERMISSION_DENIED.
+        """Add or change a user: the system administrator the account, the security
+        administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
+        PASSWORD_REUSED, USER_INVALID, PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlockUser(self, request, context):
+        """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """All users, by name.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -150,6 +165,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.PutUser,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserResponse.SerializeToString,
+            ),
+            'UnlockUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockUser,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.SerializeToString,
             ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
@@ -297,6 +317,33 @@ class AccessService:
             '/yidao.api.local.v1.AccessService/PutUser',
             yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_access__pb2.PutUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/UnlockUser',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

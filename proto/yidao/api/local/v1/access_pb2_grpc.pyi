@@ -4,7 +4,13 @@ isort:skip_file
 Who may do what at this node: users, their roles and sessions, and the audit.
 
 A caller shows a session by the gRPC metadata `authorization: Bearer <token>`.
-A call without it comes from the account that owns the socket.
+A call without it comes from the account that owns the socket. `x-yidao-source` says
+where the person sits, for the audit; a call with it and without a session may only
+sign in.
+
+Errors of every call of a session, of every service: SESSION_ENDED, PERMISSION_DENIED,
+PASSWORD_CHANGE_DUE; ACTOR_NOT_YOURS where a request names another actor. An empty
+actor is filled in.
 """
 
 from collections import abc as _abc
@@ -40,14 +46,20 @@ class AccessServiceStub:
     always the same text), USER_LOCKED.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_access_pb2.SignOutRequest, _access_pb2.SignOutResponse]
-    """End the caller's session."""
+    """End the caller's session; its token is dead from then on."""
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_access_pb2.WhoAmIRequest, _access_pb2.WhoAmIResponse]
     """Who the caller is and what they may do. Errors: SESSION_ENDED."""
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_access_pb2.ChangePasswordRequest, _access_pb2.ChangePasswordResponse]
     """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED."""
     PutUser: _grpc.UnaryUnaryMultiCallable[_access_pb2.PutUserRequest, _access_pb2.PutUserResponse]
-    """Add or change a user. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK, USER_INVALID, PERMISSION_DENIED."""
+    """Add or change a user: the system administrator the account, the security
+    administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
+    PASSWORD_REUSED, USER_INVALID, PERMISSION_DENIED.
+    """
+    UnlockUser: _grpc.UnaryUnaryMultiCallable[_access_pb2.UnlockUserRequest, _access_pb2.UnlockUserResponse]
+    """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListUsersRequest, _access_pb2.ListUsersResponse]
+    """All users, by name."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListAuditRequest, _access_pb2.ListAuditResponse]
     """What was done, newest first. Errors: PERMISSION_DENIED."""
 
@@ -59,14 +71,20 @@ class AccessServiceAsyncStub(AccessServiceStub):
     always the same text), USER_LOCKED.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_access_pb2.SignOutRequest, _access_pb2.SignOutResponse]  # type: ignore[assignment]
-    """End the caller's session."""
+    """End the caller's session; its token is dead from then on."""
     WhoAmI: _aio.UnaryUnaryMultiCallable[_access_pb2.WhoAmIRequest, _access_pb2.WhoAmIResponse]  # type: ignore[assignment]
     """Who the caller is and what they may do. Errors: SESSION_ENDED."""
     ChangePassword: _aio.UnaryUnaryMultiCallable[_access_pb2.ChangePasswordRequest, _access_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED."""
     PutUser: _aio.UnaryUnaryMultiCallable[_access_pb2.PutUserRequest, _access_pb2.PutUserResponse]  # type: ignore[assignment]
-    """Add or change a user. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK, USER_INVALID, PERMISSION_DENIED."""
+    """Add or change a user: the system administrator the account, the security
+    administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
+    PASSWORD_REUSED, USER_INVALID, PERMISSION_DENIED.
+    """
+    UnlockUser: _aio.UnaryUnaryMultiCallable[_access_pb2.UnlockUserRequest, _access_pb2.UnlockUserResponse]  # type: ignore[assignment]
+    """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_access_pb2.ListUsersRequest, _access_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """All users, by name."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_access_pb2.ListAuditRequest, _access_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was done, newest first. Errors: PERMISSION_DENIED."""
 
@@ -87,7 +105,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.SignOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.SignOutResponse, _abc.Awaitable[_access_pb2.SignOutResponse]]:
-        """End the caller's session."""
+        """End the caller's session; its token is dead from then on."""
 
     @_abc_1.abstractmethod
     def WhoAmI(
@@ -111,14 +129,26 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.PutUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.PutUserResponse, _abc.Awaitable[_access_pb2.PutUserResponse]]:
-        """Add or change a user. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK, USER_INVALID, PERMISSION_DENIED."""
+        """Add or change a user: the system administrator the account, the security
+        administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
+        PASSWORD_REUSED, USER_INVALID, PERMISSION_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def UnlockUser(
+        self,
+        request: _access_pb2.UnlockUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.UnlockUserResponse, _abc.Awaitable[_access_pb2.UnlockUserResponse]]:
+        """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
 
     @_abc_1.abstractmethod
     def ListUsers(
         self,
         request: _access_pb2.ListUsersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_access_pb2.ListUsersResponse, _abc.Awaitable[_access_pb2.ListUsersResponse]]: ...
+    ) -> _typing.Union[_access_pb2.ListUsersResponse, _abc.Awaitable[_access_pb2.ListUsersResponse]]:
+        """All users, by name."""
 
     @_abc_1.abstractmethod
     def ListAudit(
