@@ -21,6 +21,7 @@ from yidao.node import datadir
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider, Alarms
+from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -147,7 +148,7 @@ class Daemon:
         hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
-            [*affair_servicers(affairs), node_service],
+            [*affair_servicers(affairs), FollowServicer(store), node_service],
         )
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(

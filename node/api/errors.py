@@ -6,7 +6,7 @@ without a word of what it was.
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -19,6 +19,7 @@ from yidao.catalog import errors as catalog
 from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
+from yidao.node.api import following
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
 
@@ -52,6 +53,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReasonMissing: _Code.INVALID_ARGUMENT,
     affairs.ReasonTooLong: _Code.INVALID_ARGUMENT,
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
+    following.FollowFilterInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
@@ -73,8 +75,12 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.DirectiveExists: _Code.ALREADY_EXISTS,
     catalog.PackConflict: _Code.ALREADY_EXISTS,
     store.RecordIdReused: _Code.ALREADY_EXISTS,
+    following.CursorOfAnotherStore: _Code.FAILED_PRECONDITION,
+    following.CursorAheadOfStore: _Code.FAILED_PRECONDITION,
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
+    following.FollowersTooMany: _Code.UNAVAILABLE,
+    following.FollowEnded: _Code.UNAVAILABLE,
 }
 
 
@@ -114,6 +120,30 @@ def answered(
     async def call(self: _Servicer, request: _Request, context: _Context) -> _Response:
         try:
             return await method(self, request, context)
+        except YidaoError as error:
+            await refuse(context, error)
+        except Exception:
+            log.exception("api.call.failed", call=method.__qualname__)
+            await refuse(context, YidaoError())
+
+    return call
+
+
+_Stream = Callable[[_Servicer, _Request, _Context], AsyncIterator[_Response]]
+
+
+def answered_stream(
+    method: _Stream[_Servicer, _Request, _Context, _Response],
+) -> _Stream[_Servicer, _Request, _Context, _Response]:
+    """Make a method that streams end with every error in the one way that clients read."""
+
+    @functools.wraps(method)
+    async def call(
+        self: _Servicer, request: _Request, context: _Context
+    ) -> AsyncIterator[_Response]:
+        try:
+            async for response in method(self, request, context):
+                yield response
         except YidaoError as error:
             await refuse(context, error)
         except Exception:

@@ -11,11 +11,13 @@ from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
     directives_pb2_grpc,
+    follow_pb2_grpc,
     node_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     standards_pb2_grpc,
 )
+from yidao.node.api.follow_service import FollowServicer
 
 # One error for both ends of the socket.
 from yidao.node.client.errors import SocketPathTooLong
@@ -46,6 +48,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         directives_pb2_grpc.DirectivesServiceServicer,
         "yidao.api.local.v1.DirectivesService",
         directives_pb2_grpc.add_DirectivesServiceServicer_to_server,
+    ),
+    (
+        follow_pb2_grpc.FollowServiceServicer,
+        "yidao.api.local.v1.FollowService",
+        follow_pb2_grpc.add_FollowServiceServicer_to_server,
     ),
     (
         node_pb2_grpc.NodeServiceServicer,
@@ -101,6 +108,10 @@ class LocalServer:
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
+        for servicer in self._servicers:
+            if isinstance(servicer, FollowServicer):
+                # Its calls never end by themselves.
+                servicer.close()
         await self._server.stop(grace_seconds)
         self._server = None
         self._path.unlink(missing_ok=True)

@@ -18,12 +18,14 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
 from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.client import Client
+from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,
     NodeUnreachable,
     SocketPathTooLong,
 )
+from yidao.node.client.following import Event, Following
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -67,12 +69,18 @@ __all__ = [
     "BreakDownRow",
     "Client",
     "ClientError",
+    "Cursor",
+    "CursorFileUnreadable",
     "DirectiveInfo",
     "Due",
     "DuePage",
     "EnergyTarget",
+    "Event",
+    "FileCursor",
+    "Following",
     "Frontier",
     "Issued",
+    "Mark",
     "Metadata",
     "Missing",
     "MissingPage",

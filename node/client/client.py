@@ -11,6 +11,7 @@ from yidao.node.client.access import AccessCalls
 from yidao.node.client.calls import metadata_of
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
+from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.standards import StandardsCalls
@@ -22,7 +23,7 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls):
+class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowCalls):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Without a token it acts as the account that owns the socket. Each service's
@@ -61,6 +62,10 @@ class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeC
                 ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
                 # A proxy setting of the environment is meant for the web, not for this.
                 ("grpc.enable_http_proxy", 0),
+                # A node that was started again is found at once: it is on this machine.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1_000),
             ),
         )
         return cls(channel, str(socket_path), timeout_seconds, metadata)

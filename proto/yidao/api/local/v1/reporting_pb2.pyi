@@ -31,6 +31,7 @@ class Row(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     ATTACHMENT_FIELD_NUMBER: _builtins.int
     CAUSES_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     """Required. The caller's own number, echoed in the result."""
     form: _builtins.str
@@ -41,6 +42,11 @@ class Row(_message.Message):
     """Required. JSON bytes; decimals are strings."""
     attachment: _builtins.bytes
     """Optional. Attached file, kept as part `file:1` (at most 256 KiB)."""
+    key: _builtins.str
+    """Optional. The caller's own key of this row, 1 to 128 characters, `erp-2025-0001`; counts
+    per actor. The same key with the same row gives the first result again; with another row
+    that one is refused with the fault KEY_REUSED.
+    """
     @_builtins.property
     def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Optional. Records that this one is derived from."""
@@ -54,10 +60,11 @@ class Row(_message.Message):
         payload: _builtins.bytes = ...,
         attachment: _builtins.bytes = ...,
         causes: _abc.Iterable[_builtins.bytes] | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "causes", b"causes", "form", b"form", "payload", b"payload", "period", b"period", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "causes", b"causes", "form", b"form", "key", b"key", "payload", b"payload", "period", b"period", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,11 +148,14 @@ class RowResult(_message.Message):
     FAULTS_FIELD_NUMBER: _builtins.int
     RECORD_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    REPEAT_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     outcome: _builtins.str
     """`submitted`, `recorded` (stays at this node), `refused`, `unchanged`, `valid` (dry run)."""
     record_id: _builtins.bytes
     version: _builtins.int
+    repeat: _builtins.bool
+    """The row's key was used for this very row before; nothing was appended now."""
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
@@ -156,10 +166,11 @@ class RowResult(_message.Message):
         faults: _abc.Iterable[Global___Fault] | None = ...,
         record_id: _builtins.bytes = ...,
         version: _builtins.int = ...,
+        repeat: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "outcome", b"outcome", "record_id", b"record_id", "row", b"row", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "outcome", b"outcome", "record_id", b"record_id", "repeat", b"repeat", "row", b"row", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
