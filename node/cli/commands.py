@@ -6,6 +6,7 @@ import typer
 
 from yidao.node.cli import (
     child,
+    console,
     demo,
     directive,
     doctor,
@@ -61,5 +62,5 @@ def every_command(
 
 for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
     verb.register(app)
-for verb in (status, doctor, store, sample, demo):
+for verb in (console, status, doctor, store, sample, demo):
     verb.register(app)

@@ -1,0 +1,180 @@
+"""Puts the console together and serves it.
+
+    serve(Path("province"), port=7380)
+
+Pages are NiceGUI's, drawn from the node's own machine: scripts, styles and fonts
+come out of the wheel, and no request leaves it (a test watches).
+"""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from nicegui import app as nicegui_app
+from nicegui import ui
+from starlette.staticfiles import StaticFiles
+
+from yidao.api.errors import YidaoError
+from yidao.node.client import Client
+from yidao.node.console.console import Console
+from yidao.node.console.drafts import Drafts
+from yidao.node.console.folder import Folder
+from yidao.node.console.pages import due, sign_in
+from yidao.node.console.routes import BrowserHeaders, add_routes, cookie_of, session_of, words_of
+from yidao.node.console.session import Sessions
+from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
+from yidao.node.console.widgets.frame import frame
+from yidao.node.web.guard import Guard, Rules, hosts_of
+
+PORT: Final = 7380
+#: A page asks the node a few times; a slow one is better than none.
+_PAGE_SECONDS: Final = 60.0
+_RECONNECT_SECONDS: Final = 30.0
+_SIGN_INS_A_MINUTE: Final = 20
+#: Vue compiles NiceGUI's templates in the browser, hence `unsafe-eval`; all else is our own.
+_CSP: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+Draw = Callable[[Visit], Awaitable[None]]
+
+PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (("/due", "due.title", due.draw),)
+
+
+def make_console(data: Path, *, secure: bool) -> Console:
+    """Open the node in a data folder.
+
+    Raises:
+        NodeUnreachable: No daemon answers there.
+    """
+    client = Client.open(data / "local.sock")
+    return Console(
+        client=client,
+        path=client.status().path,
+        secure=secure,
+        sessions=Sessions(),
+        drafts=Drafts(data / "console" / "drafts"),
+        folder=Folder(data / "console" / "files"),
+        today=lambda: datetime.now().astimezone().date(),
+    )
+
+
+def make_app(console: Console, *, listen: str) -> FastAPI:
+    """Give the application with its pages, behind its guard."""
+    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_routes(web, console)
+    static = files("yidao.node.console") / "static"
+    web.mount("/static", StaticFiles(directory=str(static)))
+    _add_pages(console)
+    ui.add_head_html('<link rel="stylesheet" href="/static/console.css">', shared=True)
+    ui.add_head_html('<script src="/static/console.js"></script>', shared=True)
+    nicegui_app.config.socket_io_js_transports = ["websocket"]
+    ui.run_with(
+        web,
+        title="驿道 Yidao",
+        favicon=str(static / "icon.svg"),
+        reconnect_timeout=_RECONNECT_SECONDS,
+        binding_refresh_interval=None,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    web.add_middleware(BrowserHeaders, secure=console.secure)
+    web.add_middleware(Guard, rules=rules_of(listen, tls=console.secure))
+    return web
+
+
+def rules_of(listen: str, *, tls: bool) -> Rules:
+    """Give what the console's guard allows."""
+    return Rules(
+        hosts=hosts_of(listen),
+        csp=_CSP,
+        max_body_bytes=64 * 1024,
+        csrf_cookie="yidao_csrf",
+        # Plain forms carry a token of their own.
+        csrf_exempt=("/session", "/language"),
+        limited_paths={"/session": _SIGN_INS_A_MINUTE},
+        cacheable=("/static/", "/_nicegui/"),
+        tls=tls,
+    )
+
+
+def serve(data: Path, *, port: int = PORT) -> None:
+    """Serve the console on the loopback interface until it is told to end.
+
+    Raises:
+        NodeUnreachable: No daemon answers in the folder.
+    """
+    console = make_console(data, secure=False)
+    app = make_app(console, listen=f"127.0.0.1:{port}")
+    with console.client:
+        uvicorn.run(
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            server_header=False,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+        )
+    shutil.rmtree(data / "console" / "files", ignore_errors=True)
+
+
+def _add_pages(console: Console) -> None:
+    @ui.page("/sign-in", response_timeout=_PAGE_SECONDS)
+    def _sign_in(request: Request) -> None:
+        sign_in.draw(console, cookie_of(request), words_of(request), dict(request.query_params))
+
+    for path, title, draw in PAGES:
+        ui.page(path, response_timeout=_PAGE_SECONDS)(_shown(console, title, draw))
+    ui.page("/", response_timeout=_PAGE_SECONDS)(_home(console))
+
+
+def _home(console: Console) -> Callable[[Request], Response]:
+    def home(request: Request) -> Response:
+        session = session_of(console, request)
+        if session is None:
+            return RedirectResponse("/sign-in", status_code=303)
+        fills = "reporting.submit" in session.permissions
+        return RedirectResponse("/due" if fills else "/missing", status_code=303)
+
+    return home
+
+
+def _shown(
+    console: Console, title: str, draw: Draw
+) -> Callable[[Request], Awaitable[Response | None]]:
+    """Draw a page inside its frame, for whoever has signed in."""
+
+    async def shown(request: Request) -> Response | None:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        session = session_of(console, request)
+        if session is None:
+            why = "idle" if request.cookies.get("yidao_session") else ""
+            return RedirectResponse(sign_in_address(why, path), status_code=303)
+        if session.must_change_password and request.url.path != "/password":
+            return RedirectResponse("/password", status_code=303)
+        visit = Visit(
+            console=console,
+            session=session,
+            words=words_of(request),
+            path=path,
+            query=dict(request.query_params),
+        )
+        try:
+            with frame(visit, visit.words(title)):
+                await draw(visit)
+        except SignInAgain:
+            return RedirectResponse(sign_in_address("idle", path), status_code=303)
+        except YidaoError as error:
+            visit.tell_error(error)
+        return None
+
+    return shown
