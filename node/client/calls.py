@@ -32,7 +32,7 @@ def metadata_of(token: str, source: str = "") -> Metadata:
             this check a lost token would turn a person's call into one of the machine's account.
     """
     if _TOKEN.fullmatch(token) is None:
-        raise ClientError(SESSION_ENDED, retryable=False)
+        raise ClientError(SESSION_ENDED, retryable=False, family="UNAUTHENTICATED")
     metadata: Metadata = (("authorization", f"Bearer {token}"),)
     if where := _NO_SOURCE.sub("", source)[:_MAX_SOURCE_CHARACTERS]:
         metadata += (("x-yidao-source", where),)

@@ -11,6 +11,8 @@ from yidao.api.local.v1 import local_pb2
 _ERROR_METADATA: Final = "yidao-error-bin"
 #: The code of a call whose session is over, unknown, or none.
 SESSION_ENDED: Final = "SESSION_ENDED"
+# Arguments of `ClientError` itself, which no parameter of an error may stand for.
+_RESERVED: Final = frozenset({"self", "code", "retryable", "family"})
 _UNREACHABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 
 
@@ -18,12 +20,18 @@ class ClientError(YidaoError):
     """The node refused the call; code, params and retryable are the node's own.
 
     Params: those of the node's error.
+
+    Attributes:
+        family: What kind of refusal, by the name of its gRPC status: `NOT_FOUND`.
     """
 
     code = "CLIENT_ERROR"
 
-    def __init__(self, code: str, *, retryable: bool, **params: str | int) -> None:
+    def __init__(
+        self, code: str, *, retryable: bool, family: str = "UNKNOWN", **params: str | int
+    ) -> None:
         super().__init__(**params)
+        self.family = family
         # One class for every code: a program asks for `error.code`.
         vars(self).update(code=code, retryable=retryable)
 
@@ -50,13 +58,14 @@ class AnswerTooLate(YidaoError):
 
 def error_of(failure: Any, socket: str, timeout_seconds: float) -> YidaoError:
     """Give the typed error of a failed call."""
+    status = failure.code()
     for name, value in failure.trailing_metadata() or ():
         if name == _ERROR_METADATA:
             error = local_pb2.Error.FromString(value)
-            return ClientError(error.code, retryable=error.retryable, **dict(error.params))
-    status = failure.code()
+            given = {key: text for key, text in error.params.items() if key not in _RESERVED}
+            return ClientError(error.code, retryable=error.retryable, family=status.name, **given)
     if status in _UNREACHABLE:
         return NodeUnreachable(socket=socket)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return AnswerTooLate(seconds=int(timeout_seconds))
-    return ClientError(ClientError.code, retryable=False, status=status.name)
+    return ClientError(ClientError.code, retryable=False, family=status.name, status=status.name)

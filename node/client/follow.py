@@ -1,6 +1,7 @@
 """Calls about what happens at a node, as it happens."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from yidao.api.errors import YidaoError
 from yidao.api.local.v1 import follow_pb2, follow_pb2_grpc
@@ -63,4 +64,5 @@ class FollowCalls(Calls):
         )
         stub = self._stub(follow_pb2_grpc.FollowServiceStub)
         mark = cursor.load() if cursor is not None else after
-        return Following(stub.Follow, request, self._socket, mark, cursor, on_wait)
+        call = partial(stub.Follow, metadata=self._metadata)
+        return Following(call, request, self._socket, mark, cursor, on_wait)

@@ -96,6 +96,7 @@ class Guard:
         except Exception:
             # What an application says after its body was cut is about the cut.
             if body.error is None:
+                log.exception("web.request.failed")
                 raise
         cut = body.error or answer.error
         if cut is not None and not answer.started:
