@@ -226,6 +226,27 @@ def status(message: node_pb2.StatusResponse) -> values.Status:
         version=message.version,
         receipts_current=message.receipts_current,
         receipts_expected=message.receipts_expected,
+        office_name=message.office_name,
+        test_network=message.test_network,
+        certificate_until_ms=message.certificate_until_ms,
+        parent_error=message.parent_error,
+    )
+
+
+def node_info(message: node_pb2.NodeInfo) -> values.NodeInfo:
+    """Read a node of the subtree."""
+    return values.NodeInfo(
+        path=message.path,
+        node_id=message.node_id,
+        state=message.state,
+        lag_down=message.lag_down,
+        lag_up=message.lag_up,
+        last_seen_ms=message.last_seen_ms,
+        next_retry_ms=message.next_retry_ms,
+        problems=message.problems,
+        as_of_ms=message.as_of_ms,
+        version=message.version,
+        office_name=message.office_name,
     )
 
 

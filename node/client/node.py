@@ -16,6 +16,20 @@ class NodeCalls(Calls):
         """Give the health of the node."""
         return convert.status(self._call(self._node.Status, node_pb2.StatusRequest(path=path)))
 
+    def list_tree(
+        self, *, live: bool = False, deadline_ms: int = 3_000
+    ) -> tuple[values.NodeInfo, ...]:
+        """Give every node of the subtree with its health, by path.
+
+        Args:
+            live: Ask every connected node below; otherwise what is known here.
+            deadline_ms: How long the asking may take, at most 20,000; who did not
+                answer by then is `unknown`.
+        """
+        request = node_pb2.ListTreeRequest(live=live, deadline_ms=deadline_ms)
+        answer = self._call(self._node.ListTree, request)
+        return tuple(convert.node_info(each) for each in answer.nodes)
+
     def add_child(self, label: str, *, ttl_seconds: int, operator: str) -> bytes:
         """Make a single-use join bundle for a child; it holds a secret."""
         request = node_pb2.AddChildRequest(label=label, ttl_seconds=ttl_seconds, operator=operator)

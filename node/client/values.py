@@ -255,7 +255,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Health of the node."""
+    """Health of the node.
+
+    Attributes:
+        office_name: What people call the office; empty if nobody said.
+        test_network: Whether the network is for trying things out.
+        certificate_until_ms: When the node's own certificate ends.
+        parent_error: Why the last dial to the parent failed; empty if it did not.
+    """
 
     network: bytes
     node_id: bytes
@@ -272,6 +279,38 @@ class Status:
     version: str
     receipts_current: int
     receipts_expected: int
+    office_name: str = ""
+    test_network: bool = False
+    certificate_until_ms: int = 0
+    parent_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInfo:
+    """A node of the subtree, as it is known.
+
+    Attributes:
+        state: `self`, `connected`, `connecting`, `lost`, `never`, or `unknown` where
+            nobody answered.
+        lag_down: Records of its parent that wait for it.
+        lag_up: Records of its own that wait for its parent.
+        last_seen_ms: When its parent heard of it last; 0 if unknown.
+        next_retry_ms: When it dials its parent next; 0 when connected or unknown.
+        problems: How many problems it has open.
+        as_of_ms: When this was known; 0 if never.
+    """
+
+    path: str
+    node_id: bytes
+    state: str
+    lag_down: int
+    lag_up: int
+    last_seen_ms: int
+    next_retry_ms: int
+    problems: int
+    as_of_ms: int
+    version: str
+    office_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,10 @@ class StatusResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     RECEIPTS_CURRENT_FIELD_NUMBER: _builtins.int
     RECEIPTS_EXPECTED_FIELD_NUMBER: _builtins.int
+    OFFICE_NAME_FIELD_NUMBER: _builtins.int
+    TEST_NETWORK_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    PARENT_ERROR_FIELD_NUMBER: _builtins.int
     network: _builtins.bytes
     node_id: _builtins.bytes
     path: _builtins.str
@@ -165,6 +169,14 @@ class StatusResponse(_message.Message):
     receipts_current: _builtins.int
     """Receipts: journals of this node whose newest checkpoint the parent has cosigned."""
     receipts_expected: _builtins.int
+    office_name: _builtins.str
+    """What people call the office; empty if nobody said."""
+    test_network: _builtins.bool
+    """Whether the network is for trying things out."""
+    certificate_until_ms: _builtins.int
+    """When this node's own certificate ends."""
+    parent_error: _builtins.str
+    """Why the last dial to the parent failed: an error code or gRPC's status; empty if it did not."""
     @_builtins.property
     def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Peer]: ...
     @_builtins.property
@@ -189,10 +201,14 @@ class StatusResponse(_message.Message):
         records: _builtins.int = ...,
         receipts_current: _builtins.int = ...,
         receipts_expected: _builtins.int = ...,
+        office_name: _builtins.str = ...,
+        test_network: _builtins.bool = ...,
+        certificate_until_ms: _builtins.int = ...,
+        parent_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_position", b"applied_position", "durability", b"durability", "epoch", b"epoch", "journals", b"journals", "last_position", b"last_position", "network", b"network", "node_id", b"node_id", "path", b"path", "peers", b"peers", "problems", b"problems", "receipts_current", b"receipts_current", "receipts_expected", b"receipts_expected", "records", b"records", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_position", b"applied_position", "certificate_until_ms", b"certificate_until_ms", "durability", b"durability", "epoch", b"epoch", "journals", b"journals", "last_position", b"last_position", "network", b"network", "node_id", b"node_id", "office_name", b"office_name", "parent_error", b"parent_error", "path", b"path", "peers", b"peers", "problems", b"problems", "receipts_current", b"receipts_current", "receipts_expected", b"receipts_expected", "records", b"records", "state", b"state", "test_network", b"test_network", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,10 +254,11 @@ class NodeInfo(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     AS_OF_MS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    OFFICE_NAME_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     node_id: _builtins.bytes
     state: _builtins.str
-    """`self`, `connected`, `lost`, `never`, or `unknown` where nobody answered."""
+    """`self`, `connected`, `connecting`, `lost`, `never`, or `unknown` where nobody answered."""
     lag_down: _builtins.int
     """Records of its parent that wait for it, and of itself that wait for its parent."""
     lag_up: _builtins.int
@@ -252,6 +269,8 @@ class NodeInfo(_message.Message):
     as_of_ms: _builtins.int
     """When this was known; 0 if never."""
     version: _builtins.str
+    office_name: _builtins.str
+    """What people call the office; empty if unknown."""
     def __init__(
         self,
         *,
@@ -265,10 +284,11 @@ class NodeInfo(_message.Message):
         problems: _builtins.int = ...,
         as_of_ms: _builtins.int = ...,
         version: _builtins.str = ...,
+        office_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_ms", b"as_of_ms", "lag_down", b"lag_down", "lag_up", b"lag_up", "last_seen_ms", b"last_seen_ms", "next_retry_ms", b"next_retry_ms", "node_id", b"node_id", "path", b"path", "problems", b"problems", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_ms", b"as_of_ms", "lag_down", b"lag_down", "lag_up", b"lag_up", "last_seen_ms", b"last_seen_ms", "next_retry_ms", b"next_retry_ms", "node_id", b"node_id", "office_name", b"office_name", "path", b"path", "problems", b"problems", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
