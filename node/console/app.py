@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from nicegui import app as nicegui_app
@@ -25,13 +24,16 @@ from yidao.node.client import Client
 from yidao.node.console.console import Console
 from yidao.node.console.drafts import Drafts
 from yidao.node.console.folder import Folder
-from yidao.node.console.pages import due, sign_in
+from yidao.node.console.pages import due, fill, sign_in
 from yidao.node.console.routes import BrowserHeaders, add_routes, cookie_of, session_of, words_of
 from yidao.node.console.session import Sessions
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
 from yidao.node.console.widgets.frame import frame
 from yidao.node.web.guard import Guard, Rules, hosts_of
+from yidao.node.web.serve import Listen
+from yidao.node.web.serve import serve as serve_http
 
+HOST: Final = "127.0.0.1"
 PORT: Final = 7380
 #: A page asks the node a few times; a slow one is better than none.
 _PAGE_SECONDS: Final = 60.0
@@ -45,7 +47,10 @@ _CSP: Final = (
 )
 Draw = Callable[[Visit], Awaitable[None]]
 
-PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (("/due", "due.title", due.draw),)
+PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (
+    ("/due", "due.title", due.draw),
+    ("/fill", "fill.title", fill.draw),
+)
 
 
 def make_console(data: Path, *, secure: bool) -> Console:
@@ -112,18 +117,9 @@ def serve(data: Path, *, port: int = PORT) -> None:
         NodeUnreachable: No daemon answers in the folder.
     """
     console = make_console(data, secure=False)
-    app = make_app(console, listen=f"127.0.0.1:{port}")
+    app = make_app(console, listen=f"{HOST}:{port}")
     with console.client:
-        uvicorn.run(
-            app,
-            host="127.0.0.1",
-            port=port,
-            log_level="warning",
-            server_header=False,
-            access_log=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-        )
+        serve_http(app, Listen(host=HOST, port=port), sockets=True)
     shutil.rmtree(data / "console" / "files", ignore_errors=True)
 
 
