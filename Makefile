@@ -12,6 +12,7 @@ demo: $(STAMP)
 
 # Lint, types and import contracts, then every test that is not a long campaign.
 test: check
+	.ci/tools
 	$(BIN)/pytest -n 2 --dist worksteal -m "not long"
 
 check: $(STAMP)

@@ -112,3 +112,27 @@ class RollupMismatch(CatalogError):
     """Two roll-ups hold one field in ways that cannot be added. Params: form, field."""
 
     code = "ROLLUP_MISMATCH"
+
+
+class ResourceMalformed(CatalogError):
+    """The bytes are no resource of the catalog. Params: field."""
+
+    code = "RESOURCE_MALFORMED"
+
+
+class ResourceInvalid(CatalogError):
+    """A resource lacks something or breaks a list. Params: code, faults (how many), first."""
+
+    code = "RESOURCE_INVALID"
+
+
+class ClassCodeInvalid(CatalogError):
+    """A 类项目细目 code cannot be formed or has another form. Params: field."""
+
+    code = "CLASS_CODE_INVALID"
+
+
+class SearchInvalid(CatalogError):
+    """A search of the catalog cannot be run as it stands. Params: field, limit."""
+
+    code = "SEARCH_INVALID"

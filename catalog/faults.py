@@ -21,6 +21,7 @@ VALUE_NOT_IN_LIST: Final = "VALUE_NOT_IN_LIST"
 VALUE_CHECK_DIGIT: Final = "VALUE_CHECK_DIGIT"
 VALUE_PERIOD_KIND: Final = "VALUE_PERIOD_KIND"
 VALUE_DIFFERS_FROM_COMPUTED: Final = "VALUE_DIFFERS_FROM_COMPUTED"
+VALUE_TWICE: Final = "VALUE_TWICE"
 FIELD_NOT_IN_FORM: Final = "FIELD_NOT_IN_FORM"
 FIELD_RETIRED: Final = "FIELD_RETIRED"
 RULE_BROKEN: Final = "RULE_BROKEN"
@@ -58,6 +59,7 @@ TEXTS: Final[Mapping[str, Text]] = {
         zh="“{label_zh}”与按本标准系数计算的结果不一致",
         en="{label_en} differs from the value that the standard's factors give",
     ),
+    VALUE_TWICE: Text(zh="“{label_zh}”中有重复", en="{label_en} names something twice"),
     FIELD_NOT_IN_FORM: Text(
         zh="本表没有“{label_zh}”这一指标", en="the form has no field {label_en}"
     ),

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from yidao.node import errors
+from yidao.node.settingtexts import CHINESE
 
 ENV_PREFIX: Final = "YIDAO_"
 # A settings file of a person is a page long; this keeps a wrong path (a disk
@@ -24,6 +25,10 @@ MAX_FILE_BYTES: Final = 64 * 1024
 
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
 _ADDRESS: Final = re.compile(rf"({_HOST}):([0-9]{{1,5}})", re.ASCII)
+_PROXY: Final = re.compile(
+    rf"http://(?:[^\s/@:]+(?::[^\s/@]*)?@)?{_HOST}:([0-9]{{1,5}})/?", re.ASCII
+)
+_MAX_NAME_CHARS: Final = 60
 
 
 def _checked_address(value: str) -> str:
@@ -33,7 +38,22 @@ def _checked_address(value: str) -> str:
     return value
 
 
+def _checked_name(value: str) -> str:
+    if len(value) > _MAX_NAME_CHARS or not value.isprintable():
+        raise ValueError("at most 60 printable characters")
+    return value.strip()
+
+
+def _checked_proxy(value: str) -> str:
+    found = _PROXY.fullmatch(value)
+    if found is None or not 1 <= int(found[1]) <= 65_535:
+        raise ValueError("http://host:port or http://user:password@host:port")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_checked_address)]
+Proxy = Annotated[str, AfterValidator(_checked_proxy)]
+OfficeName = Annotated[str, AfterValidator(_checked_name)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -44,6 +64,14 @@ class Settings(BaseModel):
 
     data_dir: Path = Field(
         Path("yidao-data"), description="Folder of store, keys and local socket."
+    )
+    office_name: OfficeName = Field(
+        "", description="What people call this office; shown by status and console."
+    )
+    test_network: bool = Field(
+        default=False,
+        description="Whether the network is for trying things out; `init --test` and the join "
+        "bundle set it, and every screen then shows a banner.",
     )
     listen: Address = Field(
         "127.0.0.1:7350", description="Where children's links arrive (mutual TLS)."
@@ -61,6 +89,11 @@ class Settings(BaseModel):
     )
     parent_address: Address | None = Field(
         None, description="The parent's `listen` as seen from here; none at the root."
+    )
+    proxy: Proxy | None = Field(
+        None,
+        description="HTTP proxy on the way to the parent, `http://[user:password@]host:port`, "
+        "used with CONNECT. Proxies of the environment are never used.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of a PostgreSQL store; none means SQLite in the folder."
@@ -83,9 +116,35 @@ class Settings(BaseModel):
     join_token_hours: int = Field(
         24, ge=1, le=720, description="How long a join bundle may be used."
     )
+    gateway_listen: Address = Field(
+        "127.0.0.1:7390", description="Where the REST gateway listens (`yidao gateway`)."
+    )
+    gateway_hosts: str = Field(
+        "",
+        max_length=1_000,
+        description="Further host names under which people reach the gateway, with commas.",
+    )
+    gateway_certificate: Path | None = Field(
+        None, description="PEM file of the gateway's TLS certificate chain; none for plain HTTP."
+    )
+    gateway_key: Path | None = Field(None, description="PEM file of the certificate's key.")
     log_format: Literal["json", "console"] = Field("console", description="Form of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
+    )
+    log_file: Path | None = Field(
+        None, description="File for log lines; none means standard error. SIGHUP opens it anew."
+    )
+    log_file_mib: int = Field(
+        16, ge=1, le=10_240, description="Size at which the log file is put aside, MiB."
+    )
+    log_file_count: int = Field(
+        8, ge=0, le=1_000, description="How many log files that were put aside are kept."
+    )
+    metrics_listen: Address | None = Field(
+        None,
+        description="Where Prometheus metrics are served, without any check of who asks: keep "
+        "to 127.0.0.1. None means off.",
     )
 
     @model_validator(mode="after")
@@ -103,16 +162,18 @@ class SettingDoc:
     environment: str
     default: str
     description: str
+    description_zh: str
 
 
 def describe() -> tuple[SettingDoc, ...]:
-    """Return every setting with default and description, for help and docs."""
+    """Return every setting with default and both descriptions, for help and docs."""
     return tuple(
         SettingDoc(
             name=name,
             environment=ENV_PREFIX + name.upper(),
             default="" if field.default is None else str(field.default),
             description=field.description or "",
+            description_zh=CHINESE.get(name, ""),
         )
         for name, field in Settings.model_fields.items()
     )
@@ -218,4 +279,4 @@ def _toml_value(value: str | float) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

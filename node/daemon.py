@@ -20,16 +20,19 @@ from google.protobuf.internal import api_implementation
 from yidao.node import datadir
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
-from yidao.node.alarms import AlarmDecider, Alarms
+from yidao.node.alarms import AlarmDecider
+from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
-from yidao.node.clock import check_clock, system_clock_ms, utc
+from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
+from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
+from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
-from yidao.node.jobs import Job, Jobs, daily, every
+from yidao.node.jobs import Jobs
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -39,19 +42,15 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logging import configure, get_logger
-from yidao.node.reminders import Reminders
-from yidao.node.routine import last_runs, routine_jobs
+from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
-from yidao.node.workdays import is_workday
+from yidao.node.tree import Tree
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
-_ALARM_SECONDS = 2.0
-# China's offices start at 08:00, which is 00:00 UTC.
-_REMINDER_HOUR_UTC = 0
 
 log = get_logger()
 
@@ -116,7 +115,7 @@ class Daemon:
             chain = self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
         affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
-        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider()])
+        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -136,19 +135,32 @@ class Daemon:
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
+        tree = Tree(
+            store=store,
+            identity=identity,
+            clock_ms=system_clock_ms,
+            ask=hub.queries.ask,
+            own=lambda: node_service.status(),  # noqa: PLW0108 (it is made below)
+        )
         node_service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub),
+            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
             Bundles(tokens, self._settings),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
-            ask=hub.queries.ask,
+            tree=tree,
         )
         hub.queries.answers["status"] = lambda: node_service.status().SerializeToString()
+        courier = Courier(store, hub, self._keys.load_box_key(), system_clock_ms)
         local = LocalServer(
             self._settings.data_dir / SOCKET_NAME,
-            [*affair_servicers(affairs), FollowServicer(store), node_service],
+            [
+                *affair_servicers(affairs),
+                FollowServicer(store),
+                BundleServicer(courier),
+                node_service,
+            ],
         )
         links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
@@ -160,17 +172,7 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
-        alarm_job = Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run)
-        reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
-        reminding = Job(
-            name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True
-        )
-        jobs = Jobs(
-            [*routine_jobs(store, hub, links, self._settings), alarm_job, reminding],
-            last_runs(store),
-            system_clock_ms,
-        )
+        jobs = self._jobs(store, hub, links)
         hub.start()
         await links.start()
         await joins.start()
@@ -193,6 +195,13 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
+        return Jobs(
+            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
+            last_runs(store),
+            system_clock_ms,
+        )
 
     def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"

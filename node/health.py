@@ -1,8 +1,10 @@
 """What a node knows of its own health: its peers, their lag, its receipts."""
 
+from cryptography import x509
 from sqlalchemy import func, select
 
-from yidao.node.api.node_service import PeerView
+from yidao.node.api.healthport import PeerView, Standing
+from yidao.node.config import Settings
 from yidao.node.keys import Identity
 from yidao.node.link.hub import Hub
 from yidao.node.store import tables
@@ -13,10 +15,24 @@ from yidao.sync.ids import Lane, NodeId, Path
 class Health:
     """Answers `status`. Reads only."""
 
-    def __init__(self, store: Store, identity: Identity, hub: Hub) -> None:
+    def __init__(
+        self, store: Store, identity: Identity, hub: Hub, settings: Settings, certificate: bytes
+    ) -> None:
         self._store = store
         self._identity = identity
         self._hub = hub
+        self._settings = settings
+        (leaf, *_) = x509.load_pem_x509_certificates(certificate)
+        self._until_ms = int(leaf.not_valid_after_utc.timestamp() * 1000)
+
+    def standing(self) -> Standing:
+        """What the node is called, how long its certificate holds, why its line is down."""
+        return Standing(
+            office_name=self._settings.office_name,
+            test_network=self._settings.test_network,
+            certificate_until_ms=self._until_ms,
+            parent_error=self._hub.dial_error,
+        )
 
     def peers(self) -> list[PeerView]:
         """The parent first, then every child, in the order of their paths."""

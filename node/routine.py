@@ -1,22 +1,34 @@
 """The jobs that every node has, and where it remembers when they last ran."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 
 import orjson
 from sqlalchemy import select
 
+from yidao.node.alarms import Alarms
+from yidao.node.clock import system_clock_ms, utc
+from yidao.node.completeness import Completeness
 from yidao.node.config import Settings
-from yidao.node.jobs import Job, LastRuns, every
+from yidao.node.frontiers import Statements
+from yidao.node.jobs import Job, LastRuns, daily, every
 from yidao.node.link.hub import Hub
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.logging import get_logger
+from yidao.node.reminders import Reminders
 from yidao.node.store import tables
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
+from yidao.node.workdays import is_workday
 
 _WAL_SECONDS = 300.0
 _HEALTH_SECONDS = 900.0
+_ALARM_SECONDS = 2.0
+# A statement is a record that goes to the root: once a minute at most, whatever changes.
+_STATEMENT_SECONDS = 60.0
+# China's offices start at 08:00, which is 00:00 UTC.
+_REMINDER_HOUR_UTC = 0
 
 log = get_logger()
 
@@ -47,6 +59,20 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
         Job(name="peer-recheck", trigger=every(RECHECK_SECONDS), run=links.recheck),
         Job(name="wal-checkpoint", trigger=every(_WAL_SECONDS), run=checkpoint_wal),
         Job(name="health", trigger=every(_HEALTH_SECONDS), run=snapshot),
+    )
+
+
+def watch_jobs(store: Store) -> Sequence[Job]:
+    """What looks for trouble: refusals, journals that are kept back, returns that are due."""
+    alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
+    statements = Statements(store, system_clock_ms, secrets.token_bytes)
+    completeness = Completeness(store, system_clock_ms)
+    reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
+    return (
+        Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
+        Job(name="statements", trigger=every(_STATEMENT_SECONDS), run=statements.run),
+        Job(name="completeness", trigger=every(_STATEMENT_SECONDS), run=completeness.run),
+        Job(name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True),
     )
 
 

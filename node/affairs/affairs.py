@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from yidao.node.affairs.catalog.views import CatalogProjector
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.directives.deciders import DeliveryDecider
 from yidao.node.affairs.directives.views import DirectiveProjector
@@ -10,6 +11,7 @@ from yidao.node.affairs.reporting.commands import Submission
 from yidao.node.affairs.reporting.deciders import DoubtDecider
 from yidao.node.affairs.reporting.review import Review
 from yidao.node.affairs.reporting.views import ReturnProjector
+from yidao.node.affairs.reporting.withdrawal import Withdrawal
 from yidao.node.affairs.standards.views import PackProjector
 from yidao.node.keys import Identity
 from yidao.node.store.projections import Decider, Projector
@@ -42,7 +44,9 @@ class Affairs:
             UnitProjector(),
             ReturnProjector(),
             DirectiveProjector(),
+            CatalogProjector(),
         )
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))
         self.submission = Submission(self.desk)
         self.review = Review(self.desk)
+        self.withdrawal = Withdrawal(self.desk)

@@ -37,6 +37,18 @@ class RowsTooMany(AffairError):
     code = "ROWS_TOO_MANY"
 
 
+class KeyInvalid(AffairError):
+    """A row's key is too long or holds a character that cannot be seen (params: limit)."""
+
+    code = "KEY_INVALID"
+
+
+class KeyReused(AffairError):
+    """A row's key was used before, by a row of other content (params: key)."""
+
+    code = "KEY_REUSED"
+
+
 class UnitUnknown(AffairError):
     """The unit is not registered at this node (params: unit)."""
 
@@ -128,6 +140,36 @@ class ReturnStateWrong(AffairError):
     """The return's state does not allow this step (params: state, step)."""
 
     code = "RETURN_STATE_WRONG"
+
+
+class ReturnForeign(AffairError):
+    """Only the node that handed a return in takes it back (params: record, origin)."""
+
+    code = "RETURN_FOREIGN"
+
+
+class WithdrawScopeInvalid(AffairError):
+    """A withdrawal names no record, or more than it may (params: limit)."""
+
+    code = "WITHDRAW_SCOPE_INVALID"
+
+
+class ReceiptCodeUnknown(AffairError):
+    """No return here has this code (params: code)."""
+
+    code = "RECEIPT_CODE_UNKNOWN"
+
+
+class ReceiptCodeAmbiguous(AffairError):
+    """Two returns here have this code; ask by record id (params: code)."""
+
+    code = "RECEIPT_CODE_AMBIGUOUS"
+
+
+class BreakdownInvalid(AffairError):
+    """A roll-up cannot be taken apart that way (params: field)."""
+
+    code = "BREAKDOWN_INVALID"
 
 
 class CursorInvalid(AffairError):

@@ -19,6 +19,7 @@ from yidao.catalog import errors as catalog
 from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
+from yidao.node.affairs.catalog import errors as entries
 from yidao.node.api import following
 from yidao.node.store import errors as store
 from yidao.sync import errors as sync
@@ -36,6 +37,12 @@ class RecordUnknown(YidaoError):
     """This node holds no record with this id (params: record)."""
 
     code = "RECORD_UNKNOWN"
+
+
+class BundleTooLarge(YidaoError):
+    """A bundle's file is over the limit (params: limit_mib)."""
+
+    code = "PARCEL_TOO_LARGE"
 
 
 #: The status of an error is that of its nearest class here.
@@ -60,13 +67,17 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
+    entries.EntryElsewhere: _Code.PERMISSION_DENIED,
+    entries.EntryReviewerSame: _Code.PERMISSION_DENIED,
     # What is asked for is not here.
     catalog.PackUnknown: _Code.NOT_FOUND,
     catalog.PackNotInForce: _Code.NOT_FOUND,
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
+    BundleTooLarge: _Code.INVALID_ARGUMENT,
     # What is there stands in the way.
     affairs.AffairError: _Code.FAILED_PRECONDITION,
     node.NodeError: _Code.FAILED_PRECONDITION,

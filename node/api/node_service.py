@@ -1,8 +1,7 @@
 """The local API of the node itself: health, children, evidence, upkeep of the store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Protocol
@@ -12,6 +11,7 @@ import grpc.aio
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
 from yidao.node.api.errors import RecordUnknown, answered
+from yidao.node.api.healthport import HealthPort, TreePort, peer_message
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -24,35 +24,6 @@ from yidao.sync.proof import parse_proof
 _DURABILITY = "fsynced before every answer"
 
 Context = grpc.aio.ServicerContext[object, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerView:
-    """What `status` says of one peer.
-
-    Attributes:
-        role: `parent` or `child`.
-        state: `connected`, `connecting`, `never` or `lost`.
-        lag: Records of this store that the peer has not acknowledged.
-    """
-
-    node_id: NodeId
-    path: str
-    role: str
-    state: str
-    lag: int
-    last_seen_ms: int
-    next_retry_ms: int
-
-
-class HealthPort(Protocol):
-    """What the daemon knows of its links and receipts."""
-
-    def peers(self) -> list[PeerView]:
-        """The parent and all children."""
-
-    def receipts(self) -> tuple[int, int]:
-        """Own journals whose newest checkpoint the parent holds, and how many there are."""
 
 
 class TokenPort(Protocol):
@@ -74,7 +45,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         *,
         chain: Callable[[], Chain],
         locate: Callable[[bytes], int | None],
-        ask: Callable[[Path, str], Awaitable[bytes]],
+        tree: TreePort,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -82,7 +53,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._tokens = tokens
         self._chain = chain
         self._locate = locate
-        self._ask = ask
+        self._tree = tree
 
     @answered
     async def Status(
@@ -91,8 +62,15 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         """Health of this node, or of one elsewhere in the tree, asked live."""
         if request.path in ("", str(self._identity.path)):
             return await asyncio.to_thread(self.status)
-        answer = await self._ask(Path.parse(request.path), "status")
-        return node_pb2.StatusResponse.FromString(answer)
+        return await self._tree.status_of(request.path)
+
+    @answered
+    async def ListTree(
+        self, request: node_pb2.ListTreeRequest, context: Context
+    ) -> node_pb2.ListTreeResponse:
+        """Every node of the subtree, by path."""
+        nodes = await self._tree.nodes(live=request.live, deadline_ms=request.deadline_ms)
+        return node_pb2.ListTreeResponse(nodes=nodes)
 
     @answered
     async def AddChild(
@@ -159,7 +137,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         """Say how this node is."""
         store, own = self._store, self._identity
         current, expected = self._health.receipts()
-        heads = store.heads()
+        heads, standing = store.heads(), self._health.standing()
         return node_pb2.StatusResponse(
             network=own.network,
             node_id=own.node_id,
@@ -169,7 +147,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             last_position=store.last_position(),
             applied_position=store.applied_position,
             records=sum(head.size for head in heads),
-            peers=[_peer(view) for view in self._health.peers()],
+            peers=[peer_message(view) for view in self._health.peers()],
             problems=[self._problem(problem) for problem in store.problems()],
             journals=[
                 local_pb2.Frontier(
@@ -181,6 +159,10 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             version=version("yidao"),
             receipts_current=current,
             receipts_expected=expected,
+            office_name=standing.office_name,
+            test_network=standing.test_network,
+            certificate_until_ms=standing.certificate_until_ms,
+            parent_error=standing.parent_error,
         )
 
     def _problem(self, problem: Problem) -> node_pb2.Problem:
@@ -225,15 +207,3 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             below.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
             node_id = node.parent_id
         return (*self._chain().proofs, *reversed(below))
-
-
-def _peer(view: PeerView) -> node_pb2.Peer:
-    return node_pb2.Peer(
-        node_id=view.node_id,
-        path=view.path,
-        role=view.role,
-        state=view.state,
-        lag=max(view.lag, 0),
-        last_seen_ms=view.last_seen_ms,
-        next_retry_ms=view.next_retry_ms,
-    )

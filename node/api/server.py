@@ -10,6 +10,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
+    bundle_pb2_grpc,
+    catalog_pb2_grpc,
     directives_pb2_grpc,
     follow_pb2_grpc,
     node_pb2_grpc,
@@ -55,9 +57,19 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         follow_pb2_grpc.add_FollowServiceServicer_to_server,
     ),
     (
+        catalog_pb2_grpc.CatalogServiceServicer,
+        "yidao.api.local.v1.CatalogService",
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+    ),
+    (
         node_pb2_grpc.NodeServiceServicer,
         "yidao.api.local.v1.NodeService",
         node_pb2_grpc.add_NodeServiceServicer_to_server,
+    ),
+    (
+        bundle_pb2_grpc.BundleServiceServicer,
+        "yidao.api.local.v1.BundleService",
+        bundle_pb2_grpc.add_BundleServiceServicer_to_server,
     ),
 )
 

@@ -1,6 +1,7 @@
 """The servicers of all affairs, over one pair of worker pools."""
 
 from yidao.node.affairs.affairs import Affairs
+from yidao.node.api.catalog_service import CatalogServicer
 from yidao.node.api.directives_service import DirectivesServicer
 from yidao.node.api.registry_service import RegistryServicer
 from yidao.node.api.reporting_service import ReportingServicer
@@ -16,4 +17,5 @@ def affair_servicers(affairs: Affairs) -> tuple[object, ...]:
         RegistryServicer(affairs.desk, workers),
         ReportingServicer(affairs, workers),
         DirectivesServicer(affairs.desk, workers),
+        CatalogServicer(affairs.desk, workers),
     )

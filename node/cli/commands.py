@@ -5,12 +5,15 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    bundle,
     child,
     console,
     demo,
     directive,
     doctor,
+    errors,
     evidence,
+    gateway,
     imports,
     init,
     join,
@@ -60,7 +63,27 @@ def every_command(
     del lang, version
 
 
-for verb in (init, run, child, join, imports, returns, directive, pack, evidence):
-    verb.register(app)
-for verb in (console, status, doctor, store, sample, demo):
+# In the order of `--help`.
+VERBS = (
+    init,
+    run,
+    child,
+    join,
+    imports,
+    returns,
+    directive,
+    pack,
+    evidence,
+    bundle,
+    status,
+    doctor,
+    store,
+    console,
+    gateway,
+    errors,
+    sample,
+    demo,
+)
+
+for verb in VERBS:
     verb.register(app)

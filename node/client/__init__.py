@@ -16,7 +16,16 @@ Every call is synchronous, takes and gives plain frozen values, and raises
 """
 
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
+from yidao.node.client.aio import AsyncClient, AsyncFollowing
+from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Metadata, Progress
+from yidao.node.client.catalog_values import (
+    CatalogDraft,
+    CatalogEntry,
+    CatalogFacet,
+    CatalogFault,
+    CatalogPage,
+)
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
 from yidao.node.client.errors import (
@@ -26,6 +35,15 @@ from yidao.node.client.errors import (
     SocketPathTooLong,
 )
 from yidao.node.client.following import Event, Following
+from yidao.node.client.frames import ExtraMissing
+from yidao.node.client.offline import validate_offline
+from yidao.node.client.queue import (
+    Flushed,
+    OfflineQueue,
+    Queued,
+    QueueFileUnusable,
+    QueueKeyReused,
+)
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -36,6 +54,8 @@ from yidao.node.client.reporting_values import (
     ReturnReceipt,
     Withdrawn,
 )
+from yidao.node.client.retries import Retries
+from yidao.node.client.texts import Explanation, explain, explanations
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -65,9 +85,18 @@ from yidao.node.client.values import (
 
 __all__ = [
     "AnswerTooLate",
+    "AsyncClient",
+    "AsyncFollowing",
     "AuditEntry",
     "BreakDownPage",
     "BreakDownRow",
+    "Bundle",
+    "BundleTaken",
+    "CatalogDraft",
+    "CatalogEntry",
+    "CatalogFacet",
+    "CatalogFault",
+    "CatalogPage",
     "Client",
     "ClientError",
     "Cursor",
@@ -77,7 +106,10 @@ __all__ = [
     "DuePage",
     "EnergyTarget",
     "Event",
+    "Explanation",
+    "ExtraMissing",
     "FileCursor",
+    "Flushed",
     "Following",
     "Frontier",
     "Issued",
@@ -87,13 +119,18 @@ __all__ = [
     "MissingPage",
     "NodeInfo",
     "NodeUnreachable",
+    "OfflineQueue",
     "PackInfo",
     "Peer",
     "Placed",
     "Problem",
     "Progress",
+    "QueueFileUnusable",
+    "QueueKeyReused",
+    "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "Retries",
     "ReturnInfo",
     "ReturnPage",
     "ReturnReceipt",
@@ -113,4 +150,7 @@ __all__ = [
     "Verified",
     "WhoAmI",
     "Withdrawn",
+    "explain",
+    "explanations",
+    "validate_offline",
 ]

@@ -8,12 +8,15 @@ from typing import Final, Self
 import grpc
 
 from yidao.node.client.access import AccessCalls
+from yidao.node.client.bundles import BundleCalls
 from yidao.node.client.calls import metadata_of
+from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.reporting import ReportingCalls
+from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
@@ -23,7 +26,16 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 600.0
 
 
-class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeCalls, FollowCalls):
+class Client(
+    AccessCalls,
+    StandardsCalls,
+    ReportingCalls,
+    DirectivesCalls,
+    BundleCalls,
+    CatalogCalls,
+    NodeCalls,
+    FollowCalls,
+):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 
     Without a token it acts as the account that owns the socket. Each service's
@@ -35,14 +47,20 @@ class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeC
 
     @classmethod
     def open(
-        cls, socket_path: Path, *, timeout_seconds: float = _TIMEOUT_SECONDS, token: str = ""
+        cls,
+        socket_path: Path,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        token: str = "",
+        retries: Retries = DEFAULT_RETRIES,
     ) -> Self:
         """Connect to the node whose socket this is.
 
         Args:
             socket_path: `local.sock` in the node's data folder.
-            timeout_seconds: How long a call may take.
+            timeout_seconds: How long any one call may take, its retries included.
             token: Of a session; empty for the account that owns the socket.
+            retries: For the calls that may be repeated (see `retries.REPEATABLE`).
 
         Raises:
             ClientError: `SESSION_ENDED`: no node makes such a token.
@@ -66,6 +84,7 @@ class Client(AccessCalls, StandardsCalls, ReportingCalls, DirectivesCalls, NodeC
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.min_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 1_000),
+                *retries.channel_options(),
             ),
         )
         return cls(channel, str(socket_path), timeout_seconds, metadata)

@@ -55,6 +55,7 @@ def row_message(row: values.Row) -> reporting_pb2.Row:
         payload=row.payload,
         attachment=row.attachment,
         causes=row.causes,
+        key=row.key,
     )
 
 
@@ -77,6 +78,7 @@ def row_result(message: reporting_pb2.RowResult) -> values.RowResult:
         faults=tuple(_fault(each) for each in message.faults),
         record_id=message.record_id,
         version=message.version,
+        repeat=message.repeat,
     )
 
 

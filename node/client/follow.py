@@ -63,6 +63,6 @@ class FollowCalls(Calls):
             until_now=until_now,
         )
         stub = self._stub(follow_pb2_grpc.FollowServiceStub)
-        mark = cursor.load() if cursor is not None else after
         call = partial(stub.Follow, metadata=self._metadata)
+        mark = cursor.load() if cursor is not None else after
         return Following(call, request, self._socket, mark, cursor, on_wait)

@@ -31,7 +31,9 @@ class ReportingCalls(Calls):
         """Hand in rows in their order, in calls of at most 500 rows and 4 MiB.
 
         A call that fails leaves those before it in place; handing in all rows
-        again is right, since equal ones are left alone.
+        again is right, since equal ones are left alone. A call that was cut off
+        is made again by itself, and a row without a `key` may then be `unchanged`
+        by what the first try did.
 
         Args:
             pack: `energy`.
@@ -52,6 +54,17 @@ class ReportingCalls(Calls):
             if progress is not None:
                 progress(len(results))
         return values.Submitted(results=tuple(results), position=position)
+
+    def validate(
+        self,
+        pack: str,
+        rows: Iterable[values.Row],
+        *,
+        actor: str,
+        progress: Progress | None = None,
+    ) -> values.Submitted:
+        """Have rows judged and nothing appended: `valid`, `unchanged` or `refused` with faults."""
+        return self.submit(pack, rows, actor=actor, dry_run=True, progress=progress)
 
     def returns(
         self,

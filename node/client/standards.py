@@ -43,9 +43,19 @@ class StandardsCalls(Calls):
         """Give every unit by code, page by page."""
         after = ""
         while True:
-            request = registry_pb2.ListUnitsRequest(after=after, limit=1_000)
-            answer = self._call(self._registry.ListUnits, request)
-            yield from (convert.unit(each) for each in answer.units)
-            if len(answer.units) < 1_000:
+            page = self.unit_page(after=after, limit=1_000)
+            yield from page
+            if len(page) < 1_000:
                 return
-            after = answer.units[-1].unit
+            after = page[-1].unit
+
+    def unit_page(self, *, after: str = "", limit: int = 200) -> tuple[values.UnitInfo, ...]:
+        """Give units in the order of their codes, at most 1,000.
+
+        Args:
+            after: The last code of the page before; a page that is not full is the last one.
+            limit: Units of the page.
+        """
+        request = registry_pb2.ListUnitsRequest(after=after, limit=limit)
+        answer = self._call(self._registry.ListUnits, request)
+        return tuple(convert.unit(each) for each in answer.units)

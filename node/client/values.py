@@ -1,7 +1,13 @@
 """What the client takes and gives, as values."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+from yidao.node.client.frames import Cell, Table, Tabular, table_of
+from yidao.node.client.returnframes import TypedReturns, returns_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class Row:
         payload: JSON bytes of one flat object; decimals are strings.
         attachment: One file of at most 256 KiB.
         causes: Ids of records that this row is derived from.
+        key: Your own key of this row, `erp-2025-0001`: once the row was taken, the
+            same key with the same row changes nothing and gives the first result.
     """
 
     row: int
@@ -64,6 +72,33 @@ class Row:
     period: str = ""
     attachment: bytes = b""
     causes: tuple[bytes, ...] = ()
+    key: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        form: str,
+        cells: Mapping[str, str | int | bool | Decimal],
+        *,
+        period: str = "",
+        key: str = "",
+        row: int = 1,
+        attachment: bytes = b"",
+    ) -> Self:
+        """Make a row of values by field name.
+
+        Raises:
+            TypeError: A value is of another type. A float is none of them: it is
+                not the figure that it shows.
+        """
+        for name, value in cells.items():
+            if not isinstance(value, str | int | Decimal):
+                raise TypeError(name)
+        plain = {name: str(v) if isinstance(v, Decimal) else v for name, v in cells.items()}
+        payload = json.dumps(plain, ensure_ascii=False).encode()
+        return cls(
+            row=row, form=form, period=period, payload=payload, key=key, attachment=attachment
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +115,43 @@ class RowFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
-    """What became of a row: `submitted`, `recorded`, `refused`, `unchanged`, `valid` (dry run)."""
+    """What became of a row: `submitted`, `recorded`, `refused`, `unchanged`, `valid` (dry run).
+
+    Attributes:
+        repeat: This very row was taken before under its key; nothing was done now.
+    """
 
     row: int
     outcome: str
     faults: tuple[RowFault, ...]
     record_id: bytes
     version: int
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
+class Submitted(Tabular):
     """Results in the order of the rows; everything up to `position` is durable."""
 
     results: tuple[RowResult, ...]
     position: int
+
+    def table(self) -> Table:
+        """Give a line a row; `faults` holds their codes."""
+        kinds = {"row": int, "outcome": str, "version": int, "record_id": str, "faults": str}
+        return table_of(
+            kinds,
+            (
+                {
+                    "row": each.row,
+                    "outcome": each.outcome,
+                    "version": each.version,
+                    "record_id": each.record_id.hex(),
+                    "faults": " ".join(fault.code for fault in each.faults),
+                }
+                for each in self.results
+            ),
+        )
 
     def count(self, outcome: str) -> int:
         """Count the rows with an outcome."""
@@ -133,11 +190,23 @@ class ReturnInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnPage:
+class ReturnPage(Tabular):
     """One page of returns; `next` is to be given as `after`, empty on the last page."""
 
     returns: tuple[ReturnInfo, ...]
     next: str
+
+    def table(self) -> Table:
+        """Give a line a return, its figures as they came: decimals are texts (see `typed`)."""
+        return returns_table(self.returns, {})
+
+    def typed(self, pack: bytes) -> TypedReturns:
+        """Give the page with its figures as numbers, by the standard that says what they are.
+
+        Raises:
+            PackInvalid: The bytes are no pack.
+        """
+        return TypedReturns(returns=self.returns, pack=pack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +228,30 @@ class Totals:
     indicators: Mapping[str, str]
 
 
+#: Columns of figures, one a line.
+FIGURE_KINDS: Mapping[str, type] = {
+    "scope": str,
+    "kind": str,
+    "name": str,
+    "code": str,
+    "value": Decimal,
+}
+
+
+def figures(scope: str, totals: Totals) -> Iterator[dict[str, Cell]]:
+    """Give the figures of totals one by one; one of a histogram has its code."""
+    yield _figure(scope, "returns", "returns", str(totals.returns))
+    for name, value in sorted(totals.fields.items()):
+        yield _figure(scope, "field", name, value)
+    for name, value in sorted(totals.indicators.items()):
+        yield _figure(scope, "indicator", name, value)
+
+
+def _figure(scope: str, kind: str, name: str, value: str) -> dict[str, Cell]:
+    field, _, code = name.partition("=")
+    return {"scope": scope, "kind": kind, "name": field, "code": code, "value": Decimal(value)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontier:
     """A journal, named by its checkpoint origin, with the size and root that count."""
@@ -169,13 +262,20 @@ class Frontier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RollUp:
+class RollUp(Tabular):
     """Totals of one form and period, and what they come from."""
 
     submitted: Totals
     accepted: Totals
     frontiers: tuple[Frontier, ...]
     position: int
+
+    def table(self) -> Table:
+        """Give a line a figure: scope, `returns`, `field` or `indicator`, name, code, value."""
+        scopes = (("submitted", self.submitted), ("accepted", self.accepted))
+        return table_of(
+            FIGURE_KINDS, (line for scope, totals in scopes for line in figures(scope, totals))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

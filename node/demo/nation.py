@@ -1,5 +1,6 @@
 """The tree of the demonstration: five tiers, six nodes, enrolled parent by parent."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,20 @@ class Nation:
             tell(f"{node.name} {node.path}")
         wait_until("every link is up", self._linked)
 
+    def rest(self) -> None:
+        """End every daemon in order, leaves first, each once its parent has all of it.
+
+        A node may write a record at any minute, so stores can be compared only at rest.
+        """
+        for node in reversed(self.nodes.values()):
+            wait_until(f"{node.path} has nothing to send", functools.partial(_is_idle, node))
+            node.stop()
+
+    def wake(self) -> None:
+        """Start every daemon again, the root first."""
+        for node in self.nodes.values():
+            node.start()
+
     def stop(self) -> None:
         """End every daemon, leaves first, then the line."""
         for node in reversed(self.nodes.values()):
@@ -141,3 +156,9 @@ class Nation:
                 if any(peer.state != "connected" for peer in client.status().peers):
                     return False
         return True
+
+
+def _is_idle(node: DemoNode) -> bool:
+    """Whether no record of the node waits for its parent."""
+    with node.client() as client:
+        return not any(peer.lag for peer in client.status().peers if peer.role == "parent")

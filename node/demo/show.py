@@ -41,6 +41,7 @@ def run_demo(*, folder: Path | None, keep: bool, tell: Tell, bar: Bar) -> Facts:
         _play(nation, work, facts, tell, bar)
         facts.seconds = round(time.monotonic() - started, 1)
         if keep:
+            nation.wake()
             tell(f"数据目录: {work} (Ctrl-C 结束)", f"Folders: {work} (Ctrl-C ends)")
             _wait_for_interrupt()
     except DemoStepFailed:
@@ -159,6 +160,7 @@ def _prove(nation: Nation, work: Path, facts: Facts, tell: Tell) -> None:
 def _audit(nation: Nation, facts: Facts, tell: Tell) -> None:
     tell("八、逐库核对", "8. Every store is compared with every other")
     wait_until("everything is settled", lambda: _is_settled(nation), 40)
+    nation.rest()
     held = proving.holdings(nation)
     accepted = held["county"].accepted()
     root = held["nation"]

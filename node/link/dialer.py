@@ -46,7 +46,6 @@ class Dialer:
         self._settings = settings
         self._jitter = jitter
         self._flowed = False
-        self.last_error = ""
 
     async def run(self) -> None:
         """Dial until cancelled."""
@@ -57,11 +56,11 @@ class Dialer:
         while True:
             self._flowed = False
             try:
-                self.last_error = await self._hold_session()
+                self._hub.dial_error = await self._hold_session()
             except YidaoError as error:
-                self.last_error = error.code
+                self._hub.dial_error = error.code
             except grpc.aio.AioRpcError as error:
-                self.last_error = f"{error.code().name}: {error.details() or ''}"[:200]
+                self._hub.dial_error = f"{error.code().name}: {error.details() or ''}"[:200]
             if self._flowed:
                 backoff = backoff.reset()
             delay_seconds, backoff = backoff.next(self._jitter())
@@ -69,7 +68,7 @@ class Dialer:
             log.info(
                 "link.parent.lost",
                 parent=str(self._parent.path),
-                cause=self.last_error,
+                cause=self._hub.dial_error,
                 retry_seconds=round(delay_seconds, 2),
             )
             await asyncio.sleep(delay_seconds)
@@ -108,6 +107,7 @@ class Dialer:
     ) -> None:
         await driver.located.wait()
         self._flowed = True
+        self._hub.dial_error = ""
         data = _method(channel, DATA)(_drain(driver.data_out), metadata=metadata)
         try:
             await driver.read_data(aiter(data))

@@ -63,6 +63,7 @@ class Hub:
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
+        self.dial_error = ""
 
     def start(self) -> None:
         """Wake the links whenever the store commits. Call on the event loop."""
@@ -83,7 +84,7 @@ class Hub:
         """Make the driver of a new connection and register it."""
         key = session_key or secrets.token_hex(16)
         session = Session(
-            own=self._hello(),
+            own=self.hello(),
             peer_node_id=peer.node_id,
             peer_path=peer.path,
             limits=self._limits(),
@@ -127,7 +128,7 @@ class Hub:
         if hello.path != driver.peer.path:
             raise LinkPathMismatch(said=str(hello.path), certified=str(driver.peer.path))
         if driver.peer.path.is_ancestor_of(self.identity.path):
-            await self._learn_chain(hello)
+            await self.learn_chain(hello)
         await self.registered(driver)
         peer_id = driver.peer.node_id
         await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
@@ -178,7 +179,8 @@ class Hub:
         for driver in self._drivers.values():
             driver.wake()
 
-    def _hello(self) -> Hello:
+    def hello(self) -> Hello:
+        """What this node says first."""
         own = self.identity
         return Hello(
             min_version=_PROTOCOL_VERSION,
@@ -199,7 +201,13 @@ class Hub:
             silence_seconds=2 * beat + self._settings.keepalive_timeout_seconds,
         )
 
-    async def _learn_chain(self, hello: Hello) -> None:
+    async def learn_chain(self, hello: Hello) -> None:
+        """Learn the keys of all nodes above from a parent's hello, once they are proved.
+
+        Raises:
+            LinkPathMismatch: The chain is not of the node that speaks.
+            PeerError: The chain does not hold.
+        """
         enrolments = verify_chain(self.root_pem, self.chain.statement, hello.chain)
         if enrolments[-1].path != hello.path or enrolments[-1].node_id != hello.node_id:
             raise LinkPathMismatch(said=str(enrolments[-1].path), certified=str(hello.path))

@@ -25,6 +25,17 @@ def read_cursor(conn: Connection, peer: Peer, lane: Lane) -> LaneCursor | None:
     return LaneCursor(lane=lane, position=row.position, checkpoint_sha256=row.checkpoint_sha256)
 
 
+def read_store_id(conn: Connection, node_id: NodeId) -> bytes | None:
+    """Return the store of a peer that our newest cursors are of; None if there are none."""
+    store_id: bytes | None = conn.execute(
+        select(lane_cursor.c.store_id)
+        .where(lane_cursor.c.peer_node_id == node_id)
+        .order_by(lane_cursor.c.lane)
+        .limit(1)
+    ).scalar_one_or_none()
+    return store_id
+
+
 def write_cursor(conn: Connection, peer: Peer, cursor: LaneCursor) -> None:
     """Move a cursor, in the transaction that stores what came."""
     values = {

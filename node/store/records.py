@@ -156,6 +156,7 @@ def _records_of(
                 journal_pk=held.journal_pk,
                 seq=seq,
                 header=header,
+                raw=data,
                 parts=bodies.get(seq, _NO_PARTS),
             )
         )

@@ -310,6 +310,11 @@ class Store:
             found = (lanecursors.read_cursor(conn, peer, lane) for lane in Lane)
             return tuple(cursor for cursor in found if cursor is not None)
 
+    def store_id_of(self, node_id: NodeId) -> bytes | None:
+        """Return the store of a peer that our cursors are of; None if nothing came from it."""
+        with self.read() as conn:
+            return lanecursors.read_store_id(conn, node_id)
+
     def cursor_is_ours(self, cursor: LaneCursor) -> bool:
         """Whether a peer's cursor fits this store."""
         with self.read() as conn:

@@ -247,3 +247,18 @@ cursor = Table(
     Column("name", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
+
+# What nodes below have stated of their journals: the newest claim and when it came,
+# and when they last said anything. Local, since it holds times of this node.
+frontier_statement = Table(
+    "frontier_statement",
+    metadata,
+    Column("node_id", LargeBinary, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("stated_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("node_id", "channel", "epoch"),
+)

@@ -90,6 +90,7 @@ class StoredRecord:
     """A record at its position.
 
     Attributes:
+        raw: The header's exact bytes, the leaf of its journal.
         parts: Bodies of the parts that came with it, by name; parts that were
             released later are read by `Reader.parts`.
     """
@@ -99,6 +100,7 @@ class StoredRecord:
     journal_pk: int
     seq: int
     header: Header
+    raw: bytes
     parts: Mapping[str, bytes]
 
 

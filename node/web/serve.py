@@ -69,7 +69,20 @@ def serve(app: Any, listen: Listen, *, sockets: bool = False) -> None:
         TlsFileRefused: Certificate or key cannot be used.
     """
     context = _tls(listen)
-    config = uvicorn.Config(
+    config = config_of(app, context, sockets=sockets)
+    with closing(_bound(listen)) as bound:
+        port = bound.getsockname()[1]
+        log.info("web.server.started", host=listen.host, port=port, tls=context is not None)
+        _Server(config).run(sockets=[bound])
+    log.info("web.server.stopped", host=listen.host, port=port)
+
+
+def config_of(
+    app: Any, context: ssl.SSLContext | None = None, *, sockets: bool = False
+) -> uvicorn.Config:
+    """Give uvicorn's settings for any server of ours, and quieten it."""
+    _silence()
+    return uvicorn.Config(
         app,
         loop="uvloop",
         ws="websockets-sansio" if sockets else "none",
@@ -81,12 +94,6 @@ def serve(app: Any, listen: Listen, *, sockets: bool = False) -> None:
         ssl_context_factory=(lambda _config, _default: context) if context else None,
         **protocol.limits(),
     )
-    _silence()
-    with closing(_bound(listen)) as bound:
-        port = bound.getsockname()[1]
-        log.info("web.server.started", host=listen.host, port=port, tls=context is not None)
-        _Server(config).run(sockets=[bound])
-    log.info("web.server.stopped", host=listen.host, port=port)
 
 
 def _silence() -> None:

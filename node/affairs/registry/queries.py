@@ -1,8 +1,9 @@
 """Reading units."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from yidao.node.affairs.registry.views import unit
 
@@ -32,18 +33,25 @@ def list_units(conn: Connection, after: str, limit: int) -> tuple[UnitRow, ...]:
         .order_by(unit.c.uscc)
         .limit(min(limit or DEFAULT_LIMIT, MAX_LIMIT))
     )
-    return tuple(
-        UnitRow(
-            unit=row.uscc,
-            name=row.name,
-            region_code=row.region_code,
-            inst_type=row.inst_type,
-            origin_path=row.origin_path,
-            version=row.version,
-            record_id=bytes(row.record_id),
-            contested=row.contested,
-        )
-        for row in rows
+    return tuple(_unit(row) for row in rows)
+
+
+def find_unit(conn: Connection, code: str) -> UnitRow | None:
+    """Give a unit by its code; None if it is not known here."""
+    row = conn.execute(select(unit).where(unit.c.uscc == code)).first()
+    return None if row is None else _unit(row)
+
+
+def _unit(row: Row[Any]) -> UnitRow:
+    return UnitRow(
+        unit=row.uscc,
+        name=row.name,
+        region_code=row.region_code,
+        inst_type=row.inst_type,
+        origin_path=row.origin_path,
+        version=row.version,
+        record_id=bytes(row.record_id),
+        contested=row.contested,
     )
 
 

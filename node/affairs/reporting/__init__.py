@@ -12,7 +12,13 @@ stay. The states of a version stand in `rules.TRANSITIONS`.
 | `reporting.return.doubted` | `local` | parent's decider | doubtful: can only be returned |
 | `reporting.return.accepted` | `up:15` | parent | accepted; older ones superseded; parts go on up |
 | `reporting.return.returned` | `up:15` | parent | returned, with the reason |
+| `reporting.return.withdrawn` | `up:15` | origin | withdrawn, with the reason; counts no longer |
 | `reporting.review.notified` | `to:<origin>` | parent | tells the origin, many verdicts at a time |
+
+A withdrawal and a verdict are written by two nodes and may cross: then the
+verdict holds at every tier, whichever of the two comes first, and the view
+still shows who wanted to withdraw and why. The parent writes no verdict on
+what it has seen withdrawn.
 
 The `core` part of a return is the row of the form, canonical JSON with the
 computed fields, released when accepted; personal fields are the part `pii`

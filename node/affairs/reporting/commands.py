@@ -1,7 +1,7 @@
 """Handing in: judge rows outside the writer, append them in one job, wait until they show."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from yidao.catalog.errors import PackUnknown
 from yidao.catalog.pack.model import Form, Pack
@@ -10,7 +10,9 @@ from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.errors import RowsTooMany
 from yidao.node.affairs.registry import records as registry
 from yidao.node.affairs.reporting import records
+from yidao.node.affairs.reporting.faults import note_of_error
 from yidao.node.affairs.reporting.judging import Bench, Judge, Judged, Placement, RowIn
+from yidao.node.affairs.reporting.keyed import Known, known_rows
 from yidao.node.affairs.reporting.records import FaultNote
 from yidao.node.affairs.reporting.rules import Outcome
 from yidao.node.affairs.reporting.standing import load_standings
@@ -33,6 +35,7 @@ class RowResult:
         row: The caller's own number.
         faults: Errors of a refused row; warnings of any other.
         record_id: Of the version that the row made or is equal to; empty in a dry run.
+        repeat: The row was taken before, under the same key; nothing was done now.
     """
 
     row: int
@@ -40,6 +43,7 @@ class RowResult:
     faults: tuple[FaultNote, ...]
     record_id: bytes
     version: int
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +78,22 @@ class Submission:
         if len(rows) > MAX_ROWS:
             raise RowsTooMany(rows=len(rows), limit=MAX_ROWS)
         with self._desk.lock:
-            judged = self._judged(pack_id, rows, dry_run=dry_run)
+            judged, known = self._judged(author, pack_id, rows, dry_run=dry_run)
             position = 0 if dry_run else self._append(author, judged)
-        return Submitted(results=tuple(_result(row) for row in judged), position=position)
+        return Submitted(results=_results(rows, judged, known), position=position)
 
-    def _judged(self, pack_id: str, rows: Sequence[RowIn], *, dry_run: bool) -> list[Judged]:
+    def _judged(
+        self, author: str, pack_id: str, rows: Sequence[RowIn], *, dry_run: bool
+    ) -> tuple[list[Judged], Mapping[int, Known]]:
+        """Judge the rows but those that are known by their keys already."""
         desk = self._desk
         today = desk.today()
         with desk.read() as conn:
             packs = packs_in_force(conn)
             _check_known(packs, pack_id)
-            places = [self._judge.place(packs, pack_id, row, today) for row in rows]
+            placed = [self._judge.place(packs, pack_id, row, today) for row in rows]
+            known = known_rows(conn, author, placed)
+            places = [place for number, place in enumerate(placed) if number not in known]
             standings = load_standings(
                 conn,
                 desk.identity.node_id,
@@ -93,12 +102,13 @@ class Submission:
             )
         bench = Bench(
             standings=standings,
+            author=author,
             own_node_id=desk.identity.node_id,
             today=today,
             dry_run=dry_run,
             mint=desk.mint,
         )
-        return self._judge.judge(places, bench)
+        return self._judge.judge(places, bench), known
 
     def _append(self, author: str, judged: Sequence[Judged]) -> int:
         """Append what is new; give the position up to which everything is durable."""
@@ -202,6 +212,47 @@ def _refused_draft(judged: Judged, author: str, now_ms: int) -> Draft:
 
 def _schema_of(pack: Pack | None, form: str) -> str:
     return pack.schema_id(form) if pack is not None else ""
+
+
+def _results(
+    rows: Sequence[RowIn], judged: Sequence[Judged], known: Mapping[int, Known]
+) -> tuple[RowResult, ...]:
+    """Give the results in the order of the rows."""
+    fresh = iter(judged)
+    results: list[RowResult] = []
+    for number, row in enumerate(rows):
+        seen = known.get(number)
+        if seen is None:
+            results.append(_result(next(fresh)))
+        elif seen.first is not None:
+            first = results[seen.first]
+            is_taken = first.outcome is not Outcome.REFUSED
+            results.append(replace(first, row=row.row, repeat=is_taken))
+        else:
+            results.append(_known_result(row, seen))
+    return tuple(results)
+
+
+def _known_result(row: RowIn, known: Known) -> RowResult:
+    if known.taken is None:
+        assert known.error is not None
+        return RowResult(
+            row=row.row,
+            outcome=Outcome.REFUSED,
+            faults=(note_of_error(known.error),),
+            record_id=b"",
+            version=0,
+        )
+    header = known.taken.header
+    stays_here = header.kind == records.RECORDED
+    return RowResult(
+        row=row.row,
+        outcome=Outcome.RECORDED if stays_here else Outcome.SUBMITTED,
+        faults=(),
+        record_id=header.record_id,
+        version=header.object_version,
+        repeat=True,
+    )
 
 
 def _result(judged: Judged) -> RowResult:

@@ -16,8 +16,8 @@ from yidao.sync.ids import Path
 
 SOON_DAYS = 5
 _PERIODIC = (PeriodKind.MONTH, PeriodKind.QUARTER, PeriodKind.YEAR)
-# What keeps a return from being missing: it is with the parent, or done.
-_REPORTED = (State.SUBMITTED, State.DOUBTFUL, State.ACCEPTED, State.SUPERSEDED)
+#: What keeps a return from being missing: it is with the parent, or done.
+REPORTED = (State.SUBMITTED, State.DOUBTFUL, State.ACCEPTED, State.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def count_missing(conn: Connection, due: DueReturn, own_path: Path) -> int:
             version.c.form == due.form,
             version.c.period == due.period,
             version.c.unit == unit.c.uscc,
-            version.c.state.in_([state.value for state in _REPORTED]),
+            version.c.state.in_([state.value for state in REPORTED]),
         )
     )
     near = [str(path) for path in _hosts(conn) if own_path in (path, path.parent)]

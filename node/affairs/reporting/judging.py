@@ -53,6 +53,7 @@ class RowIn:
         payload: JSON bytes of one flat object.
         attachment: Bytes of one file, or empty.
         causes: Records that this one is derived from.
+        key: The caller's own key of this row, or empty (see `keyed`).
     """
 
     row: int
@@ -61,6 +62,7 @@ class RowIn:
     payload: bytes
     attachment: bytes = b""
     causes: tuple[bytes, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +258,7 @@ class Judge:
         if decision.outcome is Outcome.UNCHANGED and standing is not None:
             record_id = standing.record_id
         else:
-            record_id = b"" if bench.dry_run else bench.mint()
+            record_id = b"" if bench.dry_run else bench.record_id(place.source, wrong=wrong)
         return Judged(
             place=place, digests=digests, decision=decision, faults=faults, record_id=record_id
         )
@@ -303,10 +305,17 @@ class Bench:
     """
 
     standings: Standings
+    author: str
     own_node_id: bytes
     today: date
     dry_run: bool
     mint: Callable[[], bytes]
+
+    def record_id(self, source: RowIn, *, wrong: bool) -> bytes:
+        """Give the id of a row's record; one that is refused does not use up its key."""
+        if source.key and not wrong:
+            return records.keyed_id(self.author, source.key)
+        return self.mint()
 
     def standing(self, place: Placement) -> Standing | None:
         """Give what a good row of this place would replace."""

@@ -22,7 +22,15 @@ from yidao.node.store.rawsql import run_many
 
 _OF_KEY = frozenset({"pack", "form", "period", "unit"})
 _ALL = tuple(column.name for column in return_version.columns)
-_JUDGED = ("state", "excluded", "faults", "reviewed_by", "reason")
+_JUDGED = (
+    "state",
+    "excluded",
+    "faults",
+    "reviewed_by",
+    "reason",
+    "withdrawn_by",
+    "withdrawn_reason",
+)
 _FIGURES = ("payload", "digest")
 
 
@@ -67,6 +75,9 @@ class Line:
     faults: bytes | None = None
     reviewed_by: str = ""
     reason: str = ""
+    withdrawn_by: str = ""
+    withdrawn_reason: str = ""
+    leaf: bytes = b""
     fresh: bool = False
     changed: bool = False
     filled: bool = False
@@ -84,7 +95,8 @@ class Line:
         return value.value if isinstance(value, State) else value
 
 
-def _line(row: Row[Any]) -> Line:
+def line_of(row: Row[Any]) -> Line:
+    """Read a row of the table."""
     return Line(
         key=ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit),
         position=row.position,
@@ -105,6 +117,9 @@ def _line(row: Row[Any]) -> Line:
         faults=None if row.faults is None else bytes(row.faults),
         reviewed_by=row.reviewed_by,
         reason=row.reason,
+        withdrawn_by=row.withdrawn_by,
+        withdrawn_reason=row.withdrawn_reason,
+        leaf=bytes(row.leaf),
     )
 
 
@@ -193,7 +208,7 @@ def load_books(conn: Connection, keys: Iterable[ReturnKey]) -> dict[ReturnKey, B
             )
         )
         for row in found:
-            line = _line(row)
+            line = line_of(row)
             books[line.key].lines.append(line)
     for book in books.values():
         book.lines.sort(key=lambda line: line.position)

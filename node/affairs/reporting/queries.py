@@ -12,19 +12,19 @@ from yidao.catalog.indicator import indicator_values
 from yidao.catalog.pack.model import Pack
 from yidao.catalog.rollup import Rollup
 from yidao.node.affairs.desk import Desk
-from yidao.node.affairs.errors import CursorInvalid, ViewsBehind
+from yidao.node.affairs.errors import CursorInvalid
 from yidao.node.affairs.reporting.records import FaultNote, decode_faults
 from yidao.node.affairs.reporting.rules import State
+from yidao.node.affairs.reporting.snapshot import caught_up
 from yidao.node.affairs.reporting.sums import Scope
 from yidao.node.affairs.reporting.tables import return_version, rollup, rollup_source
 from yidao.node.affairs.standards.queries import packs_in_force
-from yidao.node.store.tables import cursor, head, journal
+from yidao.node.store.tables import journal
 from yidao.sync.ids import JournalId, NodeId
 from yidao.sync.merkle import Frontier as MerkleFrontier
 
 DEFAULT_LIMIT = 200
 MAX_LIMIT = 1_000
-_SNAPSHOT_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,9 @@ class ReturnRow:
     reason: str
     faults: tuple[FaultNote, ...]
     payload: bytes
+    created_ms: int
+    withdrawn_by: str
+    withdrawn_reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +85,13 @@ def list_returns(conn: Connection, wanted: ReturnFilter) -> tuple[tuple[ReturnRo
         query = query.where(table.state == wanted.state)
     order = (table.form, table.period, table.unit, table.version, table.position)
     if wanted.after:
-        query = query.where(_after(order, _parse_key(wanted.after)))
+        query = query.where(after_key(order, _parse_key(wanted.after)))
     rows = conn.execute(query.order_by(*order).limit(limit + 1)).all()
-    page = tuple(_return_row(row) for row in rows[:limit])
+    page = tuple(return_row(row) for row in rows[:limit])
     return page, page[-1].key if len(rows) > limit else ""
 
 
-def _after(columns: Sequence[Any], values: Sequence[str | int]) -> Any:
+def after_key(columns: Sequence[Any], values: Sequence[str | int]) -> Any:
     """Write `columns > values` so that both databases use the index."""
     return or_(
         *(
@@ -110,7 +113,8 @@ def _parse_key(key: str) -> tuple[str, str, str, int, int]:
     return pieces[0], pieces[1], pieces[2], int(pieces[3]), int(pieces[4])
 
 
-def _return_row(row: Row[Any]) -> ReturnRow:
+def return_row(row: Row[Any]) -> ReturnRow:
+    """Read one version of a return."""
     return ReturnRow(
         key=f"{row.form}/{row.period}/{row.unit}/{row.version}/{row.position}",
         pack=row.pack,
@@ -127,6 +131,9 @@ def _return_row(row: Row[Any]) -> ReturnRow:
         reason=row.reason,
         faults=decode_faults(None if row.faults is None else bytes(row.faults)),
         payload=bytes(row.payload or b""),
+        created_ms=row.created_ms,
+        withdrawn_by=row.withdrawn_by,
+        withdrawn_reason=row.withdrawn_reason,
     )
 
 
@@ -177,38 +184,29 @@ def roll_up(desk: Desk, pack_id: str, form: str, period: str) -> RollUp:
         ViewsBehind: The projections do not catch up with the store.
     """
     first_day = Period.parse(period).first_day
-    for _ in range(_SNAPSHOT_TRIES):
-        with desk.read() as conn:
-            applied, stored = _positions(conn)
-            if applied >= stored:
-                pack = packs_in_force(conn).in_force(pack_id, first_day)
-                pack.form(form)
-                scopes = _scopes(conn, pack_id, period)
-                return RollUp(
-                    submitted=_totals(pack, form, scopes[Scope.SUBMITTED]),
-                    accepted=_totals(pack, form, scopes[Scope.ACCEPTED]),
-                    frontiers=_frontiers(conn, desk, pack_id, period),
-                    position=applied,
-                )
-        desk.settle(stored)
-    raise ViewsBehind(applied=applied, position=stored)
-
-
-def _positions(conn: Connection) -> tuple[int, int]:
-    query = select(cursor.c.position).where(cursor.c.name == "reporting.return")
-    applied = conn.execute(query).scalar() or 0
-    return applied, conn.execute(select(head.c.last_position)).scalar() or 0
+    with caught_up(desk) as (conn, position):
+        pack = packs_in_force(conn).in_force(pack_id, first_day)
+        pack.form(form)
+        scopes = _scopes(conn, pack_id, period)
+        return RollUp(
+            submitted=totals_of(pack, form, scopes[Scope.SUBMITTED]),
+            accepted=totals_of(pack, form, scopes[Scope.ACCEPTED]),
+            frontiers=_frontiers(conn, desk, pack_id, period),
+            position=position,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _FormTotals:
+class FormTotals:
+    """How many returns of a form count, and the figures of those that are here."""
+
     returns: int
     totals: Rollup
 
 
-def _scopes(conn: Connection, pack_id: str, period: str) -> dict[Scope, dict[str, _FormTotals]]:
+def _scopes(conn: Connection, pack_id: str, period: str) -> dict[Scope, dict[str, FormTotals]]:
     """Read the roll-ups of all forms of a period, versions of the pack put together."""
-    found: dict[Scope, dict[str, _FormTotals]] = {scope: {} for scope in Scope}
+    found: dict[Scope, dict[str, FormTotals]] = {scope: {} for scope in Scope}
     rows = conn.execute(
         select(rollup)
         .where(rollup.c.pack == pack_id, rollup.c.period == period)
@@ -219,11 +217,12 @@ def _scopes(conn: Connection, pack_id: str, period: str) -> dict[Scope, dict[str
         totals, returns = Rollup.decode(bytes(row.totals)), row.returns
         if (other := forms.get(row.form)) is not None:
             totals, returns = other.totals.merge(totals), other.returns + returns
-        forms[row.form] = _FormTotals(returns=returns, totals=totals)
+        forms[row.form] = FormTotals(returns=returns, totals=totals)
     return found
 
 
-def _totals(pack: Pack, form: str, forms: Mapping[str, _FormTotals]) -> Totals:
+def totals_of(pack: Pack, form: str, forms: Mapping[str, FormTotals]) -> Totals:
+    """Write the figures of a form for people, with the indicators that all forms give."""
     mine = forms.get(form)
     if mine is None:
         return Totals(returns=0, summed=0, fields={}, indicators={})

@@ -15,6 +15,7 @@ RECORDED = "reporting.ledger.recorded"
 DOUBTED = "reporting.return.doubted"
 ACCEPTED = "reporting.return.accepted"
 RETURNED = "reporting.return.returned"
+WITHDRAWN = "reporting.return.withdrawn"
 NOTIFIED = "reporting.review.notified"
 
 #: Bulk, to the root: what is handed in, and the verdicts that release its parts.
@@ -63,6 +64,18 @@ class ReturnKey:
             return None
         known = "" if period == NO_PERIOD else period
         return cls(pack=pack, form=form, period=known, unit=unit)
+
+
+def keyed_id(author: str, key: str) -> bytes:
+    """Give the record id of a row that carries its author's own key.
+
+    16 bytes of SHA-256 over `yidao row key 1`, author and key, each ended by a
+    line feed, marked as UUID version 8 (RFC 9562, section 5.8).
+    """
+    digest = bytearray(sha256(f"yidao row key 1\n{author}\n{key}\n".encode()).digest()[:16])
+    digest[6] = 0x80 | digest[6] & 0x0F
+    digest[8] = 0x80 | digest[8] & 0x3F
+    return bytes(digest)
 
 
 def raw_digest(payload: bytes) -> bytes:
@@ -219,13 +232,34 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """Core of `reporting.return.withdrawn`: why the origin takes the return back."""
+
+    reason: str
+
+    def encode(self) -> bytes:
+        """Write the core part."""
+        return encode_core({"reason": self.reason})
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> Self:
+        """Read the core part; raises `CoreMalformed`."""
+        return cls(reason=Core.decode(data).text("reason"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One line of `reporting.review.notified`: what became of one of the child's returns."""
+    """One line of `reporting.review.notified`: what became of one of the child's returns.
+
+    Attributes:
+        faults: What the parent found wrong with it, so that the clerk sees all at once.
+    """
 
     record_id: bytes
     object_id: str
     decision: Decision
     reason: str
+    faults: tuple[FaultNote, ...] = ()
 
 
 def encode_notices(notices: Sequence[Notice]) -> bytes:
@@ -245,6 +279,7 @@ def encode_notices(notices: Sequence[Notice]) -> bytes:
                     "object": notice.object_id,
                     "decision": notice.decision.value,
                     "reason": "" if shared else notice.reason,
+                    "faults": _fault_list(notice.faults),
                 }
                 for notice in notices
             ],
@@ -266,6 +301,7 @@ def decode_notices(data: bytes | None) -> tuple[Notice, ...]:
                 else Decision.RETURN
             ),
             reason=item.text("reason") or shared,
+            faults=_faults_of(item),
         )
         for item in core.cores("reviews")
     )

@@ -16,7 +16,7 @@ from yidao.node.affairs.reporting.rules import (
     State,
     check_review,
     check_reviewer,
-    evolve,
+    check_waiting,
 )
 from yidao.node.affairs.reporting.tables import return_version
 from yidao.node.store.transaction import Tx
@@ -28,6 +28,8 @@ MAX_LIMIT = 10_000
 _CHUNK_RECORDS = 500
 # What an acceptance releases travels with it, and a seal with its parts must fit a frame.
 _CHUNK_BYTES = 512 * 1024
+# A letter is one part of at most 256 KiB; its lines without faults take half of that.
+_LETTER_FAULT_BYTES = 96 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Review:
                 raise ReturnUnknown(record=record_id.hex()[:64])
             row = found[record_id][0]
             check_reviewer(self._desk.path, Path.parse(row.origin_path), record_id.hex())
-            evolve(State(row.state), verdict.step)
+            check_waiting(State(row.state), verdict.step)
             chosen.append(row)
         return chosen
 
@@ -185,6 +187,7 @@ class Review:
                 object_id=_key(row).object_id,
                 decision=verdict,
                 reason=reason,
+                faults=_faults(row),
             )
             by_origin[bytes(row.origin)].append(notice)
         return [
@@ -220,6 +223,7 @@ def _query() -> Any:
         table.origin,
         table.origin_path,
         table.record_id,
+        table.faults,
         func.length(table.payload).label("payload_bytes"),
     )
 
@@ -245,16 +249,30 @@ def _key(row: Row[Any]) -> ReturnKey:
     return ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit)
 
 
+def _faults(row: Row[Any]) -> tuple[records.FaultNote, ...]:
+    """Give what this node found wrong, at most as much as a letter of many lines can carry."""
+    found = row.faults
+    if found is None or len(found) > _LETTER_FAULT_BYTES:
+        return ()
+    return records.decode_faults(bytes(found))
+
+
 def _chunks(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
     chunk: list[Row[Any]] = []
-    weight_bytes = 0
+    weight_bytes = fault_bytes = 0
     for row in rows:
         size_bytes = row.payload_bytes or 0
-        full = len(chunk) >= _CHUNK_RECORDS or weight_bytes + size_bytes > _CHUNK_BYTES
+        told_bytes = len(row.faults or b"")
+        full = (
+            len(chunk) >= _CHUNK_RECORDS
+            or weight_bytes + size_bytes > _CHUNK_BYTES
+            or fault_bytes + told_bytes > _LETTER_FAULT_BYTES
+        )
         if chunk and full:
             yield chunk
-            chunk, weight_bytes = [], 0
+            chunk, weight_bytes, fault_bytes = [], 0, 0
         chunk.append(row)
         weight_bytes += size_bytes
+        fault_bytes += told_bytes
     if chunk:
         yield chunk

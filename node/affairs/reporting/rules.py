@@ -36,6 +36,8 @@ class State(Enum):
     RECORDED = "recorded"
     ACCEPTED = "accepted"
     RETURNED = "returned"
+    #: Taken back by the origin before any verdict.
+    WITHDRAWN = "withdrawn"
     #: A newer version was accepted or recorded.
     SUPERSEDED = "superseded"
 
@@ -49,6 +51,7 @@ class Step(Enum):
     DOUBT = "doubt"
     ACCEPT = "accept"
     RETURN = "return"
+    WITHDRAW = "withdraw"
     SUPERSEDE = "supersede"
 
 
@@ -61,6 +64,12 @@ TRANSITIONS: Mapping[tuple[State | None, Step], State] = MappingProxyType(
         (State.SUBMITTED, Step.ACCEPT): State.ACCEPTED,
         (State.SUBMITTED, Step.RETURN): State.RETURNED,
         (State.DOUBTFUL, Step.RETURN): State.RETURNED,
+        (State.SUBMITTED, Step.WITHDRAW): State.WITHDRAWN,
+        (State.DOUBTFUL, Step.WITHDRAW): State.WITHDRAWN,
+        # Where a withdrawal and a verdict cross, the verdict holds, whichever comes first.
+        (State.WITHDRAWN, Step.ACCEPT): State.ACCEPTED,
+        (State.WITHDRAWN, Step.RETURN): State.RETURNED,
+        (State.WITHDRAWN, Step.SUPERSEDE): State.SUPERSEDED,
         (State.SUBMITTED, Step.SUPERSEDE): State.SUPERSEDED,
         (State.DOUBTFUL, Step.SUPERSEDE): State.SUPERSEDED,
         (State.ACCEPTED, Step.SUPERSEDE): State.SUPERSEDED,
@@ -68,6 +77,8 @@ TRANSITIONS: Mapping[tuple[State | None, Step], State] = MappingProxyType(
     }
 )
 
+#: What a verdict is asked for; a new one on anything else is refused.
+WAITING = frozenset({State.SUBMITTED, State.DOUBTFUL})
 _COUNTED = frozenset({State.SUBMITTED, State.DOUBTFUL, State.ACCEPTED})
 _SETTLING = frozenset({State.ACCEPTED, State.RECORDED})
 
@@ -193,14 +204,14 @@ def is_settled(current: Current | None, judged: bytes) -> bool:
     """Tell whether an equal payload stands already, so that nobody need judge it again.
 
     One that was refused is judged again, since what it lacked (a unit, a
-    standard) may have come meanwhile; one that was returned may be handed in
-    again as it is.
+    standard) may have come meanwhile; one that was returned or withdrawn may be
+    handed in again as it is.
     """
     return (
         current is not None
         and judged != b""
         and current.digest == judged
-        and current.state not in {State.REFUSED, State.RETURNED}
+        and current.state not in {State.REFUSED, State.RETURNED, State.WITHDRAWN}
     )
 
 
@@ -247,8 +258,7 @@ def check_review(decision: str, reason: str) -> Decision:
         ReasonMissing: A return without a reason.
         ReasonTooLong: More than 500 characters.
     """
-    if len(reason) > MAX_REASON_CHARACTERS:
-        raise ReasonTooLong(length=len(reason), limit=MAX_REASON_CHARACTERS)
+    _check_length(reason)
     try:
         verdict = Decision(decision)
     except ValueError:
@@ -256,6 +266,36 @@ def check_review(decision: str, reason: str) -> Decision:
     if verdict is Decision.RETURN and not reason.strip():
         raise ReasonMissing
     return verdict
+
+
+def _check_length(reason: str) -> None:
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise ReasonTooLong(length=len(reason), limit=MAX_REASON_CHARACTERS)
+
+
+def check_waiting(state: State, step: Step) -> None:
+    """Let a new verdict or withdrawal be written only on what waits for a verdict.
+
+    Narrower than `TRANSITIONS`, which also says how steps that cross are folded.
+
+    Raises:
+        ReturnStateWrong: The version does not wait, or the step may not be.
+    """
+    if state not in WAITING:
+        raise ReturnStateWrong(state=state.value, step=step.value)
+    evolve(state, step)
+
+
+def check_withdrawal(reason: str) -> None:
+    """Let nothing be taken back without saying why.
+
+    Raises:
+        ReasonMissing: There is none.
+        ReasonTooLong: More than 500 characters.
+    """
+    _check_length(reason)
+    if not reason.strip():
+        raise ReasonMissing
 
 
 def check_reviewer(own_path: Path, origin_path: Path, record: str) -> None:

@@ -157,7 +157,7 @@ class Sums:
             form = self._form(lines[0])
             # The latest value depends on each row's own time; and lines of one
             # version number might still name different bytes of the pack.
-            if _has_latest(form) or len({line.schema_sha256 for line in lines}) > 1:
+            if has_latest(form) or len({line.schema_sha256 for line in lines}) > 1:
                 return False
             rows = [parse_row(line.payload or b"") for line in lines]
             tally.totals = tally.totals.merge(Rollup.of(form, rows))
@@ -241,5 +241,6 @@ class Sums:
         tally.totals = tally.totals.subtract(self._form(line), row, line.created_ms)
 
 
-def _has_latest(form: Form) -> bool:
+def has_latest(form: Form) -> bool:
+    """Whether a field goes by the time of each row."""
     return any(each.rollup is RollupKind.LATEST for each in form.fields.values())

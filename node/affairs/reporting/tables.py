@@ -34,6 +34,12 @@ return_version = Table(
     Column("faults", LargeBinary),
     Column("reviewed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    # Who took it back and why; empty if nobody did.
+    Column("withdrawn_by", Text, nullable=False),
+    Column("withdrawn_reason", Text, nullable=False),
+    # The first 10 bytes of the header's leaf hash: what the code of a receipt says.
+    Column("leaf", LargeBinary, nullable=False),
+    Index("ix_return_version_leaf", "leaf"),
     Index("ix_return_version_key", "pack", "form", "period", "unit", "version"),
     Index("ix_return_version_record", "record_id"),
     Index("ix_return_version_state", "state", "form", "period", "unit"),
@@ -72,6 +78,7 @@ early_verdict = Table(
     Column("step", Text, nullable=False),
     Column("reviewed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("faults", LargeBinary),
     Index("ix_early_verdict_record", "record_id"),
 )
 

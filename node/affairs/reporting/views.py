@@ -1,8 +1,8 @@
 """The projector of returns: hand-ins and verdicts in position order, totals by new minus old."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, delete, select, tuple_
 
@@ -14,6 +14,7 @@ from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.lines import Book, Line, load_books, save_lines
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.rules import State, Step
+from yidao.node.affairs.reporting.said import HAND_INS, Event, Said, keys_of, read_event
 from yidao.node.affairs.reporting.sums import Sums, shares_of
 from yidao.node.affairs.reporting.tables import (
     early_verdict,
@@ -24,12 +25,8 @@ from yidao.node.affairs.reporting.tables import (
 from yidao.node.store.records import Reader
 from yidao.node.store.values import StoredRecord
 from yidao.sync.ids import NodeId, Path
-
-_HAND_INS = {
-    records.SUBMITTED: State.SUBMITTED,
-    records.REFUSED: State.REFUSED,
-    records.RECORDED: State.RECORDED,
-}
+from yidao.sync.leafcode import LEAF_BYTES
+from yidao.sync.merkle import leaf_hash
 
 
 class ReturnProjector:
@@ -46,124 +43,10 @@ class ReturnProjector:
 
     def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Fold a batch."""
-        events = [event for item in records_ if (event := _read(item)) is not None]
+        events = [event for item in records_ if (event := read_event(item)) is not None]
         if events:
-            books = load_books(conn, _keys(events))
+            books = load_books(conn, keys_of(events))
             _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader)).fold(events)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
-    """One record that concerns returns, with what it says of each of them."""
-
-    item: StoredRecord
-    steps: tuple["_Said", ...] = ()
-    key: ReturnKey | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What a record says of one version.
-
-    Attributes:
-        position, journal_pk, kind, speaker: Of the record that says it.
-    """
-
-    position: int
-    journal_pk: int
-    kind: str
-    speaker: bytes
-    key: ReturnKey
-    origin: bytes
-    record_id: bytes
-    step: Step
-    reviewed_by: str
-    reason: str = ""
-    faults: bytes | None = None
-
-    @classmethod
-    def of(
-        cls,
-        item: StoredRecord,
-        object_id: str,
-        origin: bytes,
-        record_id: bytes,
-        step: Step,
-        reason: str = "",
-    ) -> "_Said | None":
-        """Say it in the name of a record; None if the object is no return."""
-        key = ReturnKey.parse(object_id)
-        if key is None:
-            return None
-        return cls(
-            position=item.position,
-            journal_pk=item.journal_pk,
-            kind=item.header.kind,
-            speaker=item.header.node_id,
-            key=key,
-            origin=origin,
-            record_id=record_id,
-            step=step,
-            reviewed_by=item.header.actor,
-            reason=reason,
-        )
-
-
-def _keys(events: Sequence[_Event]) -> set[ReturnKey]:
-    keys = {said.key for event in events for said in event.steps}
-    return keys | {event.key for event in events if event.key is not None}
-
-
-def _read(item: StoredRecord) -> _Event | None:
-    """Read a record; None if it is none of ours or has the wrong shape."""
-    kind = item.header.kind
-    try:
-        if kind in _HAND_INS:
-            key = ReturnKey.parse(item.header.object_id)
-            return None if key is None else _Event(item=item, key=key)
-        reader = _READERS.get(kind)
-        return None if reader is None else _Event(item=item, steps=reader(item))
-    except YidaoError:
-        return None
-
-
-def _read_verdict(item: StoredRecord) -> tuple[_Said, ...]:
-    verdict = records.Verdict.decode(item.header.kind, item.parts.get("core"))
-    said = _one(item, verdict.origin, verdict.decision.step)
-    return tuple(replace(each, reason=verdict.reason) for each in said)
-
-
-def _read_doubt(item: StoredRecord) -> tuple[_Said, ...]:
-    doubt = records.Doubt.decode(item.parts.get("core"))
-    said = _one(item, doubt.origin, Step.DOUBT)
-    return tuple(replace(each, faults=records.encode_faults(doubt.faults)) for each in said)
-
-
-def _one(item: StoredRecord, origin: bytes, step: Step) -> tuple[_Said, ...]:
-    header = item.header
-    if not header.causes:
-        return ()
-    said = _Said.of(item, header.object_id, origin, header.causes[0], step)
-    return () if said is None else (said,)
-
-
-def _read_notices(item: StoredRecord) -> tuple[_Said, ...]:
-    to = item.journal.audience.to
-    if to is None:
-        return ()
-    said = (
-        _Said.of(item, notice.object_id, to, notice.record_id, notice.decision.step, notice.reason)
-        for notice in records.decode_notices(item.parts.get("core"))
-    )
-    return tuple(each for each in said if each is not None)
-
-
-_READERS: dict[str, Callable[[StoredRecord], tuple[_Said, ...]]] = {
-    records.ACCEPTED: _read_verdict,
-    records.RETURNED: _read_verdict,
-    records.DOUBTED: _read_doubt,
-    records.NOTIFIED: _read_notices,
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,13 +62,13 @@ class _Batch:
     released_by: int = 0
     sources: set[tuple[str, str, str, int]] = field(default_factory=set)
     # Verdicts that wait for their return; those of this batch; those that found it.
-    early: dict[tuple[ReturnKey, bytes, bytes], list[_Said]] = field(
+    early: dict[tuple[ReturnKey, bytes, bytes], list[Said]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    fresh_early: list[_Said] = field(default_factory=list)
-    settled: list[_Said] = field(default_factory=list)
+    fresh_early: list[Said] = field(default_factory=list)
+    settled: list[Said] = field(default_factory=list)
 
-    def fold(self, events: Sequence[_Event]) -> None:
+    def fold(self, events: Sequence[Event]) -> None:
         self._load_early([event.item.header.record_id for event in events if event.key])
         before = {key: shares_of(book) for key, book in self.books.items()}
         for event in events:
@@ -218,7 +101,7 @@ class _Batch:
             .order_by(early_verdict.c.position)
         )
         for row in found:
-            said = _Said(
+            said = Said(
                 position=row.position,
                 journal_pk=row.journal_pk,
                 kind=row.kind,
@@ -229,6 +112,7 @@ class _Batch:
                 step=Step(row.step),
                 reviewed_by=row.reviewed_by,
                 reason=row.reason,
+                faults=None if row.faults is None else bytes(row.faults),
             )
             self.early[said.key, said.origin, said.record_id].append(said)
 
@@ -258,7 +142,7 @@ class _Batch:
             self.settled.append(said)
             self._say(said, item.position)
 
-    def _say(self, said: _Said, position: int) -> None:
+    def _say(self, said: Said, position: int) -> None:
         """Let a verdict take effect; `position` is where it and its return are both known."""
         line = self.books[said.key].find(said.origin, said.record_id)
         if line is None:
@@ -266,6 +150,10 @@ class _Batch:
             return
         if not self._may_say(said, line):
             return
+        if said.step is Step.WITHDRAW and not line.withdrawn_by:
+            # Kept also where a verdict holds: who asked and why is part of the story.
+            line.withdrawn_by, line.withdrawn_reason = said.reviewed_by, said.reason
+            line.changed = True
         try:
             self.books[said.key].step(line, said.step)
         except ReturnStateWrong:
@@ -275,6 +163,8 @@ class _Batch:
                 self._release(line, position)
             return
         line.changed = True
+        if said.step is Step.WITHDRAW:
+            return
         line.reason = said.reason or line.reason
         line.faults = said.faults or line.faults
         if said.step is Step.DOUBT:
@@ -284,16 +174,18 @@ class _Batch:
             self._release(line, position)
             self._source(said.key, said.journal_pk)
 
-    def _keep_early(self, said: _Said) -> None:
+    def _keep_early(self, said: Said) -> None:
         if said.kind == records.NOTIFIED and said.origin != self.reader.own.node_id:
             return
         self.fresh_early.append(said)
         self.early[said.key, said.origin, said.record_id].append(said)
 
-    def _may_say(self, said: _Said, line: Line) -> bool:
+    def _may_say(self, said: Said, line: Line) -> bool:
         own = self.reader.own
         if said.kind == records.DOUBTED:
             return said.speaker == own.node_id
+        if said.kind == records.WITHDRAWN:
+            return said.speaker == line.origin
         if said.kind == records.NOTIFIED and line.origin != own.node_id:
             # The parent reads its own acceptance, not its letter about it.
             return False
@@ -341,7 +233,7 @@ class _Batch:
             )
 
 
-def _early_row(said: _Said) -> dict[str, object]:
+def _early_row(said: Said) -> dict[str, object]:
     return {
         "position": said.position,
         "record_id": said.record_id,
@@ -356,6 +248,7 @@ def _early_row(said: _Said) -> dict[str, object]:
         "step": said.step.value,
         "reviewed_by": said.reviewed_by,
         "reason": said.reason,
+        "faults": said.faults,
     }
 
 
@@ -378,7 +271,7 @@ def _new_line(item: StoredRecord, key: ReturnKey, path: Path | None, *, own: Nod
         journal_pk=item.journal_pk,
         seq=item.seq,
         version=header.object_version,
-        state=_HAND_INS[header.kind],
+        state=HAND_INS[header.kind],
         pack_version=schema[1] if len(schema) == 3 else "",
         schema_sha256=header.schema_sha256,
         origin=header.node_id,
@@ -388,6 +281,7 @@ def _new_line(item: StoredRecord, key: ReturnKey, path: Path | None, *, own: Nod
         created_ms=header.created_ms,
         payload=None,
         digest=None,
+        leaf=leaf_hash(item.raw)[:LEAF_BYTES],
         fresh=True,
     )
     if line.state is State.REFUSED:

@@ -205,3 +205,9 @@ def certificate_of(key: ec.EllipticCurvePrivateKey) -> bytes:
 @pytest.fixture(scope="session")
 def tree() -> SampleTree:
     return SampleTree()
+
+
+@pytest.fixture(scope="session")
+def other_root_pem() -> bytes:
+    """The root certificate of another network."""
+    return certificate_of(ec.derive_private_key(7, ec.SECP256R1()))

@@ -207,6 +207,37 @@ def test_returns_are_listed_page_by_page_and_rolled_up(published: Client) -> Non
     assert totals.frontiers[0].origin.endswith("/up:15/1")
 
 
+def test_a_clerk_and_a_reviewer_are_served_through_the_socket(published: Client) -> None:
+    """Due, missing, a receipt by its code, a total taken apart, a withdrawal: all as values."""
+    unit, period = sample_uscc(3_000, "330106"), "2026-Q3"
+    published.submit("energy", [institution(3_000)], actor=ACTOR)
+
+    def owed() -> dict[str, str]:
+        page = published.due(unit=unit, on="2026-10-09")
+        return {each.form: each.state for each in page.due}
+
+    assert owed() == {"consumption": "missing", "profile": "missing"}
+    [result] = published.submit("energy", [profile(3_000, period=period)], actor=ACTOR).results
+    assert owed() == {"consumption": "missing"}
+    found = published.missing(pack="energy", form="profile", period=period)
+    assert (found.reported, unit in {each.unit for each in found.missing}) == (1, False)
+    receipt = published.receipt(record_id=result.record_id)
+    assert published.receipt(code=receipt.code) == receipt
+    assert (receipt.about.unit, receipt.about.pack, receipt.held_by) == (unit, "energy", ())
+    [row] = published.break_down(
+        pack="energy", form="profile", period=period, by="child", scope="submitted"
+    ).rows
+    assert (row.key, row.totals.fields["floor_area"]) == ("/", "5000.00")
+    done = published.withdraw(actor=ACTOR, record_ids=[result.record_id], reason="样例")
+    assert done.withdrawn == 1
+    assert owed() == {"consumption": "missing", "profile": "withdrawn"}
+    [listed] = published.returns(unit=unit, state="withdrawn").returns
+    assert (listed.withdrawn_by, listed.withdrawn_reason) == (ACTOR, "样例")
+    with pytest.raises(ClientError) as refused:
+        published.due(on="yesterday")
+    assert refused.value.code == "DATE_INVALID"
+
+
 def test_a_dry_run_through_the_socket_appends_nothing(running: Running, published: Client) -> None:
     """The outcome is `valid`, the store stays."""
     size = running.store.last_position()

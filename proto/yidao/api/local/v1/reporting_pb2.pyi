@@ -44,8 +44,9 @@ class Row(_message.Message):
     """Optional. Attached file, kept as part `file:1` (at most 256 KiB)."""
     key: _builtins.str
     """Optional. The caller's own key of this row, 1 to 128 characters, `erp-2025-0001`; counts
-    per actor. The same key with the same row gives the first result again; with another row
-    that one is refused with the fault KEY_REUSED.
+    per actor. Once the row was taken, the same key with the same row gives the first result
+    again, and with another row a refusal with the fault KEY_REUSED. A refused row leaves its
+    key free.
     """
     @_builtins.property
     def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -155,7 +156,7 @@ class RowResult(_message.Message):
     record_id: _builtins.bytes
     version: _builtins.int
     repeat: _builtins.bool
-    """The row's key was used for this very row before; nothing was appended now."""
+    """This very row was taken before under its key; nothing was done now."""
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(

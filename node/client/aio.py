@@ -1,0 +1,212 @@
+"""The client for programs on asyncio: the same calls, to be awaited.
+
+Each call runs the client's own in a thread, so there is one implementation, and
+one signature that type checkers see for both. A new call of the client gets its
+line here; a test names those that are missing.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+
+from yidao.node.client.client import Client
+from yidao.node.client.cursors import Mark
+from yidao.node.client.following import Event, Following
+from yidao.node.client.retries import DEFAULT_RETRIES, Retries
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS: Final = 16
+
+
+class _Awaited(Generic[P, T]):
+    """A call of the client that is awaited."""
+
+    def __init__(self, call: Callable[Concatenate[Client, P], T]) -> None:
+        self._call = call
+
+    def __get__(
+        self, owner: "AsyncClient", kind: "type[AsyncClient]"
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        @functools.wraps(self._call)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return await owner.run(functools.partial(self._call, owner.client, *args, **kwargs))
+
+        return call
+
+
+class _Iterated(Generic[P, T]):
+    """A call of the client whose results are iterated over."""
+
+    def __init__(self, call: Callable[Concatenate[Client, P], Iterator[T]]) -> None:
+        self._call = call
+
+    def __get__(
+        self, owner: "AsyncClient", kind: "type[AsyncClient]"
+    ) -> Callable[P, AsyncIterator[T]]:
+        @functools.wraps(self._call)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+            found = self._call(owner.client, *args, **kwargs)
+            while (one := await owner.run(functools.partial(next, found, None))) is not None:
+                yield one
+
+        return call
+
+
+class AsyncFollowing(AsyncIterator[Event]):
+    """Events in store order (see `Following`), in a thread of its own.
+
+    A task that is cancelled while it waits here ends the stream: an event that
+    arrived at that moment was not handled, and comes again the next time.
+    """
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="yidao-follow")
+
+    async def __anext__(self) -> Event:
+        event = await self._run(self._next)
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def mark(self) -> Mark | None:
+        """Up to where everything was handled; None before the first."""
+        return self._following.mark
+
+    async def done(self) -> None:
+        """Say that the event that was given last is handled."""
+        await self._run(self._following.done)
+
+    def close(self) -> None:
+        """End the stream; what was not said to be handled comes again."""
+        self._following.close()
+        self._thread.shutdown(wait=False)
+
+    def _next(self) -> Event | None:
+        # A `StopIteration` cannot cross from a thread into a task.
+        return next(self._following, None)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+
+class _Followed(Generic[P]):
+    """The call that gives a stream."""
+
+    def __init__(self, call: Callable[Concatenate[Client, P], Following]) -> None:
+        self._call = call
+
+    def __get__(
+        self, owner: "AsyncClient", kind: "type[AsyncClient]"
+    ) -> Callable[P, AsyncFollowing]:
+        @functools.wraps(self._call)
+        def call(*args: P.args, **kwargs: P.kwargs) -> AsyncFollowing:
+            return AsyncFollowing(self._call(owner.client, *args, **kwargs))
+
+        return call
+
+
+class AsyncClient:
+    """Talks to one node; the calls, their arguments and errors are those of `Client`.
+
+    Callbacks such as `progress` are called in the thread of the call.
+
+    Attributes:
+        client: The client whose calls are made.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="yidao-client")
+
+    @classmethod
+    def open(
+        cls,
+        socket_path: Path,
+        *,
+        timeout_seconds: float = 600.0,
+        retries: Retries = DEFAULT_RETRIES,
+    ) -> Self:
+        """Connect to the node whose socket this is (see `Client.open`)."""
+        return cls(Client.open(socket_path, timeout_seconds=timeout_seconds, retries=retries))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self.client.close()
+        self._threads.shutdown(wait=False)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run what blocks in a thread of this client."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    # Who acts.
+    sign_in = _Awaited(Client.sign_in)
+    sign_out = _Awaited(Client.sign_out)
+    who_am_i = _Awaited(Client.who_am_i)
+    change_password = _Awaited(Client.change_password)
+    put_user = _Awaited(Client.put_user)
+    users = _Awaited(Client.users)
+    audit = _Awaited(Client.audit)
+
+    # Standards and units.
+    publish_pack = _Awaited(Client.publish_pack)
+    packs = _Awaited(Client.packs)
+    pack = _Awaited(Client.pack)
+    units = _Iterated(Client.units)
+
+    # Returns.
+    submit = _Awaited(Client.submit)
+    validate = _Awaited(Client.validate)
+    returns = _Awaited(Client.returns)
+    review = _Awaited(Client.review)
+    review_all = _Awaited(Client.review_all)
+    roll_up = _Awaited(Client.roll_up)
+
+    # Directives.
+    issue = _Awaited(Client.issue)
+    report = _Awaited(Client.report)
+    directives = _Awaited(Client.directives)
+    tree = _Awaited(Client.tree)
+
+    # The node.
+    status = _Awaited(Client.status)
+    add_child = _Awaited(Client.add_child)
+    export_evidence = _Awaited(Client.export_evidence)
+    rebuild = _Awaited(Client.rebuild)
+    verify_store = _Awaited(Client.verify_store)
+
+    # What happens.
+    follow = _Followed(Client.follow)

@@ -1,0 +1,1 @@
+"""One module an affair: its shapes and its calls."""

@@ -1,0 +1,88 @@
+"""The awaitable client has every call of the client, and does the same."""
+
+import asyncio
+import inspect
+from pathlib import Path
+
+import pytest
+
+from yidao.node.client import AsyncClient, Client, ClientError, FileCursor
+
+#: What opens and closes is written out.
+OWN = {"open", "close"}
+
+
+def test_every_call_can_be_awaited() -> None:
+    """A call that is added to the client gets its line in `aio`."""
+    calls = {
+        name
+        for name, value in inspect.getmembers(Client)
+        if callable(value) and not name.startswith("_")
+    }
+    missing = calls - OWN - vars(AsyncClient).keys()
+    assert missing == set()
+
+
+def test_calls_are_awaited_and_units_iterated(served, rows) -> None:
+    """Many at once; errors are those of the client."""
+
+    async def work() -> tuple[list[str], list[str], str]:
+        async with AsyncClient.open(served.socket) as client:
+            done = await asyncio.gather(
+                *(
+                    client.submit("energy", [rows.institution(n)], actor=rows.actor)
+                    for n in range(1, 21)
+                )
+            )
+            names = [unit.name async for unit in client.units()]
+            with pytest.raises(ClientError) as told:
+                await client.submit("nobody", [rows.institution(1)], actor=rows.actor)
+            return [each.results[0].outcome for each in done], names, told.value.code
+
+    outcomes, names, code = asyncio.run(work())
+    assert outcomes == ["submitted"] * 20
+    assert len(names) == 20
+    assert code == "PACK_UNKNOWN"
+
+
+def test_events_are_awaited_and_the_cursor_moves(served, rows, tmp_path: Path) -> None:
+    """As with the client: handled once the next is asked for, or once it is said."""
+    file = tmp_path / "cursor"
+
+    async def work() -> list[str]:
+        found = []
+        async with (
+            AsyncClient.open(served.socket) as client,
+            client.follow(cursor=FileCursor(file), kinds=["registry."]) as following,
+        ):
+            await client.submit("energy", [rows.institution(1)], actor=rows.actor)
+            async for event in following:
+                found.append(event.kind)
+                await following.done()
+                break
+        return found
+
+    assert asyncio.run(work()) == ["registry.unit.registered"]
+    kept = FileCursor(file).load()
+    assert kept is not None
+    assert kept.position == served.store.last_position()
+
+
+def test_a_cancelled_wait_loses_no_event(served, rows, tmp_path: Path) -> None:
+    """What arrives while a task is being cancelled was handled by nobody."""
+    file = tmp_path / "cursor"
+
+    async def work() -> None:
+        async with AsyncClient.open(served.socket) as client:
+            following = client.follow(cursor=FileCursor(file), kinds=["registry."])
+            waiting = asyncio.ensure_future(anext(following))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            await client.submit("energy", [rows.institution(1)], actor=rows.actor)
+            again = client.follow(cursor=FileCursor(file), kinds=["registry."])
+            assert (await anext(again)).kind == "registry.unit.registered"
+            again.close()
+
+    asyncio.run(work())

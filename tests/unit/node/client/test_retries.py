@@ -1,0 +1,74 @@
+"""What may be repeated is repeated while a daemon is started again; nothing else is."""
+
+import threading
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import FileDescriptor
+
+import yidao.api.local.v1
+from yidao.node.client import Client, NodeUnreachable, Retries
+from yidao.node.client.retries import ONCE, REPEATABLE
+
+
+def every_call() -> set[tuple[str, str]]:
+    folder = Path(yidao.api.local.v1.__path__[0])
+    files: list[FileDescriptor] = [
+        import_module(f"yidao.api.local.v1.{file.stem}").DESCRIPTOR
+        for file in folder.glob("*_pb2.py")
+    ]
+    return {
+        (service.name, method.name)
+        for file in files
+        for service in file.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def test_it_is_said_of_every_call_whether_it_may_be_repeated() -> None:
+    """A call that is added gets its place in `retries`."""
+    named = [
+        (service, method)
+        for table in (REPEATABLE, ONCE)
+        for service, methods in table.items()
+        for method in methods
+    ]
+    assert len(named) == len(set(named))
+    assert set(named) == every_call()
+
+
+def test_a_call_outlives_a_restart(served, client: Client) -> None:
+    """A daemon that is back within seconds is not noticed."""
+    served.stop()
+    timer = threading.Timer(0.5, served.start)
+    timer.start()
+    assert [each.id for each in client.packs()] == ["energy"]
+    timer.join()
+
+
+def test_a_call_that_may_not_be_repeated_fails_at_once(served, client: Client, rows) -> None:
+    """The caller decides: a second review would not say what the first one did."""
+    served.stop()
+    with pytest.raises(NodeUnreachable):
+        client.review(actor=rows.actor, decision="accept", form="profile")
+    served.start()
+
+
+def test_retries_can_be_turned_off(served) -> None:
+    """One attempt is one attempt."""
+    with Client.open(served.socket, retries=Retries(attempts=1)) as client:
+        served.stop()
+        with pytest.raises(NodeUnreachable):
+            client.packs()
+        served.start()
+
+
+def test_retries_end(served) -> None:
+    """A node that stays away is told as unreachable."""
+    quick = Retries(attempts=3, first_wait_seconds=0.05, max_wait_seconds=0.1)
+    with Client.open(served.socket, retries=quick) as client:
+        served.stop()
+        with pytest.raises(NodeUnreachable):
+            client.packs()
+        served.start()

@@ -1,0 +1,93 @@
+"""Evidence is verified by a program that shares no code with the project."""
+
+import ast
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yidao.sync.archive import read_archive, write_archive
+from yidao.sync.evidence import build_evidence
+from yidao.sync.record import Header, Part
+
+PROGRAM = Path(__file__).parents[3] / "examples" / "verify_evidence.py"
+CORE = Part(name="core", salt=bytes(range(32)), body=b'{"v":"1"}')
+
+Verify = Callable[[Path, Path], str]
+
+
+@pytest.fixture(scope="module")
+def verify() -> Verify:
+    found: Verify = runpy.run_path(str(PROGRAM))["verify"]
+    return found
+
+
+@pytest.fixture
+def files(tree: Any, make_header: Callable[..., Header]) -> dict[str, bytes]:
+    """The entries of the evidence of a city's record that both tiers above cosigned."""
+    city = tree.enrolments[2]
+    header = make_header(node_id=city.node_id, parts=(CORE.digest(),)).encode()
+    return read_archive(
+        build_evidence(
+            header=header,
+            proof=tree.prove(city, header, channel="up:15", cosigners=tree.enrolments[:2]),
+            parts=(CORE,),
+            statement=tree.statement,
+            chain=tree.proofs,
+        )
+    )
+
+
+def outcome(verify: Verify, files: dict[str, bytes], root_pem: bytes, folder: Path) -> str | None:
+    """What the program says, or None if it refuses."""
+    (folder / "evidence.zip").write_bytes(write_archive(files))
+    (folder / "root.pem").write_bytes(root_pem)
+    try:
+        return verify(folder / "evidence.zip", folder / "root.pem")
+    except Exception:  # noqa: BLE001 (whatever it raises, it refuses)
+        return None
+
+
+def test_good_evidence_is_accepted(
+    verify: Verify, files: dict[str, bytes], tree: Any, tmp_path: Path
+) -> None:
+    """Kind, actor, place and who held it come out."""
+    said = outcome(verify, files, tree.root_pem, tmp_path)
+    assert said == "reporting.return.submitted by li.na@/33/3301 at /33/3301, held by 2 nodes"
+
+
+def test_any_changed_or_missing_file_is_refused(
+    verify: Verify, files: dict[str, bytes], tree: Any, tmp_path: Path
+) -> None:
+    """One bit in the middle of each file that is proved, and each of them left out."""
+    proved = [name for name in files if name != "manifest.json"]
+    for name in proved:
+        at = len(files[name]) // 2
+        flipped = files[name][:at] + bytes([files[name][at] ^ 1]) + files[name][at + 1 :]
+        assert outcome(verify, files | {name: flipped}, tree.root_pem, tmp_path) is None, name
+        # A part that is left out whole was kept back, and proves nothing of itself.
+        if not name.startswith("record/parts/"):
+            left = {other: data for other, data in files.items() if other != name}
+            assert outcome(verify, left, tree.root_pem, tmp_path) is None, name
+
+
+def test_another_root_certificate_proves_nothing(
+    verify: Verify, files: dict[str, bytes], other_root_pem: bytes, tmp_path: Path
+) -> None:
+    """All trust comes from the certificate that the verifier has."""
+    assert outcome(verify, files, other_root_pem, tmp_path) is None
+
+
+def test_the_program_imports_only_cryptography() -> None:
+    """What it shares with the project is the standard library and one public package."""
+    tree = ast.parse(PROGRAM.read_text())
+    imported = {
+        (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert imported - set(sys.stdlib_module_names) == {"cryptography"}
