@@ -23,12 +23,28 @@ from yidao.api.errors import YidaoError
 from yidao.node.client import Client
 from yidao.node.console.console import Console
 from yidao.node.console.drafts import Drafts
+from yidao.node.console.files import add_file_routes
 from yidao.node.console.folder import Folder
-from yidao.node.console.pages import due, fill, sign_in
+from yidao.node.console.pages import (
+    due,
+    fill,
+    imports,
+    missing,
+    one_return,
+    password,
+    receipt,
+    returns,
+    review,
+    roll_up,
+    sign_in,
+    tree,
+    withdraw,
+)
 from yidao.node.console.routes import BrowserHeaders, add_routes, cookie_of, session_of, words_of
 from yidao.node.console.session import Sessions
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
 from yidao.node.console.widgets.frame import frame
+from yidao.node.intake.rows import MAX_SOURCE_BYTES
 from yidao.node.web.guard import Guard, Rules, hosts_of
 from yidao.node.web.serve import Listen
 from yidao.node.web.serve import serve as serve_http
@@ -50,6 +66,17 @@ Draw = Callable[[Visit], Awaitable[None]]
 PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (
     ("/due", "due.title", due.draw),
     ("/fill", "fill.title", fill.draw),
+    ("/import", "imports.title", imports.draw),
+    ("/returns", "returns.title", returns.draw),
+    ("/return", "one_return.title", one_return.draw),
+    ("/withdraw", "withdraw.title", withdraw.draw),
+    ("/receipt", "receipt.title", receipt.draw),
+    ("/verify", "receipt.verify_title", receipt.draw_verify),
+    ("/missing", "missing.title", missing.draw),
+    ("/review", "review.title", review.draw),
+    ("/roll-up", "roll_up.title", roll_up.draw),
+    ("/tree", "tree.title", tree.draw),
+    ("/password", "password.title", password.draw),
 )
 
 
@@ -75,6 +102,7 @@ def make_app(console: Console, *, listen: str) -> FastAPI:
     """Give the application with its pages, behind its guard."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(web, console)
+    add_file_routes(web, console)
     static = files("yidao.node.console") / "static"
     web.mount("/static", StaticFiles(directory=str(static)))
     _add_pages(console)
@@ -101,6 +129,7 @@ def rules_of(listen: str, *, tls: bool) -> Rules:
         hosts=hosts_of(listen),
         csp=_CSP,
         max_body_bytes=64 * 1024,
+        body_limits={"/files/upload": MAX_SOURCE_BYTES},
         csrf_cookie="yidao_csrf",
         # Plain forms carry a token of their own.
         csrf_exempt=("/session", "/language"),

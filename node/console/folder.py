@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from yidao.node.importing import ImportReport
+
 #: Files at once; each is at most `MAX_SOURCE_BYTES` of the intake.
 MAX_FILES: Final = 200
 
@@ -40,6 +42,7 @@ class Folder:
         root.mkdir(mode=0o700, parents=True)
         self._root = root
         self._held: OrderedDict[str, HeldFile] = OrderedDict()
+        self._reports: dict[str, ImportReport] = {}
 
     def place(self, *, owner: str, name: str) -> HeldFile:
         """Make room for a file; the caller writes it."""
@@ -56,9 +59,19 @@ class Folder:
         held = self._held.get(file_id)
         return held if held is not None and held.owner == owner else None
 
+    def keep_report(self, file_id: str, report: ImportReport) -> None:
+        """Keep what became of a file's rows, as long as the file."""
+        if file_id in self._held:
+            self._reports[file_id] = report
+
+    def report(self, file_id: str) -> ImportReport | None:
+        """Give what became of a file's rows."""
+        return self._reports.get(file_id)
+
     def drop(self, file_id: str) -> None:
         """Remove a file."""
         held = self._held.pop(file_id, None)
+        self._reports.pop(file_id, None)
         if held is not None:
             held.path.unlink(missing_ok=True)
 

@@ -51,6 +51,10 @@ class Session:
     idle_seconds: float
     last_action: float
 
+    def may(self, permission: str) -> bool:
+        """Tell whether the person's roles allow something; the node decides all the same."""
+        return permission in self.permissions
+
 
 class Sessions:
     """All sessions of this process, in memory: a restart asks everybody to sign in again."""

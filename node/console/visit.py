@@ -48,7 +48,7 @@ class Visit:
 
     def may(self, permission: str) -> bool:
         """Tell whether the person's roles allow something, to show what is of use to them."""
-        return permission in self.session.permissions
+        return self.session.may(permission)
 
     async def ask(self, question: Callable[[Client], _Answer], *, action: bool = True) -> _Answer:
         """Put a question to the node, as this person, without holding up other pages.
