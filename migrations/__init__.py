@@ -4,6 +4,7 @@
 |----------|--------------|
 | 0001     | journals, segments, parts, trust, cursors, problems |
 | 0002     | views: units, packs, returns, roll-ups, directives  |
+| 0003     | accounts, passwords, sessions; the view of the audit |
 | 0004     | views: the catalog and what it is searched by       |
 | 0005     | views: withdrawals and receipt codes of returns     |
 | 0008     | what nodes below have stated of their journals      |
@@ -14,4 +15,4 @@ upgrade. A new revision is one file in `versions/` and one entry here.
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0004", "0005", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008")

@@ -116,6 +116,12 @@ class Settings(BaseModel):
     join_token_hours: int = Field(
         24, ge=1, le=720, description="How long a join bundle may be used."
     )
+    session_idle_minutes: int = Field(
+        20,
+        ge=1,
+        le=30,
+        description="How long a person's session may idle; GB/T 22239 allows 30 minutes at most.",
+    )
     gateway_listen: Address = Field(
         "127.0.0.1:7390", description="Where the REST gateway listens (`yidao gateway`)."
     )

@@ -18,6 +18,8 @@ from pathlib import Path as FilePath
 from google.protobuf.internal import api_implementation
 
 from yidao.node import datadir
+from yidao.node.access.auditor import WINDOW_MS, Auditor
+from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
@@ -32,7 +34,7 @@ from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
-from yidao.node.jobs import Jobs
+from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -114,7 +116,13 @@ class Daemon:
         if identity.path.depth > 0:
             chain = self._keys.load_chain()
         store = self._open_store(identity, chain, root_pem)
-        affairs = Affairs(store, identity, clock_ms=system_clock_ms, random=secrets.token_bytes)
+        affairs = Affairs(
+            store,
+            identity,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+            access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
+        )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
@@ -172,7 +180,7 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        jobs = self._jobs(store, hub, links)
+        jobs = self._jobs(store, hub, links, affairs.access.auditor)
         hub.start()
         await links.start()
         await joins.start()
@@ -190,15 +198,20 @@ class Daemon:
                 await asyncio.gather(dialing, return_exceptions=True)
             await hub.stop()
             await local.stop()
+            await asyncio.to_thread(affairs.access.auditor.flush, everything=True)
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
 
-    def _jobs(self, store: Store, hub: Hub, links: LinkServer) -> Jobs:
+    def _jobs(self, store: Store, hub: Hub, links: LinkServer, auditor: Auditor) -> Jobs:
+        async def tell_counted() -> None:
+            await asyncio.to_thread(auditor.flush)
+
+        counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
         return Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store)],
+            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store), counting],
             last_runs(store),
             system_clock_ms,
         )

@@ -7,10 +7,14 @@ from yidao.node.access.errors import ActorElsewhere, ActorInvalid
 from yidao.sync.errors import PathInvalid
 from yidao.sync.ids import Path
 
-#: Users whose name a person may not take: the node itself acts under it.
+#: A user whose name a person may not take: the node itself acts under it.
 SYSTEM_USER = "system"
+#: So is it with these, under which the store and the audit write.
+RESERVED_USERS = frozenset({SYSTEM_USER, "node", "local", "nobody"})
 # No blanks, controls or second `@`: the text stands in signed headers and on screens.
 _USER = re.compile(r"[^\s@/\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]{1,64}")
+# The form of a 统一社会信用代码, as headers have it.
+_UNIT = re.compile(r"[0-9A-Z]{18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,16 @@ class Actor:
 
     def __str__(self) -> str:
         return f"{self.user}@{self.home}"
+
+
+def is_user(text: str) -> bool:
+    """Whether a text may be the name of a user."""
+    return _USER.fullmatch(text) is not None
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text has the form of an institution's code."""
+    return _UNIT.fullmatch(text) is not None
 
 
 def parse_actor(text: str) -> Actor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from yidao.node.access.service import Access, AccessOptions
 from yidao.node.affairs.catalog.views import CatalogProjector
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.directives.deciders import DeliveryDecider
@@ -25,6 +26,7 @@ class Affairs:
     and deciders.
 
     Attributes:
+        access: Who may do what here.
         projectors: In the order in which they fold a batch: packs before the
             returns that are read by them.
         deciders: In the order in which they look at a batch.
@@ -37,13 +39,17 @@ class Affairs:
         *,
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
+        access: AccessOptions | None = None,
     ) -> None:
+        options = access or AccessOptions()
+        self.access = Access(store, options, clock_ms=clock_ms, random=random)
         self.desk = Desk(store=store, identity=identity, clock_ms=clock_ms, random=random)
         self.projectors: tuple[Projector, ...] = (
             PackProjector(),
             UnitProjector(),
             ReturnProjector(),
             DirectiveProjector(),
+            self.access.projector,
             CatalogProjector(),
         )
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))

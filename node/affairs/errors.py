@@ -136,6 +136,12 @@ class ReviewForbidden(AffairError):
     code = "REVIEW_FORBIDDEN"
 
 
+class ReviewOwn(AffairError):
+    """Nobody reviews what they submitted themselves (params: record)."""
+
+    code = "REVIEW_OWN"
+
+
 class ReturnStateWrong(AffairError):
     """The return's state does not allow this step (params: state, step)."""
 

@@ -62,10 +62,19 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
     following.FollowFilterInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    access.PasswordReused: _Code.INVALID_ARGUMENT,
+    access.PasswordWeak: _Code.INVALID_ARGUMENT,
+    access.RolesExclusive: _Code.INVALID_ARGUMENT,
+    access.UserInvalid: _Code.INVALID_ARGUMENT,
+    # Who asks is not known.
+    access.SessionEnded: _Code.UNAUTHENTICATED,
+    access.SignInRefused: _Code.UNAUTHENTICATED,
+    access.UserLocked: _Code.UNAUTHENTICATED,
     # Who asks may not.
     access.AccessError: _Code.PERMISSION_DENIED,
     affairs.PackPublishForbidden: _Code.PERMISSION_DENIED,
     affairs.ReviewForbidden: _Code.PERMISSION_DENIED,
+    affairs.ReviewOwn: _Code.PERMISSION_DENIED,
     affairs.DirectiveNotOurs: _Code.PERMISSION_DENIED,
     entries.EntryElsewhere: _Code.PERMISSION_DENIED,
     entries.EntryReviewerSame: _Code.PERMISSION_DENIED,
@@ -75,6 +84,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
+    access.UserUnknown: _Code.NOT_FOUND,
     entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     BundleTooLarge: _Code.INVALID_ARGUMENT,
@@ -90,6 +100,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     following.CursorAheadOfStore: _Code.FAILED_PRECONDITION,
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
+    access.SignInBusy: _Code.RESOURCE_EXHAUSTED,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
 }

@@ -17,6 +17,8 @@ MAX_KEEP_ALIVE_SECONDS: Final = 300
 KEEP_ALIVE_SECONDS: Final = 15
 _MAX_TEXT: Final = 256
 _LOCAL: Final = "local"
+# The audit has a call of its own, which not everybody may make.
+_AUDIT: Final = "access."
 
 
 class CursorOfAnotherStore(YidaoError):
@@ -92,6 +94,7 @@ class Wanted:
         header = record.header
         return (
             (self.local_too or record.journal.channel != _LOCAL)
+            and not header.kind.startswith(_AUDIT)
             and self._is_kind(header.kind)
             and (not self.forms or _schema(header.schema)[1] in self.forms)
             and (not self.periods or header.period in self.periods)

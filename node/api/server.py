@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
+    access_pb2_grpc,
     bundle_pb2_grpc,
     catalog_pb2_grpc,
     directives_pb2_grpc,
@@ -19,6 +20,7 @@ from yidao.api.local.v1 import (
     reporting_pb2_grpc,
     standards_pb2_grpc,
 )
+from yidao.node.api.access_service import AccessServicer
 from yidao.node.api.follow_service import FollowServicer
 
 # One error for both ends of the socket.
@@ -31,6 +33,11 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _GRACE_SECONDS: Final = 5.0
 
 _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]], ...]] = (
+    (
+        access_pb2_grpc.AccessServiceServicer,
+        "yidao.api.local.v1.AccessService",
+        access_pb2_grpc.add_AccessServiceServicer_to_server,
+    ),
     (
         standards_pb2_grpc.StandardsServiceServicer,
         "yidao.api.local.v1.StandardsService",
@@ -75,7 +82,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
 
 
 class LocalServer:
-    """Serves servicers, and the health service for them, on a Unix socket of mode 0600."""
+    """Serves servicers, and the health service for them, on a Unix socket of mode 0600.
+
+    One of them is the `AccessServicer`, whose guard is asked before every call of any:
+    without it nothing is served.
+    """
 
     def __init__(self, socket_path: Path, servicers: Sequence[object]) -> None:
         """Take what to serve.
@@ -93,11 +104,13 @@ class LocalServer:
 
     async def start(self) -> None:
         """Open the socket; from now on calls are answered."""
+        [guard] = [each.guard for each in self._servicers if isinstance(each, AccessServicer)]
         server = grpc.aio.server(
+            interceptors=(guard,),
             options=(
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            )
+            ),
         )
         names = [self._register(servicer, server) for servicer in self._servicers]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

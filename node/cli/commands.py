@@ -23,6 +23,7 @@ from yidao.node.cli import (
     sample,
     status,
     store,
+    user,
 )
 from yidao.node.cli.speech import say
 
@@ -78,6 +79,7 @@ VERBS = (
     status,
     doctor,
     store,
+    user,
     console,
     gateway,
     errors,

@@ -17,6 +17,7 @@ class User:
         unit: The institution that a filler fills for; empty for the office itself.
         locked_until_ms: Unix milliseconds until which sign-in is refused, or 0.
         last_sign_in_ms: Unix milliseconds, or 0.
+        password_due_ms: Unix milliseconds from which the password should be changed.
     """
 
     name: str
@@ -27,6 +28,7 @@ class User:
     locked_until_ms: int = 0
     must_change_password: bool = False
     last_sign_in_ms: int = 0
+    password_due_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class AuditEntry:
         object: What it was done to.
         source: Where from, as far as the console or gateway said.
         result: `done` or an error code.
+        times: How often within a minute; refusals that are alike are counted.
+        detail: What was changed: `roles=filler`; never a secret.
     """
 
     position: int
@@ -80,6 +84,8 @@ class AuditEntry:
     object: str
     source: str
     result: str
+    times: int = 1
+    detail: str = ""
 
 
 class AccessCalls(Calls):
@@ -95,7 +101,8 @@ class AccessCalls(Calls):
         Args:
             user: The name alone.
             password: Never logged.
-            unit: The institution whose desk is opened; refused if the user fills for another.
+            unit: The institution whose desk is opened: the session sees and fills for no
+                other. Refused if the user fills for another.
             source: Where the person sits, for the audit: an address.
         """
         request = access_pb2.SignInRequest(user=user, password=password, unit=unit, source=source)
@@ -170,6 +177,7 @@ def _user(message: access_pb2.User) -> User:
         locked_until_ms=message.locked_until_ms,
         must_change_password=message.must_change_password,
         last_sign_in_ms=message.last_sign_in_ms,
+        password_due_ms=message.password_due_ms,
     )
 
 
@@ -188,4 +196,6 @@ def _entry(message: access_pb2.AuditEntry) -> AuditEntry:
         object=message.object,
         source=message.source,
         result=message.result,
+        times=message.times,
+        detail=message.detail,
     )

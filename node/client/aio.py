@@ -178,6 +178,7 @@ class AsyncClient:
     who_am_i = _Awaited(Client.who_am_i)
     change_password = _Awaited(Client.change_password)
     put_user = _Awaited(Client.put_user)
+    unlock_user = _Awaited(Client.unlock_user)
     users = _Awaited(Client.users)
     audit = _Awaited(Client.audit)
 

@@ -34,7 +34,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
-    "AccessService": ("SignIn", "SignOut", "ChangePassword", "PutUser"),
+    "AccessService": ("SignIn", "SignOut", "ChangePassword", "PutUser", "UnlockUser"),
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),

@@ -6,6 +6,8 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+import orjson
+
 from yidao.node.client import Totals
 from yidao.node.demo import sampleunits
 from yidao.node.demo.audit import Holdings, read_holdings
@@ -19,11 +21,11 @@ from yidao.sync.ids import Path as TreePath
 
 
 def holdings(nation: Nation) -> dict[str, Holdings]:
-    """What every store holds now."""
+    """What every store holds now; daemons may run or rest."""
     held = {}
     for key, node in nation.nodes.items():
-        with node.client() as client:
-            node_id = NodeId(client.status().node_id)
+        identity = orjson.loads((node.folder / "keys" / "identity.json").read_bytes())
+        node_id = NodeId(bytes.fromhex(identity["node_id"]))
         held[key] = read_holdings(node.folder / "store.db", node_id, TreePath.parse(node.path))
     return held
 

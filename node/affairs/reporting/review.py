@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select
 
 from yidao.node.affairs.desk import Desk
-from yidao.node.affairs.errors import ReturnUnknown, ReviewScopeInvalid
+from yidao.node.affairs.errors import ReturnUnknown, ReviewOwn, ReviewScopeInvalid
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.rules import (
@@ -68,6 +68,7 @@ class Review:
             ReviewScopeInvalid: Neither record ids nor a form or period, or both.
             ReturnUnknown: A record id is of no return here.
             ReviewForbidden: A return's origin is no direct child of this node.
+            ReviewOwn: The reviewer submitted a named return; of all that wait, these stay.
             ReturnStateWrong: A return does not wait for a verdict.
             ActorInvalid, ActorElsewhere: The actor may not act here.
         """
@@ -80,16 +81,18 @@ class Review:
         with self._desk.lock:
             with self._desk.read() as conn:
                 if choice.record_ids:
-                    waiting, left = self._named(conn, choice, verdict), 0
+                    waiting, left = self._named(conn, author, choice, verdict), 0
                 else:
-                    waiting, total = self._matching(conn, choice, verdict)
+                    waiting, total = self._matching(conn, author, choice, verdict)
                     left = total - len(waiting)
             position = self._desk.store.last_position()
             for chunk in _chunks(waiting):
                 position = self._append(author, chunk, verdict, reason)
         return Reviewed(reviewed=len(waiting), left=left, position=position)
 
-    def _named(self, conn: Connection, choice: Choice, verdict: Decision) -> list[Row[Any]]:
+    def _named(
+        self, conn: Connection, author: str, choice: Choice, verdict: Decision
+    ) -> list[Row[Any]]:
         found: dict[bytes, list[Row[Any]]] = defaultdict(list)
         for row in conn.execute(_query().where(return_version.c.record_id.in_(choice.record_ids))):
             found[bytes(row.record_id)].append(row)
@@ -100,12 +103,14 @@ class Review:
                 raise ReturnUnknown(record=record_id.hex()[:64])
             row = found[record_id][0]
             check_reviewer(self._desk.path, Path.parse(row.origin_path), record_id.hex())
+            if row.submitted_by == author:
+                raise ReviewOwn(record=record_id.hex())
             check_waiting(State(row.state), verdict.step)
             chosen.append(row)
         return chosen
 
     def _matching(
-        self, conn: Connection, choice: Choice, verdict: Decision
+        self, conn: Connection, author: str, choice: Choice, verdict: Decision
     ) -> tuple[list[Row[Any]], int]:
         """Give what waits, at most `limit`, and how many there are in all."""
         table = return_version.c
@@ -120,6 +125,7 @@ class Review:
         wanted: list[ColumnElement[bool]] = [
             table.state.in_(states),
             table.origin.in_(children),
+            table.submitted_by != author,
             ~_has_newer(states),
         ]
         if choice.form:
@@ -223,6 +229,7 @@ def _query() -> Any:
         table.origin,
         table.origin_path,
         table.record_id,
+        table.submitted_by,
         table.faults,
         func.length(table.payload).label("payload_bytes"),
     )

@@ -116,7 +116,6 @@ def _doing(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
         if own and each.state in WAITING:
             link(words("returns.withdraw"), address("/withdraw", record=record))
         if own and each.state in _TO_MEND:
-            mend = address(
-                "/fill", pack="energy", form=each.form, period=each.period, unit=each.unit
-            )
+            pack = pack_of(each, names)
+            mend = address("/fill", pack=pack, form=each.form, period=each.period, unit=each.unit)
             link(words("due.mend"), mend)

@@ -1,5 +1,6 @@
 """A bundle opens for its recipient alone, says who packed it, and no byte of it can change."""
 
+import base64
 import hashlib
 from dataclasses import replace
 
@@ -8,7 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yidao.node.courier.envelope import Address, Envelope, open_envelope, seal_envelope
+from yidao.node.courier.envelope import (
+    MAX_PARCEL_BYTES,
+    Address,
+    Envelope,
+    open_envelope,
+    seal_envelope,
+)
 from yidao.node.courier.errors import (
     ParcelFileMalformed,
     ParcelSealed,
@@ -18,7 +25,7 @@ from yidao.sync.curve import x25519_private, x25519_public
 from yidao.sync.errors import KeyWeak, PeerError
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.journal import JournalState, seal
-from yidao.sync.message import Ack, Frame, Hello, Item, Receipt, Resume
+from yidao.sync.message import MAX_FRAME_BYTES, Ack, Frame, Hello, Item, Receipt, Resume
 from yidao.sync.parcel import ParcelMalformed, read_parcel, write_parcel
 from yidao.sync.suite import Ed25519Signer
 from yidao.sync.wire import encode_control, encode_frame
@@ -90,6 +97,26 @@ def test_every_flipped_bit_is_noticed() -> None:
             open_envelope(damaged).verify(SENDER.public_key)
 
 
+def test_an_address_has_one_spelling_though_the_sender_signed_another() -> None:
+    """Readers must not disagree on what was signed."""
+    lines = FILE.split(b"\n", 3)
+    spaced = lines[1].replace(b":", b": ", 1)
+    signed = lines[0] + b"\n" + spaced + b"\n"
+    signature = base64.b64encode(SENDER.sign(b"yidao-bundle-signature-v1\n" + signed))
+    with pytest.raises(ParcelFileMalformed):
+        open_envelope(signed + signature + b"\n" + lines[3])
+
+
+def test_a_parcel_that_unpacks_without_end_is_refused() -> None:
+    """Sixty kilobytes may not become the machine's memory."""
+    bomb = seal_envelope(
+        bytes(MAX_PARCEL_BYTES + 1), ADDRESS, signer=SENDER, recipient_key=RECIPIENT.public_key
+    )
+    assert len(bomb) < 1024 * 1024
+    with pytest.raises(ParcelFileMalformed):
+        open_envelope(bomb).decrypt(KEY)
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_as_a_bundle_have_a_typed_error(data: bytes) -> None:
     """Nothing else comes out."""
@@ -131,7 +158,8 @@ BAD_PARCELS = {
     + piece(b"c", encode_control(Ack(lane=Lane.BULK, position=1, credit_bytes=1))),
     "another kind": write_parcel(HELLO, RESUME, [], []) + piece(b"x", b""),
     "a length without bytes": write_parcel(HELLO, RESUME, [], []) + b"d\x00\x00\x00\x05",
-    "a message over the limit": write_parcel(HELLO, RESUME, [], []) + b"d\xff\xff\xff\xff",
+    "a message over the limit": write_parcel(HELLO, RESUME, [], [])
+    + piece(b"d", bytes(MAX_FRAME_BYTES + 1)),
 }
 
 

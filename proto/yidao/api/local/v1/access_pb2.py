@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fyidao/api/local/v1/access.proto\x12\x12yidao.api.local.v1\"\xa2\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x10\n\x08\x64isabled\x18\x05 \x01(\x08\x12\x17\n\x0flocked_until_ms\x18\x06 \x01(\x03\x12\x1c\n\x14must_change_password\x18\x07 \x01(\x08\x12\x17\n\x0flast_sign_in_ms\x18\x08 \x01(\x03\"M\n\rSignInRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"]\n\x0eSignInResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\x14\n\x0cidle_seconds\x18\x03 \x01(\r\"\x10\n\x0eSignOutRequest\"\x11\n\x0fSignOutResponse\"\x0f\n\rWhoAmIRequest\"\\\n\x0eWhoAmIResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"Y\n\x0ePutUserRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\x10\n\x08password\x18\x03 \x01(\t\"9\n\x0fPutUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\"0\n\x11UnlockUserRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"<\n\x12UnlockUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\"\x12\n\x10ListUsersRequest\"<\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.yidao.api.local.v1.User\"N\n\x10ListAuditRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\r\n\x05\x65vent\x18\x04 \x01(\t\"{\n\nAuditEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06object\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x0e\n\x06result\x18\x07 \x01(\t\"D\n\x11ListAuditResponse\x12/\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1e.yidao.api.local.v1.AuditEntry2\xd3\x05\n\rAccessService\x12O\n\x06SignIn\x12!.yidao.api.local.v1.SignInRequest\x1a\".yidao.api.local.v1.SignInResponse\x12R\n\x07SignOut\x12\".yidao.api.local.v1.SignOutRequest\x1a#.yidao.api.local.v1.SignOutResponse\x12O\n\x06WhoAmI\x12!.yidao.api.local.v1.WhoAmIRequest\x1a\".yidao.api.local.v1.WhoAmIResponse\x12g\n\x0e\x43hangePassword\x12).yidao.api.local.v1.ChangePasswordRequest\x1a*.yidao.api.local.v1.ChangePasswordResponse\x12R\n\x07PutUser\x12\".yidao.api.local.v1.PutUserRequest\x1a#.yidao.api.local.v1.PutUserResponse\x12[\n\nUnlockUser\x12%.yidao.api.local.v1.UnlockUserRequest\x1a&.yidao.api.local.v1.UnlockUserResponse\x12X\n\tListUsers\x12$.yidao.api.local.v1.ListUsersRequest\x1a%.yidao.api.local.v1.ListUsersResponse\x12X\n\tListAudit\x12$.yidao.api.local.v1.ListAuditRequest\x1a%.yidao.api.local.v1.ListAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fyidao/api/local/v1/access.proto\x12\x12yidao.api.local.v1\"\xbb\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x10\n\x08\x64isabled\x18\x05 \x01(\x08\x12\x17\n\x0flocked_until_ms\x18\x06 \x01(\x03\x12\x1c\n\x14must_change_password\x18\x07 \x01(\x08\x12\x17\n\x0flast_sign_in_ms\x18\x08 \x01(\x03\x12\x17\n\x0fpassword_due_ms\x18\t \x01(\x03\"M\n\rSignInRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"]\n\x0eSignInResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\x14\n\x0cidle_seconds\x18\x03 \x01(\r\"\x10\n\x0eSignOutRequest\"\x11\n\x0fSignOutResponse\"\x0f\n\rWhoAmIRequest\"\\\n\x0eWhoAmIResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"Y\n\x0ePutUserRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.yidao.api.local.v1.User\x12\x10\n\x08password\x18\x03 \x01(\t\"9\n\x0fPutUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\"0\n\x11UnlockUserRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"<\n\x12UnlockUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.yidao.api.local.v1.User\"\x12\n\x10ListUsersRequest\"<\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.yidao.api.local.v1.User\"N\n\x10ListAuditRequest\x12\x0e\n\x06\x62\x65\x66ore\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\r\n\x05\x65vent\x18\x04 \x01(\t\"\x9a\x01\n\nAuditEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06object\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x0e\n\x06result\x18\x07 \x01(\t\x12\r\n\x05times\x18\x08 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\"D\n\x11ListAuditResponse\x12/\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1e.yidao.api.local.v1.AuditEntry2\xd3\x05\n\rAccessService\x12O\n\x06SignIn\x12!.yidao.api.local.v1.SignInRequest\x1a\".yidao.api.local.v1.SignInResponse\x12R\n\x07SignOut\x12\".yidao.api.local.v1.SignOutRequest\x1a#.yidao.api.local.v1.SignOutResponse\x12O\n\x06WhoAmI\x12!.yidao.api.local.v1.WhoAmIRequest\x1a\".yidao.api.local.v1.WhoAmIResponse\x12g\n\x0e\x43hangePassword\x12).yidao.api.local.v1.ChangePasswordRequest\x1a*.yidao.api.local.v1.ChangePasswordResponse\x12R\n\x07PutUser\x12\".yidao.api.local.v1.PutUserRequest\x1a#.yidao.api.local.v1.PutUserResponse\x12[\n\nUnlockUser\x12%.yidao.api.local.v1.UnlockUserRequest\x1a&.yidao.api.local.v1.UnlockUserResponse\x12X\n\tListUsers\x12$.yidao.api.local.v1.ListUsersRequest\x1a%.yidao.api.local.v1.ListUsersResponse\x12X\n\tListAudit\x12$.yidao.api.local.v1.ListAuditRequest\x1a%.yidao.api.local.v1.ListAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,41 +32,41 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yidao.api.local.v1.access_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USER']._serialized_start=56
-  _globals['_USER']._serialized_end=218
-  _globals['_SIGNINREQUEST']._serialized_start=220
-  _globals['_SIGNINREQUEST']._serialized_end=297
-  _globals['_SIGNINRESPONSE']._serialized_start=299
-  _globals['_SIGNINRESPONSE']._serialized_end=392
-  _globals['_SIGNOUTREQUEST']._serialized_start=394
-  _globals['_SIGNOUTREQUEST']._serialized_end=410
-  _globals['_SIGNOUTRESPONSE']._serialized_start=412
-  _globals['_SIGNOUTRESPONSE']._serialized_end=429
-  _globals['_WHOAMIREQUEST']._serialized_start=431
-  _globals['_WHOAMIREQUEST']._serialized_end=446
-  _globals['_WHOAMIRESPONSE']._serialized_start=448
-  _globals['_WHOAMIRESPONSE']._serialized_end=540
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=542
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=609
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=611
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=635
-  _globals['_PUTUSERREQUEST']._serialized_start=637
-  _globals['_PUTUSERREQUEST']._serialized_end=726
-  _globals['_PUTUSERRESPONSE']._serialized_start=728
-  _globals['_PUTUSERRESPONSE']._serialized_end=785
-  _globals['_UNLOCKUSERREQUEST']._serialized_start=787
-  _globals['_UNLOCKUSERREQUEST']._serialized_end=835
-  _globals['_UNLOCKUSERRESPONSE']._serialized_start=837
-  _globals['_UNLOCKUSERRESPONSE']._serialized_end=897
-  _globals['_LISTUSERSREQUEST']._serialized_start=899
-  _globals['_LISTUSERSREQUEST']._serialized_end=917
-  _globals['_LISTUSERSRESPONSE']._serialized_start=919
-  _globals['_LISTUSERSRESPONSE']._serialized_end=979
-  _globals['_LISTAUDITREQUEST']._serialized_start=981
-  _globals['_LISTAUDITREQUEST']._serialized_end=1059
-  _globals['_AUDITENTRY']._serialized_start=1061
-  _globals['_AUDITENTRY']._serialized_end=1184
-  _globals['_LISTAUDITRESPONSE']._serialized_start=1186
-  _globals['_LISTAUDITRESPONSE']._serialized_end=1254
-  _globals['_ACCESSSERVICE']._serialized_start=1257
-  _globals['_ACCESSSERVICE']._serialized_end=1980
+  _globals['_USER']._serialized_end=243
+  _globals['_SIGNINREQUEST']._serialized_start=245
+  _globals['_SIGNINREQUEST']._serialized_end=322
+  _globals['_SIGNINRESPONSE']._serialized_start=324
+  _globals['_SIGNINRESPONSE']._serialized_end=417
+  _globals['_SIGNOUTREQUEST']._serialized_start=419
+  _globals['_SIGNOUTREQUEST']._serialized_end=435
+  _globals['_SIGNOUTRESPONSE']._serialized_start=437
+  _globals['_SIGNOUTRESPONSE']._serialized_end=454
+  _globals['_WHOAMIREQUEST']._serialized_start=456
+  _globals['_WHOAMIREQUEST']._serialized_end=471
+  _globals['_WHOAMIRESPONSE']._serialized_start=473
+  _globals['_WHOAMIRESPONSE']._serialized_end=565
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=567
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=634
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=636
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=660
+  _globals['_PUTUSERREQUEST']._serialized_start=662
+  _globals['_PUTUSERREQUEST']._serialized_end=751
+  _globals['_PUTUSERRESPONSE']._serialized_start=753
+  _globals['_PUTUSERRESPONSE']._serialized_end=810
+  _globals['_UNLOCKUSERREQUEST']._serialized_start=812
+  _globals['_UNLOCKUSERREQUEST']._serialized_end=860
+  _globals['_UNLOCKUSERRESPONSE']._serialized_start=862
+  _globals['_UNLOCKUSERRESPONSE']._serialized_end=922
+  _globals['_LISTUSERSREQUEST']._serialized_start=924
+  _globals['_LISTUSERSREQUEST']._serialized_end=942
+  _globals['_LISTUSERSRESPONSE']._serialized_start=944
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1004
+  _globals['_LISTAUDITREQUEST']._serialized_start=1006
+  _globals['_LISTAUDITREQUEST']._serialized_end=1084
+  _globals['_AUDITENTRY']._serialized_start=1087
+  _globals['_AUDITENTRY']._serialized_end=1241
+  _globals['_LISTAUDITRESPONSE']._serialized_start=1243
+  _globals['_LISTAUDITRESPONSE']._serialized_end=1311
+  _globals['_ACCESSSERVICE']._serialized_start=1314
+  _globals['_ACCESSSERVICE']._serialized_end=2037
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,7 @@ class User(_message.Message):
     LOCKED_UNTIL_MS_FIELD_NUMBER: _builtins.int
     MUST_CHANGE_PASSWORD_FIELD_NUMBER: _builtins.int
     LAST_SIGN_IN_MS_FIELD_NUMBER: _builtins.int
+    PASSWORD_DUE_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. `[^\\s@/]{1,64}`; with the node's path it is the actor `name@/33`."""
     title: _builtins.str
@@ -51,6 +52,8 @@ class User(_message.Message):
     """Unix milliseconds until which sign-in is refused; 0 if it is not."""
     must_change_password: _builtins.bool
     last_sign_in_ms: _builtins.int
+    password_due_ms: _builtins.int
+    """Unix milliseconds from which the password should be changed, 90 days after it was set."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`filler`, `reviewer`, `approver`, `viewer`, `system_admin`, `security_admin`, `audit_admin`."""
@@ -66,10 +69,11 @@ class User(_message.Message):
         locked_until_ms: _builtins.int = ...,
         must_change_password: _builtins.bool = ...,
         last_sign_in_ms: _builtins.int = ...,
+        password_due_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "last_sign_in_ms", b"last_sign_in_ms", "locked_until_ms", b"locked_until_ms", "must_change_password", b"must_change_password", "name", b"name", "roles", b"roles", "title", b"title", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "last_sign_in_ms", b"last_sign_in_ms", "locked_until_ms", b"locked_until_ms", "must_change_password", b"must_change_password", "name", b"name", "password_due_ms", b"password_due_ms", "roles", b"roles", "title", b"title", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -88,8 +92,8 @@ class SignInRequest(_message.Message):
     password: _builtins.str
     """Required. Never logged."""
     unit: _builtins.str
-    """Optional. The institution whose desk is opened; refused if the user fills for another
-    or for none.
+    """Optional. The institution whose desk is opened: the session sees and fills for no other.
+    Refused if the user fills for another.
     """
     source: _builtins.str
     """Optional. Where the person sits, for the audit: an address."""
@@ -425,6 +429,8 @@ class AuditEntry(_message.Message):
     OBJECT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     at_ms: _builtins.int
     event: _builtins.str
@@ -435,6 +441,10 @@ class AuditEntry(_message.Message):
     source: _builtins.str
     result: _builtins.str
     """`done` or an error code."""
+    times: _builtins.int
+    """How often within a minute: refusals that are alike are counted, not repeated."""
+    detail: _builtins.str
+    """What was changed: `roles=filler unit=…`. Never a secret."""
     def __init__(
         self,
         *,
@@ -445,10 +455,12 @@ class AuditEntry(_message.Message):
         object: _builtins.str = ...,
         source: _builtins.str = ...,
         result: _builtins.str = ...,
+        times: _builtins.int = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ms", b"at_ms", "event", b"event", "object", b"object", "position", b"position", "result", b"result", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ms", b"at_ms", "detail", b"detail", "event", b"event", "object", b"object", "position", b"position", "result", b"result", "source", b"source", "times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

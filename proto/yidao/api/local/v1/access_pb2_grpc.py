@@ -81,7 +81,8 @@ class AccessServiceServicer:
 
     def SignIn(self, request, context):
         """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
-        always the same text), USER_LOCKED.
+        always the same text), USER_LOCKED,
+        UNIT_FOREIGN, SIGN_IN_BUSY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +103,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED.
+        """The user's other sessions end. Errors: SIGN_IN_REFUSED, USER_LOCKED, PASSWORD_WEAK,
+        PASSWORD_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

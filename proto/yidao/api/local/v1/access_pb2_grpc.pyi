@@ -43,14 +43,17 @@ class AccessServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     SignIn: _grpc.UnaryUnaryMultiCallable[_access_pb2.SignInRequest, _access_pb2.SignInResponse]
     """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
-    always the same text), USER_LOCKED.
+    always the same text), USER_LOCKED,
+    UNIT_FOREIGN, SIGN_IN_BUSY.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_access_pb2.SignOutRequest, _access_pb2.SignOutResponse]
     """End the caller's session; its token is dead from then on."""
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_access_pb2.WhoAmIRequest, _access_pb2.WhoAmIResponse]
     """Who the caller is and what they may do. Errors: SESSION_ENDED."""
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_access_pb2.ChangePasswordRequest, _access_pb2.ChangePasswordResponse]
-    """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED."""
+    """The user's other sessions end. Errors: SIGN_IN_REFUSED, USER_LOCKED, PASSWORD_WEAK,
+    PASSWORD_REUSED.
+    """
     PutUser: _grpc.UnaryUnaryMultiCallable[_access_pb2.PutUserRequest, _access_pb2.PutUserResponse]
     """Add or change a user: the system administrator the account, the security
     administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
@@ -68,14 +71,17 @@ class AccessServiceAsyncStub(AccessServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignIn: _aio.UnaryUnaryMultiCallable[_access_pb2.SignInRequest, _access_pb2.SignInResponse]  # type: ignore[assignment]
     """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
-    always the same text), USER_LOCKED.
+    always the same text), USER_LOCKED,
+    UNIT_FOREIGN, SIGN_IN_BUSY.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_access_pb2.SignOutRequest, _access_pb2.SignOutResponse]  # type: ignore[assignment]
     """End the caller's session; its token is dead from then on."""
     WhoAmI: _aio.UnaryUnaryMultiCallable[_access_pb2.WhoAmIRequest, _access_pb2.WhoAmIResponse]  # type: ignore[assignment]
     """Who the caller is and what they may do. Errors: SESSION_ENDED."""
     ChangePassword: _aio.UnaryUnaryMultiCallable[_access_pb2.ChangePasswordRequest, _access_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED."""
+    """The user's other sessions end. Errors: SIGN_IN_REFUSED, USER_LOCKED, PASSWORD_WEAK,
+    PASSWORD_REUSED.
+    """
     PutUser: _aio.UnaryUnaryMultiCallable[_access_pb2.PutUserRequest, _access_pb2.PutUserResponse]  # type: ignore[assignment]
     """Add or change a user: the system administrator the account, the security
     administrator its roles and unit. Errors: ROLES_EXCLUSIVE, PASSWORD_WEAK,
@@ -96,7 +102,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.SignInResponse, _abc.Awaitable[_access_pb2.SignInResponse]]:
         """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
-        always the same text), USER_LOCKED.
+        always the same text), USER_LOCKED,
+        UNIT_FOREIGN, SIGN_IN_BUSY.
         """
 
     @_abc_1.abstractmethod
@@ -121,7 +128,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.ChangePasswordResponse, _abc.Awaitable[_access_pb2.ChangePasswordResponse]]:
-        """Errors: SIGN_IN_REFUSED, PASSWORD_WEAK, PASSWORD_REUSED."""
+        """The user's other sessions end. Errors: SIGN_IN_REFUSED, USER_LOCKED, PASSWORD_WEAK,
+        PASSWORD_REUSED.
+        """
 
     @_abc_1.abstractmethod
     def PutUser(

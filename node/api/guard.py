@@ -1,0 +1,230 @@
+"""Asks `node/access` before every call of the local API, and writes down what it must.
+
+1. Metadata become a caller: a session's user, or the account that owns the socket.
+2. The caller may make the call at all (`caller.check_call`).
+3. A session acts as itself: an empty actor is filled in, another one refused.
+4. A session of one institution asks of that one alone (`calls.UnitRule`).
+5. The servicer runs; it finds the caller by `current_caller`.
+6. A call that is audited is durable in the audit before it is answered.
+
+What is refused before step 5 never reaches a servicer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import Message
+
+from yidao.api.errors import YidaoError
+from yidao.node.access import calls
+from yidao.node.access.caller import LOCAL, Caller, check_call, set_caller
+from yidao.node.access.calls import CallRule, Needs, UnitRule
+from yidao.node.access.errors import PermissionDenied, SessionEnded, UnitForeign
+from yidao.node.access.service import Access
+from yidao.node.api.errors import refuse
+from yidao.node.api.scoping import (
+    act,
+    check_answer,
+    check_records,
+    check_rows,
+    fill_unit,
+    is_trial,
+    named_records,
+)
+from yidao.node.api.workers import Workers
+
+SOURCE_METADATA: Final = "x-yidao-source"
+_SESSION_METADATA: Final = "authorization"
+_SCHEME: Final = "Bearer "
+_MAX_TOKEN_CHARACTERS: Final = 128
+_CANCELLED: Final = "CANCELLED"
+
+log = structlog.get_logger()
+
+Context = grpc.aio.ServicerContext[Any, Any]
+UnitsOf = Callable[[Sequence[bytes]], Mapping[bytes, frozenset[str]]]
+
+
+class AccessGuard(grpc.aio.ServerInterceptor):
+    """Stands before every servicer of the local API.
+
+    Args:
+        access: Who may do what.
+        workers: For what reads the store.
+        units_of: The institutions whose returns records are.
+    """
+
+    def __init__(self, access: Access, workers: Workers, units_of: UnitsOf) -> None:
+        self._access = access
+        self._workers = workers
+        self._units_of = units_of
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: Any,
+    ) -> Any:
+        """Put the guard around the handler of a call."""
+        method: str = handler_call_details.method
+        handler = await continuation(handler_call_details)
+        if handler is None or calls.is_public(method):
+            return handler
+        name = calls.call_name(method)
+        form: dict[str, Any] = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._one(name, handler.unary_unary), **form)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._many(name, handler.unary_stream), **form
+            )
+        # The local API has no call that streams both ways.
+        assert handler.stream_unary is not None, method
+        return grpc.stream_unary_rpc_method_handler(self._one(name, handler.stream_unary), **form)
+
+    def _one(self, name: str, inner: Callable[..., Awaitable[Message]]) -> Callable[..., Any]:
+        """Guard a call with one answer; its request may be a stream, which names no actor."""
+        rule = calls.RULES.get(name)
+
+        async def call(request: Any, context: Context) -> Message:
+            admitted = await self._admit(name, rule, request, context)
+            try:
+                response = await inner(request, context)
+            except grpc.aio.AbortError:
+                await self._failed(name, admitted, _code_of(context))
+                raise
+            except asyncio.CancelledError:
+                # The caller is gone, what was asked may still happen.
+                if admitted.audited:
+                    self._access.call_refused(admitted.caller, name, _CANCELLED, admitted.asserted)
+                raise
+            if rule is not None and rule.unit is UnitRule.ANSWER:
+                try:
+                    check_answer(request, response, admitted.caller)
+                except YidaoError as error:
+                    await self._failed(name, admitted, UnitForeign.code)
+                    await refuse(context, error)
+            await self._done(name, admitted)
+            return response
+
+        return call
+
+    def _many(self, name: str, inner: Callable[..., AsyncIterator[Message]]) -> Callable[..., Any]:
+        rule = calls.RULES.get(name)
+
+        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+            admitted = await self._admit(name, rule, request, context)
+            await self._done(name, admitted)
+            async for message in inner(request, context):
+                # A stream outlives neither its session nor its permission.
+                await self._admit(name, rule, request, context)
+                yield message
+
+        return call
+
+    async def _admit(
+        self, name: str, rule: CallRule | None, request: Any, context: Context
+    ) -> "_Admitted":
+        """Steps 1 to 4; aborts the call if one fails."""
+        caller, source, asserted = LOCAL, _only(context, SOURCE_METADATA) or "", ""
+        try:
+            caller = await self._caller(rule, context, source)
+            check_call(caller, rule, name=name)
+            if isinstance(request, Message):
+                asserted = act(request, caller)
+            if caller.unit and rule is not None:
+                await self._check_units(caller, rule.unit, request)
+        except SessionEnded as error:
+            written = self._access.turned_away(name, error.code, source)
+            await _refuse(written, context, error)
+        except YidaoError as error:
+            written = self._access.call_refused(caller, name, error.code, asserted)
+            await _refuse(written, context, error)
+        except Exception:
+            log.exception("api.guard.failed", call=name)
+            await refuse(context, YidaoError())
+        set_caller(caller)
+        is_only_asked = isinstance(request, Message) and is_trial(request)
+        audited = (rule is None or rule.audited) and not is_only_asked
+        return _Admitted(caller=caller, asserted=asserted, audited=audited)
+
+    async def _caller(self, rule: CallRule | None, context: Context, source: str) -> Caller:
+        """Give who calls.
+
+        Raises:
+            SessionEnded: The token shows no open session; or a person sits behind the
+                call, as its source says, and shows none.
+        """
+        shown = _only(context, _SESSION_METADATA)
+        if shown is None:
+            if source and (rule is None or rule.needs is not Needs.NOTHING):
+                raise SessionEnded
+            return LOCAL
+        token = shown.removeprefix(_SCHEME)
+        if not shown.startswith(_SCHEME) or not 1 <= len(token) <= _MAX_TOKEN_CHARACTERS:
+            raise SessionEnded
+        return await self._workers.read(lambda: self._access.sessions.caller(token, source=source))
+
+    async def _check_units(self, caller: Caller, rule: UnitRule, request: Message) -> None:
+        """Step 4.
+
+        Raises:
+            UnitForeign: The request is about another institution, or a record that is not here.
+        """
+        match rule:
+            case UnitRule.FIELD:
+                fill_unit(request, caller)
+            case UnitRule.ROWS:
+                check_rows(request, caller)
+            case UnitRule.RECORDS:
+                named = named_records(request)
+                units = await self._workers.read(lambda: self._units_of(named))
+                check_records(named, units, caller)
+            case UnitRule.OPEN | UnitRule.ANSWER | UnitRule.CLOSED:
+                pass
+
+    async def _failed(self, name: str, admitted: "_Admitted", code: str) -> None:
+        if admitted.audited or code == PermissionDenied.code:
+            written = self._access.call_refused(admitted.caller, name, code, admitted.asserted)
+            await asyncio.wrap_future(written)
+
+    async def _done(self, name: str, admitted: "_Admitted") -> None:
+        if admitted.audited:
+            written = self._access.call_done(admitted.caller, name, admitted.asserted)
+            await asyncio.wrap_future(written)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Admitted:
+    """Who makes a call, whom the machine's own account says that it acts for, what is audited."""
+
+    caller: Caller
+    asserted: str
+    audited: bool
+
+
+def _only(context: Context, name: str) -> str | None:
+    """Give the value of a metadata key; empty, which is no token, if it is there twice."""
+    values = [value for key, value in context.invocation_metadata() or () if key == name]
+    if len(values) > 1:
+        return ""
+    return str(values[0]) if values else None
+
+
+def _code_of(context: Context) -> str:
+    """Give the error code with which a servicer ended its call, see `errors.refuse`."""
+    details = context.details()
+    return details.decode() if isinstance(details, bytes) else str(details)
+
+
+async def _refuse(written: "Future[None]", context: Context, error: YidaoError) -> NoReturn:
+    await asyncio.wrap_future(written)
+    await refuse(context, error)

@@ -1,0 +1,24 @@
+"""Passwords come by a prompt or from stdin, never as an argument: others see arguments."""
+
+import sys
+
+import typer
+
+from yidao.node.cli.speech import say
+from yidao.node.errors import NodeError
+
+_MAX_CHARACTERS = 1_024
+
+
+class UserExists(NodeError):
+    """A user of that name is there already (params: user)."""
+
+    code = "USER_EXISTS"
+
+
+def ask_password(from_stdin: bool) -> str:
+    """Read a new password: the first line of stdin, or twice from the terminal."""
+    if from_stdin:
+        return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
+    prompt = say("新密码", "New password")
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
