@@ -18,26 +18,13 @@ from yidao.catalog.pack.versions import PackSet
 from yidao.catalog.rows import encode_row
 from yidao.node.client import Client, Row, RowResult
 from yidao.node.intake.payload import payload_of, period_of
-from yidao.node.intake.rows import CellFault, SourceRow
+from yidao.node.intake.rows import CellFault, RefusedRow, SourceRow
 from yidao.node.intake.source import open_source
 
 BATCH_ROWS = 500
 
 Progress = Callable[[int, int | None], None]
 """Rows done, rows in all where that is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedRow:
-    """A row that the node did not take.
-
-    Attributes:
-        faults: All of them, each with its text in Chinese and English.
-    """
-
-    sheet: str
-    row_number: int
-    faults: tuple[CellFault, ...]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """What every affair's commands work with: the store, who the node is, time and chance."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -42,6 +42,8 @@ class Desk:
         random: Gives that many random bytes.
         lock: Held by a command that decides on what the views show, until its
             own records are folded: two of them never decide on the same state.
+            Take it by `deciding`.
+        caught_up: Set once the views have shown all that stood at the start.
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Desk:
     clock_ms: Callable[[], int]
     random: Callable[[int], bytes]
     lock: threading.Lock = field(default_factory=threading.Lock)
+    caught_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def path(self) -> Path:
@@ -75,6 +78,22 @@ class Desk:
     def read(self) -> AbstractContextManager[Connection]:
         """Open a snapshot of the views."""
         return self.store.read()
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Hold the lock, over views that show every record of this node.
+
+        A process may find records that are not folded yet: it was ended between
+        the commit and the fold, or a new version folds all of them again.
+
+        Raises:
+            ViewsBehind: That takes longer; try again later.
+        """
+        with self.lock:
+            if not self.caught_up.is_set():
+                self.settle(self.store.last_position())
+                self.caught_up.set()
+            yield
 
     def settle(self, position: int) -> None:
         """Wait until the views show everything up to a position.

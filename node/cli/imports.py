@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yidao.node.cli.output import Data, Exit, Json, answer, told_errors
-from yidao.node.cli.speech import say
+from yidao.node.cli.speech import LANGUAGE, say
 
 if TYPE_CHECKING:
     from yidao.node.importing import ImportReport, Progress
@@ -32,6 +32,16 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help=say("只检查, 不入库", "Check only, keep nothing"))
         ] = False,
+        annotated: Annotated[
+            Path | None,
+            typer.Option(
+                "--annotated",
+                help=say(
+                    "有错行时, 把错误写回单元格, 另存为此 XLSX",
+                    "If rows are refused, write the file here with the reasons in its cells (XLSX)",
+                ),
+            ),
+        ] = None,
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
@@ -46,7 +56,10 @@ def register(app: typer.Typer) -> None:
                     client=client, pack_id=pack, actor=actor, today=today, dry_run=dry_run
                 )
                 report = importer.take(file, progress)
-            answer(as_json, facts(report), "\n".join(lines(report)))
+            marked = annotated if report.refused else None
+            if marked is not None:
+                write_marked(file, marked, report)
+            answer(as_json, facts(report, marked), "\n".join(lines(report, marked)))
             if report.refused:
                 raise typer.Exit(Exit.PARTLY)
 
@@ -66,9 +79,18 @@ def progress_bar(*, shown: bool) -> Iterator["Progress"]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def facts(report: "ImportReport") -> dict[str, object]:
-    """The report as plain values."""
+def write_marked(file: Path, out: Path, report: "ImportReport") -> None:
+    """Write the clerk's own file with the reasons in the cells that were refused."""
+    from yidao.node.cli.files import read_file, write_file
+    from yidao.node.intake.annotate import annotate
+
+    write_file(out, annotate(read_file(file), report.refused, LANGUAGE))
+
+
+def facts(report: "ImportReport", marked: Path | None = None) -> dict[str, object]:
+    """The report as plain values; `annotated` is where the marked copy is."""
     return {
+        "annotated": None if marked is None else str(marked),
         "rows": report.rows,
         "submitted": report.submitted,
         "unchanged": report.unchanged,
@@ -78,6 +100,7 @@ def facts(report: "ImportReport") -> dict[str, object]:
                 "row": row.row_number,
                 "faults": [
                     {
+                        "column": fault.column,
                         "field": fault.field,
                         "rule": fault.rule,
                         "code": fault.code,
@@ -92,7 +115,7 @@ def facts(report: "ImportReport") -> dict[str, object]:
     }
 
 
-def lines(report: "ImportReport") -> list[str]:
+def lines(report: "ImportReport", marked: Path | None = None) -> list[str]:
     """The report for people: what was refused is said in both languages."""
     shown = [
         say(
@@ -106,4 +129,11 @@ def lines(report: "ImportReport") -> list[str]:
         for fault in row.faults:
             where = f"{row.sheet}!{row.row_number} {fault.field} {fault.rule or fault.code}"
             shown.append(f"  {where}: {fault.text.zh} / {fault.text.en}")
+    if marked is not None:
+        shown.append(
+            say(
+                f"错误已写回单元格: {marked}; 改正后再导入",
+                f"The reasons stand in the cells of {marked}: correct it and import it again",
+            )
+        )
     return shown

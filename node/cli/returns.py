@@ -1,12 +1,16 @@
-"""`yidao return`: list, accept, send back, roll up."""
+"""`yidao return`: list, withdraw, accept, send back, roll up, and what has a file of its own."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yidao.node.cli import breakdown, owed, receipt
 from yidao.node.cli.output import Data, Json, answer, table, told_errors
 from yidao.node.cli.speech import LANGUAGE, say
+
+if TYPE_CHECKING:
+    from yidao.node.client import ReturnInfo
 
 Form = Annotated[str, typer.Option(help=say("表", "Form, such as consumption"))]
 Period = Annotated[str, typer.Option(help=say("报告期, 如 2025-Q2", "Period, such as 2025-Q2"))]
@@ -20,9 +24,14 @@ def register(app: typer.Typer) -> None:
     """Add the verb."""
     returns = typer.Typer(help=say("报表", "Returns"), no_args_is_help=True)
     app.add_typer(returns, name="return")
+    owed.register_due(returns)
+    owed.register_missing(returns)
     _register_list(returns)
+    _register_withdraw(returns)
+    receipt.register(returns)
     _register_review(returns)
     _register_rollup(returns)
+    breakdown.register(returns)
 
 
 def _register_list(returns: typer.Typer) -> None:
@@ -34,7 +43,10 @@ def _register_list(returns: typer.Typer) -> None:
         unit: Annotated[str, typer.Option(help=say("单位代码", "Unit code"))] = "",
         state: Annotated[
             str,
-            typer.Option(help="refused | submitted | doubtful | accepted | returned | superseded"),
+            typer.Option(
+                help="refused | submitted | doubtful | accepted | returned | withdrawn | "
+                "superseded | recorded"
+            ),
         ] = "",
         limit: Annotated[
             int, typer.Option(min=1, max=_MAX_ROWS, help=say("最多条数", "At most"))
@@ -58,6 +70,8 @@ def _register_list(returns: typer.Typer) -> None:
                     "origin": r.origin_path,
                     "reviewed_by": r.reviewed_by,
                     "reason": r.reason,
+                    "withdrawn_by": r.withdrawn_by,
+                    "withdrawn_reason": r.withdrawn_reason,
                     "faults": [
                         {"field": f.field, "rule": f.rule, "code": f.code, "zh": f.zh, "en": f.en}
                         for f in r.faults
@@ -72,7 +86,7 @@ def _register_list(returns: typer.Typer) -> None:
                     r.unit,
                     f"v{r.version}",
                     r.state,
-                    r.reason or "; ".join(f.zh if LANGUAGE == "zh" else f.en for f in r.faults),
+                    _why(r),
                 ]
                 for r in page.returns
             ]
@@ -85,6 +99,36 @@ def _register_list(returns: typer.Typer) -> None:
                 say("原因", "reason"),
             ]
             answer(as_json, {"returns": rows, "next": page.next}, table(columns, shown))
+
+
+def _why(found: "ReturnInfo") -> str:
+    """All that was said of a version: the reviewer's reason, every fault, the withdrawal."""
+    said = [found.reason, *(f.zh if LANGUAGE == "zh" else f.en for f in found.faults)]
+    said.append(found.withdrawn_reason)
+    return "; ".join(each for each in said if each)
+
+
+def _register_withdraw(returns: typer.Typer) -> None:
+    @returns.command(help=say("撤回待审核的报表, 说明原因", "Take back what waits for review"))
+    def withdraw(
+        data: Data,
+        actor: Annotated[str, typer.Option(help=say("填报人, 如 li@/33/3301", "Who"))],
+        record: Annotated[list[str], typer.Option(help=say("记录号", "Record ids (hex)"))],
+        reason: Annotated[str, typer.Option(help=say("原因", "Reason"))],
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+            from yidao.sync.ids import id_from_hex
+
+            record_ids = [id_from_hex(each, "record") for each in record]
+            with connect(data) as client:
+                done = client.withdraw(actor=actor, record_ids=record_ids, reason=reason)
+            answer(
+                as_json,
+                {"withdrawn": done.withdrawn, "position": done.position},
+                say(f"已撤回 {done.withdrawn} 份", f"{done.withdrawn} withdrawn"),
+            )
 
 
 def _register_review(returns: typer.Typer) -> None:

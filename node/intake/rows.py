@@ -41,6 +41,19 @@ class CellFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow:
+    """A row that the node did not take.
+
+    Attributes:
+        faults: All of them, each with its text in Chinese and English.
+    """
+
+    sheet: str
+    row_number: int
+    faults: tuple[CellFault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
     """One row of a file, matched to a form but not yet typed.
 

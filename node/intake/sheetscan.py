@@ -38,11 +38,13 @@ class SheetScan:
     """Facts of one worksheet.
 
     Attributes:
+        cells: How many cells the sheet writes down, empty ones too.
         rows: Numbers of the rows that hold a value, ascending.
         merges: Rectangles of merged cells.
         uncalculated: Cells (row, column) with a formula and no stored result.
     """
 
+    cells: int
     rows: tuple[int, ...]
     merges: tuple[MergedCells, ...]
     uncalculated: frozenset[tuple[int, int]]
@@ -77,6 +79,7 @@ class _Scanner:
         self._part = part_name
         self._depth = 0
         self._is_sheet = False
+        self._cells = 0
         self._row = 0
         self._column = 0
         self._rows: list[int] = []
@@ -93,6 +96,7 @@ class _Scanner:
         if not self._is_sheet:
             return None
         return SheetScan(
+            cells=self._cells,
             rows=tuple(self._rows),
             merges=tuple(self._merges),
             uncalculated=frozenset(self._uncalculated),
@@ -146,6 +150,7 @@ class _Scanner:
 
     def _start_cell(self, reference: str | None) -> None:
         self._formula = self._value = False
+        self._cells += 1
         column = self._column + 1
         if reference is not None:
             _, column = self._position(reference)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from yidao.catalog.pack.model import Form
-from yidao.node.intake.encoding import decode
+from yidao.node.intake.encoding import Decoded, decode
 from yidao.node.intake.errors import (
     HeaderMissing,
     NoRows,
@@ -49,15 +49,9 @@ class TableSource:
     def __init__(self, data: bytes, name: str, forms: Sequence[Form]) -> None:
         self._name = name
         self._sheet = Path(name).stem
-        decoded = decode(data, name)
+        decoded = _decoded(data, name)
         self.encoding = decoded.encoding
         self._text = decoded.text
-        if not self._text.strip():
-            raise SourceEmpty(name=name)
-        if (nul := self._text.find("\0")) >= 0:
-            line = self._text.count("\n", 0, nul) + 1
-            raise TableMalformed(name=name, line=line, reason="nul_character")
-        self._delimiter = _delimiter(self._text)
         self._match, self._width = self._header(HeaderIndex(forms))
         self.total_rows = sum(1 for _ in self._below())
         if self.total_rows == 0:
@@ -105,24 +99,7 @@ class TableSource:
                 yield number, values
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        lines = _Lines(self._text, self._name)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        number = 0
-        while True:
-            first_line = lines.next_record()
-            try:
-                values = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                reason = "field_too_long" if "field limit" in str(error) else "quotes"
-                raise TableMalformed(name=self._name, line=first_line, reason=reason) from None
-            number += 1
-            if number > MAX_ROWS:
-                raise SourceTooLarge(name=self._name, what="rows", limit=MAX_ROWS)
-            if len(values) > MAX_COLUMNS:
-                raise SourceTooLarge(name=self._name, what="columns", limit=MAX_COLUMNS)
-            yield number, values
+        return _records(self._text, self._name)
 
     def _row(self, number: int, values: Sequence[str]) -> SourceRow:
         bare = SourceRow(
@@ -195,6 +172,46 @@ def open_table(path: Path, forms: Sequence[Form]) -> TableSource:
     if not data:
         raise SourceEmpty(name=path.name)
     return TableSource(data, path.name, forms)
+
+
+def table_rows(data: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Give every record of a table, headings and all, as `TableSource` numbers them.
+
+    Raises:
+        IntakeError: The file is refused; some rows may have been given.
+    """
+    return _records(_decoded(data, name).text, name)
+
+
+def _decoded(data: bytes, name: str) -> Decoded:
+    decoded = decode(data, name)
+    if not decoded.text.strip():
+        raise SourceEmpty(name=name)
+    if (nul := decoded.text.find("\0")) >= 0:
+        line = decoded.text.count("\n", 0, nul) + 1
+        raise TableMalformed(name=name, line=line, reason="nul_character")
+    return decoded
+
+
+def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    lines = _Lines(text, name)
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    number = 0
+    while True:
+        first_line = lines.next_record()
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = "field_too_long" if "field limit" in str(error) else "quotes"
+            raise TableMalformed(name=name, line=first_line, reason=reason) from None
+        number += 1
+        if number > MAX_ROWS:
+            raise SourceTooLarge(name=name, what="rows", limit=MAX_ROWS)
+        if len(values) > MAX_COLUMNS:
+            raise SourceTooLarge(name=name, what="columns", limit=MAX_COLUMNS)
+        yield number, values
 
 
 def _delimiter(text: str) -> str:

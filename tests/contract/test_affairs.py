@@ -12,8 +12,11 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.directives.commands import issue, report
 from yidao.node.affairs.directives.queries import status_tree
 from yidao.node.affairs.directives.rules import Directive
+from yidao.node.affairs.reporting.breakdown import Wanted, break_down
 from yidao.node.affairs.reporting.judging import RowIn
+from yidao.node.affairs.reporting.owed import Page, list_missing
 from yidao.node.affairs.reporting.queries import ReturnFilter, list_returns, roll_up
+from yidao.node.affairs.reporting.receipts import receipt
 from yidao.node.affairs.reporting.review import Choice
 from yidao.node.affairs.standards.commands import publish_pack
 from yidao.node.store.store import Store
@@ -43,6 +46,47 @@ def offices(tree: Any) -> tuple[Any, Any]:
     """A root and a county of it."""
     root = tree.node("/")
     return root, tree.node("/33", root)
+
+
+def test_the_desks_of_clerk_and_reviewer_work_on_every_database(
+    tree: Any, offices: tuple[Any, Any], carry_all: Callable[..., Any]
+) -> None:
+    """Withdraw, list who is missing, take totals apart page by page, find a receipt by its code."""
+    above, below = (put_to_work(node, tree) for node in offices)
+
+    def exchange() -> None:
+        for _ in range(3):
+            carry_all(offices[0], offices[1])
+            carry_all(offices[1], offices[0])
+            for affairs in (above, below):
+                affairs.desk.settle(affairs.desk.store.last_position())
+
+    pack = (files("yidao.catalog") / "packs" / "energy-2022.yaml").read_bytes()
+    publish_pack(above.desk, pack, "sample@/")
+    exchange()
+    entry = {"region_code": "330106", "inst_type": "01", "reg_status": "1"}
+    rows = [row("institution", index, name=f"样例单位{index}", **entry) for index in range(4)]
+    rows += [
+        row("profile", index, PERIOD, floor_area="1000.00", energy_users=50) for index in range(3)
+    ]
+    results = below.submission.submit("energy", "sample@/33", rows).results
+    exchange()
+    below.withdrawal.withdraw("sample@/33", [results[4].record_id], "样例")
+    exchange()
+    for affairs in (above, below):
+        with affairs.desk.read() as conn:
+            found = list_missing(conn, "energy", "profile", PERIOD, Page(limit=1))
+        assert (found.units, found.reported, found.missing[0].state) == (4, 2, "withdrawn")
+        for by, path in (("unit", ""), ("child", "/33"), ("region", "/33"), ("inst_type", "")):
+            wanted = Wanted(
+                pack="energy", form="profile", period=PERIOD, by=by, scope="submitted", path=path
+            )
+            cut = break_down(affairs.desk, wanted).rows
+            assert sum(each.totals.returns for each in cut) == 2
+            assert sum(float(each.totals.fields["floor_area"]) for each in cut) == 2000
+        shown = receipt(affairs.desk, record_id=results[5].record_id)
+        assert receipt(affairs.desk, code=shown.code) == shown
+        assert affairs.desk.store.rebuild().equal
 
 
 def test_reports_and_directives_go_the_same_way_on_every_database(

@@ -1,14 +1,17 @@
 """The command line on two real nodes, as the README says it, with its exit codes."""
 
+import hashlib
 import json
 import re
 import socket
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from yidao.catalog.codes import sample_uscc
@@ -299,6 +302,89 @@ def test_a_return_sent_back_is_corrected_and_accepted(pair: Pair) -> None:
     totals = ("return", "roll-up", "--data", "root", "--form", "profile", "--period", "2025-Q4")
     accepted = answer(*totals, folder=folder)["accepted"]
     assert (accepted["returns"], accepted["fields"]["floor_area"]) == (1, "7000.00")
+
+
+def keep_row_of(unit: str, sheet: Any) -> None:
+    """Delete the rows of the other units that a template brought along."""
+    for cell in reversed(sheet["A"][1:]):
+        if cell.value != unit:
+            sheet.delete_rows(cell.row)
+
+
+def check_leaf(record: str, held: dict[str, Any], folder: Path) -> None:
+    """The root finds the receipt by its code, and its evidence hashes to the same leaf."""
+    answer("evidence", "export", record, "--data", "root", "-o", "day.zip", folder=folder)
+    header = zipfile.ZipFile(folder / "day.zip").read("record/header")
+    assert hashlib.sha256(b"\x00" + header).hexdigest() == held["leaf_sha256"]
+    receipt = ("return", "receipt", "--data", "root", "--code", held["code"])
+    assert answer(*receipt, folder=folder)["record_id"] == record
+
+
+def test_a_clerks_first_day(pair: Pair) -> None:
+    """Template, faults in the cells, corrected, receipt, withdrawn, again; the reviewer follows."""
+    folder, unit = pair.folder, sample_uscc(3, "330106")
+    until(pair, "pack", "list", "--data", "province", met=lambda found: found["packs"])
+    (folder / "day-unit.csv").write_text(
+        f"统一社会信用代码,单位名称,行政区划代码,公共机构类型,名录状态\n{unit},样例单位,330106,01,1\n"
+    )
+    common = ("--data", "province", "--actor", "li@/33")
+    answer("import", "day-unit.csv", *common, folder=folder)
+    asked = ("--form", "profile", "--period", "2024-Q4")
+    made = ("form", "template", "energy", "profile", "--data", "province", "--period", "2024-Q4")
+    template = answer(*made, "-o", "day.xlsx", folder=folder)
+    assert template["units"] >= 1
+    book = openpyxl.load_workbook(folder / "day.xlsx")
+    sheet = book.worksheets[1]
+    keep_row_of(unit, sheet)
+    heads = {str(cell.value).strip("*"): cell.column for cell in sheet[1]}
+    sheet.cell(row=2, column=heads["建筑面积(m²)"], value=-5)
+    sheet.cell(row=2, column=heads["用能人数(人)"], value=100)
+    book.save(folder / "day.xlsx")
+
+    wrong = answer(
+        "import", "day.xlsx", *common, "--annotated", "marked.xlsx", folder=folder, exit_code=1
+    )
+    assert (wrong["annotated"], len(wrong["refused"])) == ("marked.xlsx", 1)
+    book = openpyxl.load_workbook(folder / "marked.xlsx")
+    sheet = book.worksheets[2]
+    cell = sheet.cell(row=2, column=heads["建筑面积(m²)"])
+    assert cell.comment is not None
+    assert cell.fill.start_color.rgb == "FFFFC7CE"
+    cell.value = 5000
+    book.save(folder / "marked.xlsx")
+    assert answer("import", "marked.xlsx", *common, folder=folder)["submitted"] == 1
+
+    mine = ("return", "list", "--data", "province", *asked, "--unit", unit)
+    first = answer(*mine, "--state", "submitted", folder=folder)["returns"][0]["record_id"]
+    receipt = ("return", "receipt", "--data", "province")
+    held = until(pair, *receipt, "--record", first, met=lambda found: found["held_by"] == ["/"])
+    printed = answer(*receipt, "--code", held["code"].lower(), "--html", "r.html", folder=folder)
+    assert printed["record_id"] == first
+    assert held["code"] in (folder / "r.html").read_text()
+    check_leaf(first, held, folder)
+
+    withdraw = ("return", "withdraw", *common, "--record", first, "--reason", "样例: 面积填错")
+    assert answer(*withdraw, folder=folder)["withdrawn"] == 1
+    missing = ("return", "missing", "--data", "root", *asked)
+    until(
+        pair,
+        *missing,
+        met=lambda found: (
+            {"withdrawn"} == {each["state"] for each in found["missing"] if each["unit"] == unit}
+        ),
+    )
+    due = answer("return", "due", "--data", "province", "--unit", unit, folder=folder)
+    assert {each["state"] for each in due["due"]} == {"missing"}
+    assert answer("import", "marked.xlsx", *common, folder=folder)["submitted"] == 1
+    waiting = ("return", "list", "--data", "root", *asked, "--state", "submitted")
+    until(pair, *waiting, met=lambda found: len(found["returns"]) == 1)
+    answer("return", "accept", "--data", "root", "--actor", "wang@/", *asked, folder=folder)
+    cut = answer("return", "break-down", "--data", "root", *asked, folder=folder)["rows"]
+    assert [(row["key"], row["totals"]["fields"]["floor_area"]) for row in cut] == [
+        ("/33", "5000.00")
+    ]
+    again = answer(*withdraw, folder=folder, exit_code=4)
+    assert again["error"] == "RETURN_STATE_WRONG"
 
 
 @pytest.mark.parametrize(

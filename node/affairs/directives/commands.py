@@ -46,7 +46,7 @@ def issue(desk: Desk, actor: str, directive: Directive) -> Issued:
     if len(core) > MAX_PART_BYTES:
         raise DirectiveFieldInvalid(field="energy_targets")
     object_id = records.object_of(desk.identity.node_id, directive.number)
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             held = _held(conn, object_id, core, directive.number)
             if held is not None:
@@ -76,7 +76,7 @@ def report(
     """
     author = str(desk.authorise(actor))
     step = rules.check_report(state, percent, note)
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             rules.evolve(_own_state(conn, desk, directive), step)
         core = records.Report(percent=percent, note=note).encode()

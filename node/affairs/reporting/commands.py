@@ -77,7 +77,7 @@ class Submission:
         author = str(self._desk.authorise(actor))
         if len(rows) > MAX_ROWS:
             raise RowsTooMany(rows=len(rows), limit=MAX_ROWS)
-        with self._desk.lock:
+        with self._desk.deciding():
             judged, known = self._judged(author, pack_id, rows, dry_run=dry_run)
             position = 0 if dry_run else self._append(author, judged)
         return Submitted(results=_results(rows, judged, known), position=position)

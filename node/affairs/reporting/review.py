@@ -78,7 +78,7 @@ class Review:
             raise ReviewScopeInvalid
         if not 1 <= choice.limit <= MAX_LIMIT or len(choice.record_ids) > MAX_LIMIT:
             raise ReviewScopeInvalid
-        with self._desk.lock:
+        with self._desk.deciding():
             with self._desk.read() as conn:
                 if choice.record_ids:
                     waiting, left = self._named(conn, author, choice, verdict), 0

@@ -50,7 +50,7 @@ class Withdrawal:
         check_withdrawal(reason)
         if not 1 <= len(record_ids) <= MAX_RECORDS:
             raise WithdrawScopeInvalid(limit=MAX_RECORDS)
-        with desk.lock:
+        with desk.deciding():
             with desk.read() as conn:
                 chosen = self._chosen(conn, record_ids)
             now_ms = desk.clock_ms()

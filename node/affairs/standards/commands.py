@@ -29,7 +29,7 @@ def publish_pack(desk: Desk, data: bytes, actor: str) -> Placed:
     author = desk.authorise(actor)
     rules.check_publisher(desk.path)
     pack = load_pack(data)
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             held = _held(conn, pack)
             packs_in_force(conn).add(pack)

@@ -527,6 +527,23 @@ def test_a_wrong_return_of_a_child_is_doubtful_and_what_follows_goes_on(register
     assert {row.state for row in listed(tree[ROOT])} == {"returned", "accepted"}
 
 
+def test_the_origin_sees_every_fault_that_its_parent_found(registered, rows):
+    """A doubtful return that comes back brings its faults along, with the reviewer's reason."""
+    tree = registered()
+    row = orjson.loads(rows.consumption(0).payload)
+    row |= {"elec_kwh": "-1.00", "water_m3": "-7.00"}
+    forged(tree[AGENCY], rows, body=orjson.dumps(row))
+    tree.exchange()
+    [doubtful] = listed(tree[COUNTY])
+    assert len(doubtful.faults) >= 2
+    give_back(tree[COUNTY], doubtful.record_id)
+    tree.exchange()
+    [back] = listed(tree[AGENCY])
+    assert (back.state, back.reason) == ("returned", "水费缺凭证")
+    assert back.faults == doubtful.faults
+    assert tree[AGENCY].store.rebuild().equal
+
+
 def test_figures_that_overflow_count_but_are_in_no_sum(registered, rows):
     """A figure that no total can hold is left out of the sums, with the reason."""
     tree = registered(12)
