@@ -6,11 +6,10 @@ from datetime import date
 
 from nicegui import ui
 
-from yidao.catalog.calendar import Period
-from yidao.catalog.errors import CatalogError
 from yidao.catalog.pack.model import Form, Pack
 from yidao.catalog.rows import encode_row
 from yidao.node.client import Client, Row, RowFault, RowResult
+from yidao.node.console.days import first_day
 from yidao.node.console.drafts import DraftKey
 from yidao.node.console.entry import (
     ERROR,
@@ -69,14 +68,6 @@ async def draw(visit: Visit) -> None:
     Tag("p", words("fill.about", form=names.form(pack.id, form.id), version=pack.version))
     desk.summary = Tag("section", id="summary", tabindex=-1, aria_live="polite")
     _draw_form(desk, texts, on)
-
-
-def first_day(period: str, today: date) -> date:
-    """Give the day by which the version of the standard is chosen."""
-    try:
-        return Period.parse(period).first_day if period else today
-    except CatalogError:
-        return today
 
 
 async def _texts(visit: Visit, key: DraftKey, form: Form) -> dict[str, str]:

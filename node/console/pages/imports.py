@@ -146,9 +146,8 @@ def _show(work: _Work, held: HeldFile, report: ImportReport, *, keeps: bool) -> 
         return
     visit.console.folder.keep_report(held.id, report)
     with work.result:
-        if held.path.suffix == ".xlsx":
-            back = address("/files/annotated", id=held.id)
-            link(words("imports.annotated"), back, classes="button main", download="")
+        back = address("/files/annotated", id=held.id)
+        link(words("imports.annotated"), back, classes="button main", download="")
         headings = [words(f"imports.{each}") for each in ("where", "field", "fault")]
         with table(words("imports.faults", count=len(report.refused)), headings) as row:
             for refused in report.refused[:_SHOWN_ROWS]:
