@@ -40,6 +40,7 @@ from yidao.node.console.pages import (
     tree,
     withdraw,
 )
+from yidao.node.console.pages.receipt import CIVIL_TIME
 from yidao.node.console.routes import BrowserHeaders, add_routes, cookie_of, session_of, words_of
 from yidao.node.console.session import Sessions
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
@@ -87,14 +88,17 @@ def make_console(data: Path, *, secure: bool) -> Console:
         NodeUnreachable: No daemon answers there.
     """
     client = Client.open(data / "local.sock")
+    status = client.status()
     return Console(
         client=client,
-        path=client.status().path,
+        path=status.path,
+        office=status.office_name,
+        test_network=status.test_network,
         secure=secure,
         sessions=Sessions(),
         drafts=Drafts(data / "console" / "drafts"),
         folder=Folder(data / "console" / "files"),
-        today=lambda: datetime.now().astimezone().date(),
+        today=lambda: datetime.now(CIVIL_TIME).date(),
     )
 
 
@@ -195,6 +199,8 @@ def _shown(
         )
         try:
             with frame(visit, visit.words(title)):
+                if isinstance(note := console.sessions.take_note(session.key), str):
+                    visit.tell("done", note)
                 await draw(visit)
         except SignInAgain:
             return RedirectResponse(sign_in_address("idle", path), status_code=303)

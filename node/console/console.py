@@ -20,6 +20,8 @@ class Console:
     Attributes:
         client: Without a session: only to sign in. Pages ask through `Visit.ask`.
         path: Where the node stands.
+        office: What people call it; may be empty.
+        test_network: The node says that nothing here counts; every page says so too.
         secure: Pages are served over TLS, so cookies are for TLS only.
         folder: Files on their way in and out.
         today: The day in the place of work.
@@ -27,6 +29,8 @@ class Console:
 
     client: Client
     path: str
+    office: str
+    test_network: bool
     secure: bool
     sessions: Sessions
     drafts: Drafts

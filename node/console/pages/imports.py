@@ -45,14 +45,14 @@ async def draw(visit: Visit) -> None:
     """Draw the upload, and the place of its result."""
     words = visit.words
     names = await visit.ask(lambda client: FormNames.of(visit.console.packs(client), words))
-    packs = sorted({pack for pack, _ in names.forms})
+    packs = sorted(names.packs.items())
     if not packs:
         Tag("p", words("choose.no_pack"), classes="card empty")
         return
     with Tag("form", classes="card stack", autocomplete="off") as form:
         Tag("label", words("imports.pack"), for_="pack")
         with Tag("select", id="pack", name="pack"):
-            options(((each, each) for each in packs), packs[0])
+            options(packs, packs[0][0])
         Tag("label", words("imports.file"), for_="file")
         Tag(
             "input",
@@ -63,12 +63,12 @@ async def draw(visit: Visit) -> None:
             required=True,
         )
         Tag("p", words("imports.help"), classes="help", id="file-help")
-        Tag("progress", id="sent", value=0, max=1, aria_label=words("imports.sent"))
+        Tag("progress", id="sent", classes="idle", max=1, aria_label=words("imports.sent"))
         with Tag("div", classes="doing") as doing:
             pass
     work = _Work(
         visit=visit,
-        bar=Tag("progress", id="rows", value=0, max=1, aria_label=words("imports.rows")),
+        bar=Tag("progress", id="rows", classes="idle", aria_label=words("imports.rows")),
         said=Tag("p", classes="help", role="status"),
         result=Tag("section", id="result", tabindex=-1, aria_live="polite"),
     )
@@ -125,6 +125,7 @@ def _import(work: _Work, held: HeldFile, pack: str, client: Client, *, keeps: bo
 
 
 def _show_progress(work: _Work) -> None:
+    work.bar.classes(remove="idle")
     work.bar.put("max", work.total or max(work.done, 1))
     work.bar.put("value", work.done)
     total = "" if work.total is None else str(work.total)

@@ -1,6 +1,6 @@
 """The receipt of a return, to be printed, and the check of a code that stands on one."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 
 from yidao.node.client import ReturnReceipt
 from yidao.node.console.pages.one_return import record_of
@@ -8,6 +8,8 @@ from yidao.node.console.visit import Visit
 from yidao.node.console.widgets.html import Tag
 from yidao.node.console.widgets.names import FormNames
 
+#: UTC+8 in the whole country.
+CIVIL_TIME = timezone(timedelta(hours=8))
 _SENT = "(e) => emit(Object.fromEntries(new FormData(e.currentTarget)))"
 
 
@@ -81,7 +83,7 @@ def draw_receipt(visit: Visit, names: FormNames, found: ReturnReceipt) -> None:
 
 
 def moment(unix_ms: int) -> str:
-    """Spell a moment in the place of work, with its offset; a dash if there is none."""
+    """Spell a moment in the offices' civil time, wherever the machine's clock is set."""
     if not unix_ms:
         return "–"
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    return datetime.fromtimestamp(unix_ms / 1000, CIVIL_TIME).strftime("%Y-%m-%d %H:%M:%S")

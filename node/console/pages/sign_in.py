@@ -19,7 +19,7 @@ _SUGGESTED = 20
 def draw(console: Console, cookie: str, words: Words, query: Mapping[str, str]) -> None:
     """Draw the form; `query` says why the person is here and where to go after."""
     then = safe_next(query.get("next", "/"))
-    with bare_frame(console.sessions, cookie, words, "/sign-in", words("sign_in.title")):
+    with bare_frame(console, cookie, words, "/sign-in", words("sign_in.title")):
         _reason(console, cookie, words, query)
         with Tag("form", method="post", action="/session", classes="card stack"):
             hidden("form_token", console.sessions.form_token(cookie))

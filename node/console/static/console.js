@@ -29,6 +29,7 @@ window.yidao = {
     request.upload.onprogress = (event) => {
       const shown = document.getElementById(bar);
       if (shown && event.lengthComputable) {
+        shown.classList.remove("idle");
         shown.max = event.total;
         shown.value = event.loaded;
       }

@@ -6,6 +6,7 @@ from typing import Final
 
 from nicegui import context, ui
 
+from yidao.node.console.console import Console
 from yidao.node.console.session import Sessions
 from yidao.node.console.visit import Visit
 from yidao.node.console.widgets.html import Tag, hidden, link
@@ -31,13 +32,20 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
     words, session = visit.words, visit.session
     head(words, title)
     with _top() as header:
-        _brand(words, visit.console.path)
+        _brand(words, visit.console)
         with Tag("div", classes="who"):
-            Tag("span", _seat(visit), classes="seat", data_test="seat")
+            link(
+                _seat(visit),
+                "/password",
+                classes="seat",
+                data_test="seat",
+                aria_label=words("frame.account", seat=_seat(visit)),
+            )
             language_switch(visit.console.sessions, session.key, words, visit.path)
             with _post("/session/end", visit.console.sessions, session.key):
                 Tag("button", words("frame.sign_out"), classes="button quiet", type="submit")
     header.move(context.client.layout, 0)
+    banner(visit.console, words)
     with Tag("nav", aria_label=words("frame.ways"), classes="ways") as ways:
         for path, key, permission in WAYS:
             if not permission or visit.may(permission):
@@ -52,15 +60,16 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
 
 @contextmanager
 def bare_frame(
-    sessions: Sessions, cookie: str, words: Words, path: str, title: str
+    console: Console, cookie: str, words: Words, path: str, title: str
 ) -> Iterator[None]:
     """Draw the frame of a page for somebody who has not signed in."""
     head(words, title)
     with _top() as header:
-        _brand(words, "")
+        _brand(words, console)
         with Tag("div", classes="who"):
-            language_switch(sessions, cookie, words, path)
+            language_switch(console.sessions, cookie, words, path)
     header.move(context.client.layout, 0)
+    banner(console, words)
     with Tag("div", classes="page narrow", id="main", tabindex=-1):
         Tag("h1", title)
         yield
@@ -70,6 +79,12 @@ def head(words: Words, title: str) -> None:
     """Name the page and its language."""
     ui.page_title(words("frame.title", title=title))
     ui.add_head_html(f'<script>document.documentElement.lang = "{_TAGS[words.language]}";</script>')
+
+
+def banner(console: Console, words: Words) -> None:
+    """Say on every page of a test network that nothing here counts."""
+    if console.test_network:
+        Tag("p", words("frame.test_network"), classes="banner", role="note")
 
 
 def notice(words: Words) -> Callable[[str, str], None]:
@@ -110,11 +125,11 @@ def _top() -> Iterator[Tag]:
         yield header
 
 
-def _brand(words: Words, path: str) -> None:
+def _brand(words: Words, console: Console) -> None:
     link(words("frame.skip"), "#main", classes="skip")
     with link("", "/", classes="brand"):
         Tag("strong", words("frame.brand"))
-        Tag("span", words("frame.node", path=path) if path else words("frame.subtitle"))
+        Tag("span", words("frame.node", path=f"{console.office} {console.path}".strip()))
 
 
 @contextmanager

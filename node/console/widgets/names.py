@@ -14,16 +14,15 @@ class FormNames:
 
     words: Words
     forms: Mapping[tuple[str, str], Form]
+    packs: Mapping[str, str]
 
     @classmethod
     def of(cls, packs: PackSet, words: Words) -> "FormNames":
         """Take the titles of all versions; a later one wins."""
-        forms = {
-            (pack.id, form.id): form
-            for pack in sorted(packs.all(), key=lambda pack: pack.valid_from)
-            for form in pack.forms.values()
-        }
-        return cls(words=words, forms=forms)
+        versions = sorted(packs.all(), key=lambda pack: pack.valid_from)
+        forms = {(pack.id, form.id): form for pack in versions for form in pack.forms.values()}
+        titles = {pack.id: words.of(pack.title) for pack in versions}
+        return cls(words=words, forms=forms, packs=titles)
 
     def form(self, pack: str, form: str) -> str:
         """Give a form's title."""

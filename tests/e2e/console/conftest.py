@@ -42,7 +42,7 @@ PASSWORD = "样例-Langes-Passwort-27"
 FIRST_PASSWORD = "样例-Erstes-Passwort-31"
 PERIOD = "2026-Q3"
 #: Names, reasons and titles that a browser must show and never obey.
-HOSTILE = "<img src=x onerror=\"window.hit=1\"><script>window.hit=1</script>{{7*7}}`${7*7}`'\""
+HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>{{7*7}}`${7*7}`\'"'
 
 
 def uscc(number: int) -> str:
@@ -102,7 +102,9 @@ class Offices:
     root: Desk
     province: Desk
 
-    def submit(self, number: int, form: str = "profile", period: str = PERIOD, **values: str) -> bytes:
+    def submit(
+        self, number: int, form: str = "profile", period: str = PERIOD, **values: str
+    ) -> bytes:
         """Hand a return in for a sample institution, as a program of the province would."""
         row = {"uscc": uscc(number), "period": period, **values}
         with self.province.node.client() as client:
@@ -124,6 +126,16 @@ class Offices:
             return any(each.record_id == record_id and each.payload for each in found)
 
         wait_until("the return reaches the root", held)
+
+    def until_state(self, record_id: bytes, state: str) -> None:
+        """Wait until the province knows of a return's verdict."""
+
+        def known() -> bool:
+            with self.province.node.client() as client:
+                found = client.returns(state=state, limit=1_000).returns
+            return any(each.record_id == record_id for each in found)
+
+        wait_until(f"the return is {state}", known)
 
 
 def _node(base: Path, name: str, path: str, parent: DemoNode | None) -> DemoNode:
