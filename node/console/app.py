@@ -1,26 +1,30 @@
 """Puts the console together and serves it.
 
-    serve(Path("province"), port=7380)
+    serve(Path("province"), Listen(host="127.0.0.1", port=7380))
 
 Pages are NiceGUI's, drawn from the node's own machine: scripts, styles and fonts
 come out of the wheel, and no request leaves it (a test watches).
 """
 
+import logging
+import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from nicegui import Client as NiceGuiClient
 from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
 from yidao.api.errors import YidaoError
 from yidao.node.client import Client
+from yidao.node.config import load_settings
 from yidao.node.console.console import Console
 from yidao.node.console.drafts import Drafts
 from yidao.node.console.files import add_file_routes
@@ -44,14 +48,14 @@ from yidao.node.console.pages.receipt import CIVIL_TIME
 from yidao.node.console.routes import BrowserHeaders, add_routes, cookie_of, session_of, words_of
 from yidao.node.console.session import Sessions
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
-from yidao.node.console.widgets.frame import frame
+from yidao.node.console.widgets.frame import bare_frame, frame
+from yidao.node.console.widgets.html import Tag, link
 from yidao.node.intake.rows import MAX_SOURCE_BYTES
+from yidao.node.logging import configure, get_logger
 from yidao.node.web.guard import Guard, Rules, hosts_of
 from yidao.node.web.serve import Listen
 from yidao.node.web.serve import serve as serve_http
 
-HOST: Final = "127.0.0.1"
-PORT: Final = 7380
 #: A page asks the node a few times; a slow one is better than none.
 _PAGE_SECONDS: Final = 60.0
 _RECONNECT_SECONDS: Final = 30.0
@@ -102,7 +106,7 @@ def make_console(data: Path, *, secure: bool) -> Console:
     )
 
 
-def make_app(console: Console, *, listen: str) -> FastAPI:
+def make_app(console: Console, rules: Rules) -> FastAPI:
     """Give the application with its pages, behind its guard."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(web, console)
@@ -112,6 +116,9 @@ def make_app(console: Console, *, listen: str) -> FastAPI:
     _add_pages(console)
     ui.add_head_html('<link rel="stylesheet" href="/static/console.css">', shared=True)
     ui.add_head_html('<script src="/static/console.js"></script>', shared=True)
+    nicegui_app.on_exception(_tell_defect)
+    # It prints what an exception says, which may be data.
+    logging.getLogger("nicegui").handlers = [logging.NullHandler()]
     nicegui_app.config.socket_io_js_transports = ["websocket"]
     ui.run_with(
         web,
@@ -123,14 +130,14 @@ def make_app(console: Console, *, listen: str) -> FastAPI:
         show_welcome_message=False,
     )
     web.add_middleware(BrowserHeaders, secure=console.secure)
-    web.add_middleware(Guard, rules=rules_of(listen, tls=console.secure))
+    web.add_middleware(Guard, rules=rules)
     return web
 
 
-def rules_of(listen: str, *, tls: bool) -> Rules:
+def rules_of(hosts: frozenset[str], *, tls: bool) -> Rules:
     """Give what the console's guard allows."""
     return Rules(
-        hosts=hosts_of(listen),
+        hosts=hosts,
         csp=_CSP,
         max_body_bytes=64 * 1024,
         body_limits={"/files/upload": MAX_SOURCE_BYTES},
@@ -143,16 +150,26 @@ def rules_of(listen: str, *, tls: bool) -> Rules:
     )
 
 
-def serve(data: Path, *, port: int = PORT) -> None:
-    """Serve the console on the loopback interface until it is told to end.
+def serve(data: Path, listen: Listen, *, names: Sequence[str] = ()) -> None:
+    """Serve the console until it is told to end.
+
+    Args:
+        data: The node's data folder.
+        listen: Where; with a certificate people come by TLS.
+        names: Further host names that a browser may ask for, of a proxy before it.
 
     Raises:
         NodeUnreachable: No daemon answers in the folder.
+        ListenRefused: The address cannot be listened on.
+        TlsFileRefused: Certificate or key cannot be used.
     """
-    console = make_console(data, secure=False)
-    app = make_app(console, listen=f"{HOST}:{port}")
+    file = data.absolute() / "config.toml"
+    settings = load_settings(file if file.exists() else None, os.environ, data_dir=data.absolute())
+    configure(level=settings.log_level, format=settings.log_format)
+    console = make_console(data, secure=listen.certificate is not None)
+    rules = rules_of(hosts_of(f"{listen.host}:{listen.port}", *names), tls=console.secure)
     with console.client:
-        serve_http(app, Listen(host=HOST, port=port), sockets=True)
+        serve_http(make_app(console, rules), listen, sockets=True)
     shutil.rmtree(data / "console" / "files", ignore_errors=True)
 
 
@@ -163,7 +180,29 @@ def _add_pages(console: Console) -> None:
 
     for path, title, draw in PAGES:
         ui.page(path, response_timeout=_PAGE_SECONDS)(_shown(console, title, draw))
+    nicegui_app.add_exception_handler(404, _nowhere(console))
     ui.page("/", response_timeout=_PAGE_SECONDS)(_home(console))
+
+
+def _tell_defect(_error: Exception) -> None:
+    get_logger().exception("console.page.failed")
+
+
+def _nowhere(console: Console) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answer for addresses that lead nowhere: a page like all others, or nothing for programs."""
+
+    async def nowhere(request: Request, _error: Exception) -> Response:
+        words = words_of(request)
+        if request.method != "GET" or request.url.path.startswith(("/_nicegui", "/static/")):
+            return PlainTextResponse(words("frame.missing_page"), 404)
+        with NiceGuiClient(ui.page(""), request=request) as client:
+            path = "/"
+            with bare_frame(console, cookie_of(request), words, path, words("frame.missing_page")):
+                Tag("p", words("frame.missing_page_text"))
+                link(words("frame.first"), "/", classes="button")
+        return client.build_response(request, 404)
+
+    return nowhere
 
 
 def _home(console: Console) -> Callable[[Request], Response]:

@@ -111,7 +111,7 @@ def spoken(message: Message, words: Words) -> str:
     return words("frame.error", text=message.text, hint=message.hint, code=message.code)
 
 
-def address(path: str, **query: str) -> str:
+def address(path: str, /, **query: str) -> str:
     """Spell an address of this console; empty values are left out."""
     kept = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(kept)}" if kept else path

@@ -87,7 +87,9 @@ def _figures(visit: Visit, names: FormNames, pack: str, found: _Versions) -> Non
     )
     headings = [words(f"one_return.{each}") for each in ("field", "this", "before", "last")]
     with table(words("one_return.caption"), headings, numeric=frozenset({1, 2, 3})) as row:
-        for name, text in this.items():
+        order = list(form.fields) if form else []
+        for name in sorted(this, key=lambda name: order.index(name) if name in order else 0):
+            text = this[name]
             field = form.fields.get(name) if form else None
             label = words.of(field.label) if field else name
             unit = f" ({field.unit})" if field and field.unit else ""

@@ -187,6 +187,7 @@ def _confirm(queue: _Queue, decision: str, *, picked: list[bytes], reason: str) 
     async def leave() -> None:
         asked.clear()
 
+    visit.tell("info", "")
     asked.clear()
     with asked, Tag("div", classes="card back"):
         Tag("h2", words(f"review.sure_{decision}", count=count, reason=reason))

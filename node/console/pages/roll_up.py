@@ -163,7 +163,7 @@ def _chart(visit: Visit, label: str, shares: Shares) -> None:
             {
                 "animation": False,
                 "legend": {"top": 0},
-                "grid": {"left": 8, "right": 16, "bottom": 8, "top": 36, "containLabel": True},
+                "grid": {"left": 8, "right": 40, "bottom": 8, "top": 36, "containLabel": True},
                 "xAxis": {"type": "value"},
                 "yAxis": {"type": "category", "data": names, "inverse": True},
                 "series": series,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from yidao.node.client import UnitInfo
@@ -68,7 +67,7 @@ def _unit(console: Console, words: Words) -> None:
                 Tag("option", value=f"{unit.unit} {unit.name}")
 
     field.heard("input", offer, "(e) => emit(e.target.value)", throttle=0.3, leading_events=False)
-    ui.run_javascript("document.getElementById('unit').focus()")
+    field.put("autofocus", value=True)
     with offered:
         for unit in known[:_SUGGESTED]:
             Tag("option", value=f"{unit.unit} {unit.name}")
