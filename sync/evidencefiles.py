@@ -19,7 +19,7 @@ from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignatu
 from yidao.sync.enrolment import MAX_PROOFS, Enrolment
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
 from yidao.sync.message import EnrolmentProof
-from yidao.sync.note import TYPE_COSIGNATURE, key_id, parse_note
+from yidao.sync.note import TYPE_COSIGNATURE, TYPE_ED25519, key_id, parse_note
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 from yidao.sync.record import Header, Part, check_part, decode_header
 
@@ -54,6 +54,7 @@ class ProvenRecord:
     tiers: tuple[Enrolment, ...]
     journal: JournalId
     seq: int
+    proof: TlogProof
     checkpoint: Checkpoint
     parts: tuple[Part, ...]
     cosigners: tuple[Cosigner, ...]
@@ -187,10 +188,54 @@ def take_record(
         tiers=tiers,
         journal=journal,
         seq=proof.index,
+        proof=proof,
         checkpoint=checkpoint,
         parts=_take_parts(files, folder, header),
         cosigners=_cosigners(proof.checkpoint, tiers, network),
     )
+
+
+def check_lines(record: ProvenRecord, network: NetworkId) -> None:
+    """Return only if a record's proof bears nothing but what was verified.
+
+    A note may bear lines of anybody; in a file of one form, a line whose key is not
+    known would be a place to hide something, or a cosignature that was damaged.
+
+    Raises:
+        EvidenceMalformed: A line that is neither the author's nor of a tier above,
+            or extra data.
+    """
+    tiers = [(tier.node_id, tier.cosign_key) for tier in record.tiers]
+    if with_known_lines(record.proof, network, record.origin.journal_key, tiers) != record.proof:
+        raise errors.EvidenceMalformed(reason="unknown line")
+
+
+def with_known_lines(
+    proof: TlogProof,
+    network: NetworkId,
+    journal_key: bytes,
+    tiers: Sequence[tuple[NodeId, bytes]],
+) -> TlogProof:
+    """Return a proof with the lines of its author and of some tiers alone, each once.
+
+    A store may hold a cosignature of a tier that stands above no more.
+
+    Args:
+        proof: Of the author's journal.
+        network: Whose cosigners are named.
+        journal_key: The author's.
+        tiers: Node and cosigning key.
+    """
+    origin = parse_checkpoint(proof.checkpoint).origin
+    known = {(origin, key_id(origin, TYPE_ED25519, journal_key))}
+    for node_id, cosign_key in tiers:
+        name = cosigner_name(network, node_id)
+        known.add((name, key_id(name, TYPE_COSIGNATURE, cosign_key)))
+    note = parse_note(proof.checkpoint)
+    lines = [each.line() for each in note.signatures if (each.name, each.key_id) in known]
+    body = "\n".join(dict.fromkeys(lines))
+    checkpoint = f"{note.text}\n{body}\n".encode()
+    return TlogProof(index=proof.index, path=proof.path, checkpoint=checkpoint)
 
 
 def _take_parts(files: dict[str, bytes], folder: str, header: Header) -> tuple[Part, ...]:

@@ -13,18 +13,21 @@ time that they bear, then of their bytes, each once. Which of them belong
 together is for the affair to say; here each is proved by itself.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from yidao.sync import errors
 from yidao.sync.archive import write_archive
+from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.enrolment import Enrolment, verify_chain
 from yidao.sync.evidencefiles import (
     MANIFEST,
     STATEMENT,
     ProvenRecord,
     chain_entries,
+    check_lines,
     manifest_of,
     open_files,
     record_entries,
@@ -34,6 +37,8 @@ from yidao.sync.evidencefiles import (
 )
 from yidao.sync.ids import NetworkId
 from yidao.sync.message import EnrolmentProof
+from yidao.sync.note import parse_note
+from yidao.sync.proof import TlogProof, parse_proof
 from yidao.sync.record import Part, decode_header
 from yidao.sync.rootstatement import open_root_statement
 
@@ -80,7 +85,7 @@ def build_return_evidence(
         EvidenceMismatch: A part that its header does not name.
     """
     _check_count(len(records))
-    entries = {STATEMENT: statement, **chain_entries(chain)}
+    entries = {STATEMENT: statement, **chain_entries([_bare(each) for each in chain])}
     ordered = sorted(records, key=lambda each: _place(each.header))
     _check_order([each.header for each in ordered])
     for number, each in enumerate(ordered):
@@ -95,7 +100,8 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
 
     1. The file is whole, in its one form, and holds nothing that is not known.
     2. Enrolments lead from the root certificate to the origin of the return.
-    3. Each record is in a journal of a node of that chain (see `take_record`).
+    3. Each record is in a journal of a node of that chain (see `take_record`); no
+       proof bears a line that nobody of the chain made.
     4. They stand in their order, none twice.
 
     A cosignature that is missing is shown by its absence in `cosigners`: some
@@ -115,15 +121,32 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     count = sum(name.startswith("records/") and name.endswith("/header") for name in files)
     _check_count(count)
     statement = take(files, STATEMENT)
-    chain = verify_chain(root_certificate_pem, statement, take_chain(files))
+    enrolments = take_chain(files)
+    chain = verify_chain(root_certificate_pem, statement, enrolments)
+    if [_bare(each) for each in enrolments] != enrolments:
+        raise errors.EvidenceMalformed(reason="unknown line")
     network = open_root_statement(statement, root_certificate_pem).network
     records = tuple(
         take_record(files, f"records/{number:02}", network, chain) for number in range(count)
     )
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
+    for each in records:
+        check_lines(each, network)
     _check_order([each.raw for each in records])
     return ReturnEvidence(network=network, chain=chain, records=records)
+
+
+def _bare(enrolment: EnrolmentProof) -> EnrolmentProof:
+    """Give an enrolment whose proof bears its author's signature alone: a chain needs no more."""
+    proof = parse_proof(enrolment.proof)
+    origin = parse_checkpoint(proof.checkpoint).origin
+    note = parse_note(proof.checkpoint)
+    [line, *_] = [each.line() for each in note.signatures if each.name == origin] or [""]
+    bare = TlogProof(
+        index=proof.index, path=proof.path, checkpoint=f"{note.text}\n{line}\n".encode()
+    )
+    return EnrolmentProof(header=enrolment.header, core=enrolment.core, proof=bare.encode())
 
 
 def _check_count(count: int) -> None:
@@ -133,7 +156,7 @@ def _check_count(count: int) -> None:
 
 def _check_order(headers: Sequence[bytes]) -> None:
     places = [_place(header) for header in headers]
-    if any(one >= next_ for one, next_ in zip(places, places[1:], strict=False)):
+    if any(one >= next_ for one, next_ in itertools.pairwise(places)):
         raise errors.EvidenceMalformed(reason="order of records")
 
 
