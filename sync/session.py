@@ -208,7 +208,9 @@ class Session:
             case Heartbeat():
                 pass
         self._state = after
-        self._pulse.heard()
+        # Who has not said who it is may not live on signs of life.
+        if self._peer is not None:
+            self._pulse.heard()
         return (*done, *self._locate()) if isinstance(message, Resume) else done
 
     def receive_frame(self, frame: Frame, size_bytes: int) -> Effects:

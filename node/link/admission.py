@@ -22,22 +22,24 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import grpc
 import grpc.aio
 from cryptography import x509
+from google.protobuf.message import DecodeError
 
 from yidao.api.errors import YidaoError
-from yidao.api.link.v1 import link_pb2, link_pb2_grpc
+from yidao.api.link.v1 import link_pb2
 from yidao.node.clock import utc
 from yidao.node.keys import CA_KEY, Chain, Identity, NodeCertificates, load_tls_key
 from yidao.node.link import errors, tokens
 from yidao.node.link.certificates import Authority, issue_leaf, issue_tier, to_pem
 from yidao.node.link.credentials import join_server_credentials
 from yidao.node.link.joinrequest import Candidate, check_mac, prove_keys, read_request
+from yidao.node.link.options import GUARD_OPTIONS
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -49,18 +51,19 @@ from yidao.sync.message import EnrolmentProof
 # Callers whose tries are remembered; the least recent are forgotten first.
 MAX_CALLERS: Final = 4096
 MAX_REQUEST_BYTES: Final = 16 * 1024
+SERVICE: Final = "yidao.api.link.v1.EnrolmentService"
 
-# Whoever has not joined yet gets little room: one small message, one stream.
+# How long the one message of a caller may be on its way; the caller itself waits 20 s.
+REQUEST_SECONDS: Final = 10.0
+
+# Whoever has not joined yet gets little room: one small message, and little time for it.
 SERVER_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    *GUARD_OPTIONS,
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.max_metadata_size", 8 * 1024),
-    ("grpc.absolute_max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 4),
-    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 10_000),
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
-    # Two daemons on one port would share its callers between them in silence.
-    ("grpc.so_reuseport", 0),
 )
 
 log = get_logger()
@@ -246,21 +249,27 @@ class Attempts:
         times.append(now)
 
 
-class EnrolmentServicer(link_pb2_grpc.EnrolmentServiceServicer):
-    """`EnrolmentService`: a refusal travels as its code in the status details."""
+class EnrolmentServicer:
+    """`EnrolmentService`: a refusal travels as its code in the status details.
+
+    Served as a stream of requests, of which the first is taken: gRPC waits without
+    end for the message of a unary call, and has no deadline for callers who set none.
+    """
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
 
-    async def Join(  # noqa: N802 - the name of the RPC
+    async def join(
         self,
-        request: link_pb2.JoinRequest,
-        context: grpc.aio.ServicerContext[link_pb2.JoinRequest, link_pb2.JoinResponse],
+        requests: AsyncIterator[bytes],
+        context: grpc.aio.ServicerContext[bytes, link_pb2.JoinResponse],
     ) -> link_pb2.JoinResponse:
         """Spend a token and be enrolled."""
         caller = context.peer().rpartition(":")[0]
         try:
-            return await self._admission.admit(request, caller)
+            return await self._admission.admit(await _first(requests), caller)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED)
         except errors.JoinRateLimited as refusal:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.code)
         except errors.JoinRefusal as refusal:
@@ -269,6 +278,22 @@ class EnrolmentServicer(link_pb2_grpc.EnrolmentServiceServicer):
             # Our own trouble: the other side learns no more than that.
             log.exception("link.join.failed", error=error)
             await context.abort(grpc.StatusCode.INTERNAL, "INTERNAL")
+
+
+async def _first(requests: AsyncIterator[bytes]) -> link_pb2.JoinRequest:
+    """Return the message of a call.
+
+    Raises:
+        TimeoutError: It did not come in time.
+        JoinRequestMalformed: There is none, or it cannot be parsed.
+    """
+    async with asyncio.timeout(REQUEST_SECONDS):
+        async for data in requests:
+            try:
+                return link_pb2.JoinRequest.FromString(data)
+            except DecodeError:
+                break
+    raise errors.JoinRequestMalformed
 
 
 def join_server(
@@ -280,7 +305,13 @@ def join_server(
         LinkPortTaken: The address is in use or may not be used.
     """
     server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=64)
-    link_pb2_grpc.add_EnrolmentServiceServicer_to_server(EnrolmentServicer(admission), server)
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, link_pb2.JoinResponse]] = {
+        "Join": grpc.stream_unary_rpc_method_handler(
+            EnrolmentServicer(admission).join,
+            response_serializer=link_pb2.JoinResponse.SerializeToString,
+        )
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     try:
         server.add_secure_port(address, join_server_credentials(certificates))
     except RuntimeError:

@@ -28,12 +28,27 @@ _MIB: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = _MIB + 64 * 1024
 
 
+#: What both ports that listen for other nodes have in common. What gRPC does without it was
+#: seen by `tests/corpus/test_http2.py`.
+GUARD_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    # Between the two gRPC refuses by chance.
+    ("grpc.max_metadata_size", 8 * 1024),
+    ("grpc.absolute_max_metadata_size", 8 * 1024),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # The limits above are announced as HTTP/2 settings, and hold for a peer only once it has
+    # acknowledged them: until then gRPC takes 16 MiB of headers. By itself it waits a minute.
+    ("grpc.http2.settings_timeout", 10_000),
+    # Nothing of ours is compressed, and what arrives compressed is not unpacked.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    # Two daemons on one port would each get half of the callers, in silence.
+    ("grpc.so_reuseport", 0),
+)
+
+
 def _common(settings: Settings) -> list[tuple[str, int | str]]:
     return [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_metadata_size", 8 * 1024),
-        ("grpc.absolute_max_metadata_size", 16 * 1024),
         ("grpc.keepalive_time_ms", int(settings.keepalive_seconds * 1000)),
         ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout_seconds * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -47,21 +62,22 @@ def server_options(settings: Settings) -> list[tuple[str, int | str]]:
     """Arguments of the port where children's links arrive."""
     return [
         *_common(settings),
-        # With gRPC's default a child that pings is cut off for it.
+        *GUARD_OPTIONS,
+        # With gRPC's default of 5 minutes a child that pings is cut off for it. A child may
+        # ping more often than this node does, but none has a reason to do it all the time.
         (
             "grpc.http2.min_ping_interval_without_data_ms",
-            int(settings.keepalive_seconds * 500),
+            int(min(settings.keepalive_seconds, 1) * 500),
         ),
-        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.http2.max_ping_strikes", 10),
         ("grpc.max_concurrent_streams", 16),
-        ("grpc.server_handshake_timeout_ms", 10_000),
+        # A link that is up always has a call.
+        ("grpc.max_connection_idle_ms", 15_000),
         # Thousands of children come back at once after an outage.
         ("grpc.server.max_pending_requests", 16_384),
         ("grpc.server.max_pending_requests_hard_limit", 32_768),
         ("grpc.max_connection_age_ms", 3_600_000),
         ("grpc.max_connection_age_grace_ms", 300_000),
-        # Two daemons on one port would each get half of the children.
-        ("grpc.so_reuseport", 0),
     ]
 
 
@@ -69,6 +85,8 @@ def client_options(settings: Settings, target_name: str) -> list[tuple[str, int 
     """Arguments of the channel to the parent, whose certificate bears `target_name`."""
     return [
         *_common(settings),
+        ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.absolute_max_metadata_size", 16 * 1024),
         ("grpc.ssl_target_name_override", target_name),
         *proxy_options(settings.proxy),
         # The dialer waits by itself, longer than gRPC would.

@@ -45,6 +45,8 @@ from yidao.sync.query import (
 )
 
 MAX_UNDER_WAY: Final = 256
+#: What may wait to be read by a neighbour that goes on asking: more than all windows together.
+MAX_WAITING: Final = 2 * WINDOW_PAGES * MAX_UNDER_WAY
 # Errors that come back are of the whole question; nothing follows on them.
 Outgoing = asyncio.Queue[bytes | None]
 
@@ -177,11 +179,18 @@ class Queries:
     async def hold(
         self, peer_id: NodeId, peer_path: Path, incoming: AsyncIterator[bytes], out: Outgoing
     ) -> None:
-        """Serve one peer's query stream until it ends."""
+        """Serve one peer's query stream until it ends.
+
+        Raises:
+            QueryOverload: The peer asks, and does not read what it is answered.
+        """
         line = _Line(peer_id, peer_path, out)
         self._lines[peer_path] = line
         try:
             async for data in incoming:
+                if out.qsize() >= MAX_WAITING:
+                    log.warning("link.query.unread", peer=str(peer_path), waiting=out.qsize())
+                    raise QueryOverload
                 try:
                     self._arrived(line, data)
                 except YidaoError as error:

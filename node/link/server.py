@@ -26,6 +26,8 @@ from yidao.sync.ids import NodeId
 
 # How often the certificates of open sessions are looked at again: gRPC never does.
 RECHECK_SECONDS = 60.0
+# How long one message may wait to be read, in keepalives: 256 KiB then pass at 2 KB/s.
+UNREAD_BEATS = 5
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -77,17 +79,14 @@ class LinkServer:
                 log.warning("link.peer.expelled", peer=str(driver.peer.path), code=error.code)
                 await driver.close(error.code)
 
-    async def _control(
-        self, requests: AsyncIterator[bytes], context: Context
-    ) -> AsyncIterator[bytes]:
+    async def _control(self, requests: AsyncIterator[bytes], context: Context) -> None:
         peer, chain = await self._admit(context)
         key = _metadata(context, SESSION_KEY)
         driver, key = self._hub.open(peer, key)
         self._chains[driver] = chain
         running = asyncio.create_task(driver.run(requests))
         try:
-            while (message := await driver.control_out.get()) is not None:
-                yield message
+            await self._write_all(driver.control_out, context, peer)
             await running
         finally:
             running.cancel()
@@ -95,7 +94,7 @@ class LinkServer:
             self._chains.pop(driver, None)
             self._hub.forget(driver, key)
 
-    async def _data(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    async def _data(self, requests: AsyncIterator[bytes], context: Context) -> None:
         peer, _ = await self._admit(context)
         try:
             driver = self._hub.session(_metadata(context, SESSION_KEY) or "", peer)
@@ -103,15 +102,12 @@ class LinkServer:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.code)
         reading = asyncio.create_task(driver.read_data(requests))
         try:
-            while (frame := await driver.data_out.get()) is not None:
-                yield frame
+            await self._write_all(driver.data_out, context, peer)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _query(
-        self, requests: AsyncIterator[bytes], context: Context
-    ) -> AsyncIterator[bytes]:
+    async def _query(self, requests: AsyncIterator[bytes], context: Context) -> None:
         peer, _ = await self._admit(context)
         out: asyncio.Queue[bytes | None] = asyncio.Queue()
         holding = asyncio.create_task(
@@ -119,11 +115,29 @@ class LinkServer:
         )
         holding.add_done_callback(lambda _task: out.put_nowait(None))
         try:
-            while (message := await out.get()) is not None:
-                yield message
+            await self._write_all(out, context, peer)
         finally:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
+
+    async def _write_all(
+        self, out: "asyncio.Queue[bytes | None]", context: Context, peer: Peer
+    ) -> None:
+        """Write what is put in, to the end; leave a peer that does not read.
+
+        A peer that lives, and lets no byte of a stream through, would hold its session and
+        all that waits for it until the connection grows old.
+        """
+        seconds = UNREAD_BEATS * self._settings.keepalive_seconds
+        while (message := await out.get()) is not None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await context.write(message)
+            except TimeoutError:
+                log.warning("link.stream.unread", peer=str(peer.path), seconds=seconds)
+                # A status would only wait behind what is not read, and gRPC for Python resets
+                # no call of its own: one message stays with it until the connection ends.
+                raise asyncio.CancelledError from None
 
     async def _admit(self, context: Context) -> tuple[Peer, bytes]:
         started = time.monotonic()

@@ -355,6 +355,16 @@ class TestTimeAndEnd:
             assert ends == [45]
             assert session.state is State.CLOSED
 
+    def test_heartbeats_do_not_stand_for_a_hello(self) -> None:
+        """A peer that never says who it is is left like a silent one."""
+        session = bring_to(State.GREETING)
+        ends = []
+        for now in range(60):
+            session.receive(m.Heartbeat(now_ms=1))
+            if fx.Close in map(type, session.tick(now, 0)):
+                ends.append(now)
+        assert ends == [45]
+
     def test_heartbeats_alone_keep_a_session(self) -> None:
         """A peer that only says that it lives is not left."""
         session = bring_to(State.FLOWING)

@@ -17,8 +17,8 @@ from yidao.api.errors import YidaoError
 from yidao.api.link.v1 import link_pb2 as pb
 from yidao.node.keys import Identity
 from yidao.node.link.answering import MAX_REMEMBERED
-from yidao.node.link.errors import QueryTooLate
-from yidao.node.link.queries import MAX_UNDER_WAY, Outgoing, Queries, _Line
+from yidao.node.link.errors import QueryOverload, QueryTooLate
+from yidao.node.link.queries import MAX_UNDER_WAY, MAX_WAITING, Outgoing, Queries, _Line
 from yidao.sync.errors import PeerError, QueryRefused, QueryUnroutable
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.query import MAX_ANSWER_BYTES, WINDOW_PAGES, Asked, to_proto
@@ -516,5 +516,22 @@ def test_an_asker_is_remembered_only_so_far() -> None:
         tree.now_ms += 120_000
         assert await ask(tree, "/", "/33") == b"/33"
         assert len(remembered) == 1
+
+    run(story)
+
+
+def test_a_neighbour_that_asks_and_never_reads_is_left() -> None:
+    """What waits for it stays bounded, and its line ends with a typed error."""
+
+    async def asks() -> AsyncIterator[bytes]:
+        for number in range(2 * MAX_WAITING):
+            yield pb.QueryMessage(query=pb.Query(query_id=b"%016d" % number)).SerializeToString()
+
+    async def story(tree: Tree) -> None:
+        out: Outgoing = asyncio.Queue()
+        peer = tree.identities["/33/3301"]
+        with pytest.raises(QueryOverload):
+            await tree.nodes["/33"].hold(peer.node_id, peer.path, asks(), out)
+        assert out.qsize() == MAX_WAITING
 
     run(story)
