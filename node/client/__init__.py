@@ -1,13 +1,12 @@
 """The client library: what other programs, the console and the command line use.
 
-    from pathlib import Path
     from yidao.node.client import Client, FileCursor, Row
 
-    with Client.open(Path("yidao-data/local.sock")) as client:
+    with Client.open("yidao-data/local.sock") as client:
         row = Row.of("profile", cells, period="2025-Q2", key="erp-2025-0001")
         for result in client.submit("energy", [row], actor="li@/33/3301").results:
             print(result.row, result.outcome, [fault.en for fault in result.faults])
-        for event in client.follow(cursor=FileCursor(Path("cursor.json")), forms=["profile"]):
+        for event in client.follow(cursor=FileCursor("cursor.json"), forms=["profile"]):
             print(event.position, event.kind, event.object)
 
 The calls of `Client`, by what they are about:

@@ -173,14 +173,13 @@ def snippet(socket: Path) -> str:
     """Give a program of ten lines that publishes a return and follows; it runs as it stands."""
     uscc = str(next(samples.institutions()).cells["uscc"])
     return f"""\
-from pathlib import Path
 from yidao.node.client import Client, FileCursor, Row
 
 size = {{"floor_area": "5000.00", "energy_users": 100}}
 cells = {{"uscc": "{uscc}", "period": "{FREE_PERIOD}", **size}}
-with Client.open(Path("{socket}")) as client:
+with Client.open("{socket}") as client:
     row = Row.of("profile", cells, period="{FREE_PERIOD}", key="erp-2025-0001")
     print(client.submit("energy", [row], actor="{ACTOR}").results[0].outcome)
-    for event in client.follow(cursor=FileCursor(Path("cursor.json")), until_now=True):
+    for event in client.follow(cursor=FileCursor("cursor.json"), until_now=True):
         print(event.position, event.kind, event.object)
 """

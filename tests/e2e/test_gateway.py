@@ -181,6 +181,7 @@ def test_the_day_of_an_integrator(served: Served) -> None:
     again = served.post("one", "/returns", body, **keyed).json()["results"][0]
     assert first["outcome"] == "submitted"
     assert again["record_id"] == first["record_id"]
+    assert (first["repeat"], again["repeat"]) == (False, True)
     mine = returns_of(served, "one")
     newest = next(each for each in mine if each["record_id"] == first["record_id"])
     assert newest["payload"]["floor_area"] == "5100.00"
