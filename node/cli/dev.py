@@ -35,8 +35,13 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            import signal
+
             from yidao.node.demo.sandbox import Sandbox
 
+            # However it is ended, by `kill` or with its terminal, its daemon ends too.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.default_int_handler)
             sandbox = Sandbox(data, port)
             if sandbox.runs_already():
                 _tell(sandbox, as_json)

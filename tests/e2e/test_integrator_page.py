@@ -44,6 +44,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         yield made
     finally:
         made.stop()
+    assert not (tmp_path / "yidao-dev" / "local.sock").exists()
 
 
 def run(shell: Shell, block: Block) -> str:
