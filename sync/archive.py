@@ -22,7 +22,7 @@ MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
 MAX_ARCHIVE_BYTES: Final = MAX_CONTENT_BYTES + 256 * 1024
 
 # Names are matched whole, never joined to a folder: no `..`, no leading slash.
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63}){0,3}")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63}){0,4}")
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 

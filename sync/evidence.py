@@ -13,31 +13,34 @@ The manifest finds a damaged file early; it authenticates nothing. All trust
 comes from the root certificate that the verifier already has.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-import orjson
-
 from yidao.sync import errors
-from yidao.sync.archive import read_archive, write_archive
-from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignature
+from yidao.sync.archive import write_archive
+from yidao.sync.checkpoint import Checkpoint
 from yidao.sync.enrolment import Enrolment, verify_chain
-from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
+from yidao.sync.evidencefiles import (
+    MANIFEST,
+    STATEMENT,
+    Cosigner,
+    chain_entries,
+    manifest_of,
+    open_files,
+    record_entries,
+    take,
+    take_chain,
+    take_record,
+)
+from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.message import EnrolmentProof
-from yidao.sync.note import TYPE_COSIGNATURE, key_id, parse_note
-from yidao.sync.proof import TlogProof, parse_proof, verify_proof
-from yidao.sync.record import Header, Part, check_part, decode_header
+from yidao.sync.proof import TlogProof
+from yidao.sync.record import Header, Part
 from yidao.sync.rootstatement import open_root_statement
 
 FORMAT: Final = "yidao-evidence-v1"
-
-_MANIFEST: Final = "manifest.json"
-_HEADER: Final = "record/header"
-_PROOF: Final = "record/proof.tlog-proof"
-_STATEMENT: Final = "root-statement"
 
 
 class Step(Enum):
@@ -65,15 +68,6 @@ class StepResult:
     step: Step
     ok: bool
     subject: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cosigner:
-    """A tier that held the journal up to the checkpoint, at the latest at `time_s` (Unix)."""
-
-    node_id: NodeId
-    path: Path
-    time_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,21 +143,12 @@ def build_evidence(
         EvidenceMismatch: A part that the header does not name.
         EvidenceMalformed: Over a limit of the file.
     """
-    names = [digest.name for digest in decode_header(header).parts]
-    entries = {_HEADER: header, _PROOF: proof.encode(), _STATEMENT: statement}
-    for part in parts:
-        if part.name not in names:
-            raise errors.EvidenceMismatch(reason="part not in header")
-        folder = f"record/parts/{names.index(part.name)}"
-        entries[f"{folder}/salt"] = part.salt
-        entries[f"{folder}/body"] = part.body
-    for number, enrolment in enumerate(chain):
-        folder = f"chain/{number:02}"
-        entries[f"{folder}/header"] = enrolment.header
-        entries[f"{folder}/salt"] = enrolment.core.salt
-        entries[f"{folder}/body"] = enrolment.core.body
-        entries[f"{folder}/proof.tlog-proof"] = enrolment.proof
-    return write_archive({_MANIFEST: _manifest(entries), **entries})
+    entries = {
+        **record_entries("record", header=header, proof=proof.encode(), parts=parts),
+        STATEMENT: statement,
+        **chain_entries(chain),
+    }
+    return write_archive({MANIFEST: _manifest(entries), **entries})
 
 
 def verify_evidence(
@@ -190,118 +175,31 @@ def verify_evidence(
         EvidenceIncomplete: Something that the claim needs is missing.
         PeerError: The first step that fails.
     """
-    files = _open_files(data)
-    statement = _take(files, _STATEMENT)
-    chain = verify_chain(root_certificate_pem, statement, _take_chain(files))
-    network, origin = open_root_statement(statement, root_certificate_pem).network, chain[-1]
-
-    header_bytes = _take(files, _HEADER)
-    header = decode_header(header_bytes)
-    if header.network != network:
-        raise errors.EvidenceMismatch(reason="another network")
-    if header.node_id != origin.node_id:
+    files = open_files(data, FORMAT)
+    statement = take(files, STATEMENT)
+    chain = verify_chain(root_certificate_pem, statement, take_chain(files))
+    network = open_root_statement(statement, root_certificate_pem).network
+    proven = take_record(files, "record", network, chain)
+    if proven.origin != chain[-1]:
         raise errors.EvidenceMismatch(reason="chain ends at another node")
-
-    proof = parse_proof(_take(files, _PROOF))
-    journal = _journal_of(proof, network, origin)
-    checkpoint = verify_proof(proof, header_bytes, journal.origin(network), origin.journal_key)
-    parts = _take_parts(files, header)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
 
-    cosigners = _cosigners(proof.checkpoint, chain[-2::-1], network)
     report = EvidenceReport(
         network=network,
-        journal=journal,
+        journal=proven.journal,
         chain=chain,
-        header=header,
-        seq=proof.index,
-        checkpoint=checkpoint,
-        parts=parts,
-        cosigners=cosigners,
+        header=proven.header,
+        seq=proven.seq,
+        checkpoint=proven.checkpoint,
+        parts=proven.parts,
+        cosigners=proven.cosigners,
     )
     for tier in report.tiers[:required_tiers]:
-        if tier.node_id not in {cosigner.node_id for cosigner in cosigners}:
+        if tier.node_id not in {cosigner.node_id for cosigner in report.cosigners}:
             raise errors.EvidenceIncomplete(missing=f"cosignature of {tier.path}")
     return report
 
 
 def _manifest(entries: Mapping[str, bytes]) -> bytes:
-    digests = {name: hashlib.sha256(body).hexdigest() for name, body in entries.items()}
-    return orjson.dumps({"format": FORMAT, "files": digests}, option=orjson.OPT_SORT_KEYS)
-
-
-def _open_files(data: bytes) -> dict[str, bytes]:
-    files = read_archive(data)
-    manifest = _take(files, _MANIFEST)
-    if manifest != _manifest(files):
-        raise errors.EvidenceMismatch(reason="manifest")
-    return files
-
-
-def _take(files: dict[str, bytes], name: str) -> bytes:
-    body = files.pop(name, None)
-    if body is None:
-        raise errors.EvidenceIncomplete(missing=name)
-    return body
-
-
-def _take_chain(files: dict[str, bytes]) -> list[EnrolmentProof]:
-    proofs: list[EnrolmentProof] = []
-    while f"chain/{len(proofs):02}/header" in files:
-        folder = f"chain/{len(proofs):02}"
-        proofs.append(
-            EnrolmentProof(
-                header=_take(files, f"{folder}/header"),
-                core=Part(
-                    name="core",
-                    salt=_take(files, f"{folder}/salt"),
-                    body=_take(files, f"{folder}/body"),
-                ),
-                proof=_take(files, f"{folder}/proof.tlog-proof"),
-            )
-        )
-    return proofs
-
-
-def _take_parts(files: dict[str, bytes], header: Header) -> tuple[Part, ...]:
-    parts = []
-    for number, digest in enumerate(header.parts):
-        folder = f"record/parts/{number}"
-        if f"{folder}/body" not in files:
-            continue
-        part = Part(
-            name=digest.name,
-            salt=_take(files, f"{folder}/salt"),
-            body=_take(files, f"{folder}/body"),
-        )
-        check_part(digest, part)
-        parts.append(part)
-    return tuple(parts)
-
-
-def _journal_of(proof: TlogProof, network: NetworkId, origin: Enrolment) -> JournalId:
-    """Return which of the origin's journals the checkpoint claims; not yet verified."""
-    claimed_network, journal = JournalId.parse_origin(parse_checkpoint(proof.checkpoint).origin)
-    if claimed_network != network or journal.node_id != origin.node_id:
-        raise errors.EvidenceMismatch(reason="journal is not the origin's")
-    return journal
-
-
-def _cosigners(
-    checkpoint: bytes, tiers: Sequence[Enrolment], network: NetworkId
-) -> tuple[Cosigner, ...]:
-    """Return who of `tiers` cosigned; refuse a cosignature of theirs that fails."""
-    found = []
-    signatures = parse_note(checkpoint).signatures
-    for tier in tiers:
-        name = cosigner_name(network, tier.node_id)
-        key_hint = key_id(name, TYPE_COSIGNATURE, tier.cosign_key)
-        times = [
-            verify_cosignature(checkpoint, signature.line(), name, tier.cosign_key)
-            for signature in signatures
-            if (signature.name, signature.key_id) == (name, key_hint)
-        ]
-        if times:
-            found.append(Cosigner(node_id=tier.node_id, path=tier.path, time_s=min(times)))
-    return tuple(found)
+    return manifest_of(FORMAT, entries)

@@ -130,6 +130,24 @@ class ReturnUnknown(AffairError):
     code = "RETURN_UNKNOWN"
 
 
+class ReturnNotHeld(AffairError):
+    """No version of a return is here (params: unit, form, period)."""
+
+    code = "RETURN_NOT_HELD"
+
+
+class ReturnAmbiguous(AffairError):
+    """Several returns have these names (params: unit, form, what = pack or origin)."""
+
+    code = "RETURN_AMBIGUOUS"
+
+
+class EvidenceTooLarge(AffairError):
+    """A return has more records, or more bytes, than one file holds (params: records, limit)."""
+
+    code = "EVIDENCE_TOO_LARGE"
+
+
 class ReviewForbidden(AffairError):
     """Only the direct parent of a return's origin reviews it (params: record, origin)."""
 

@@ -88,6 +88,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     catalog.PackNotInForce: _Code.NOT_FOUND,
     catalog.FormUnknown: _Code.NOT_FOUND,
     affairs.ReturnUnknown: _Code.NOT_FOUND,
+    affairs.ReturnNotHeld: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
     access.UserUnknown: _Code.NOT_FOUND,
     entries.EntryUnknown: _Code.NOT_FOUND,

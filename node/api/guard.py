@@ -32,6 +32,7 @@ from yidao.node.api.scoping import (
     act,
     check_answer,
     check_records,
+    check_return,
     check_rows,
     fill_unit,
     is_trial,
@@ -185,6 +186,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             case UnitRule.ROWS:
                 check_rows(request, caller)
             case UnitRule.RECORDS:
+                check_return(request, caller)
                 named = named_records(request)
                 units = await self._workers.read(lambda: self._units_of(named))
                 check_records(named, units, caller)

@@ -10,6 +10,7 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
+from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier
 from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.api.healthport import HealthPort, TreePort, peer_message
 from yidao.node.keys import Chain, Identity
@@ -89,8 +90,11 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     async def ExportEvidence(
         self, request: node_pb2.ExportEvidenceRequest, context: Context
     ) -> node_pb2.ExportEvidenceResponse:
-        """Prove one record."""
-        evidence = await asyncio.to_thread(self._evidence, request.record_id)
+        """Prove one record, or all that is held of a return."""
+        if request.record_id:
+            evidence = await asyncio.to_thread(self._evidence, request.record_id)
+        else:
+            evidence = await asyncio.to_thread(self._return_evidence, request)
         return node_pb2.ExportEvidenceResponse(evidence=evidence)
 
     @answered
@@ -198,6 +202,22 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             parts=proven.parts,
             statement=self._chain().statement,
             chain=self._proofs_to(proven.journal.node_id),
+        )
+
+    def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
+        wanted = Wanted(
+            unit=request.unit,
+            form=request.form,
+            period=request.period,
+            pack=request.pack,
+            with_letters=request.with_letters,
+        )
+        dossier = find_dossier(self._store, wanted)
+        return prove_dossier(
+            self._store,
+            dossier,
+            statement=self._chain().statement,
+            chain=self._proofs_to(dossier.origin),
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:

@@ -67,9 +67,22 @@ def check_rows(request: Message, caller: Caller) -> None:
 def named_records(request: Message) -> tuple[bytes, ...]:
     """Give the ids of the records that a request names."""
     if isinstance(request, node_pb2.ExportEvidenceRequest):
-        return (request.record_id,)
+        return (request.record_id,) if request.record_id else ()
     assert isinstance(request, reporting_pb2.WithdrawRequest)
     return tuple(request.record_ids)
+
+
+def check_return(request: Message, caller: Caller) -> None:
+    """Look at whose whole return is asked for, where evidence of one is.
+
+    Raises:
+        UnitForeign: Another institution's, or with letters that tell of others.
+    """
+    if not isinstance(request, node_pb2.ExportEvidenceRequest) or request.record_id:
+        return
+    check_unit(caller, request.unit)
+    if caller.unit and request.with_letters:
+        raise UnitForeign(unit="with_letters")
 
 
 def check_records(

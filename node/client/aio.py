@@ -280,6 +280,7 @@ class AsyncClient:
     list_tree = _Awaited(Client.list_tree)
     add_child = _Awaited(Client.add_child)
     export_evidence = _Awaited(Client.export_evidence)
+    export_return_evidence = _Awaited(Client.export_return_evidence)
     rebuild = _Awaited(Client.rebuild)
     verify_store = _Awaited(Client.verify_store)
     export_bundle = _Awaited(Client.export_bundle)

@@ -8,6 +8,7 @@ spreadsheets look for, and a text that a spreadsheet would run as a formula
 """
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,14 +54,14 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-class Tabular:
+class Tabular(ABC):
     """A result that can be had as a table."""
 
     __slots__ = ()
 
+    @abstractmethod
     def table(self) -> Table:
         """Give the result as plain cells."""
-        raise NotImplementedError
 
     def to_pandas(self) -> "pd.DataFrame":
         """Give a data frame; figures are `Decimal`.

@@ -40,6 +40,24 @@ class NodeCalls(Calls):
         request = node_pb2.ExportEvidenceRequest(record_id=record_id)
         return self._call(self._node.ExportEvidence, request).evidence
 
+    def export_return_evidence(
+        self, *, unit: str, form: str, period: str, pack: str = "", with_letters: bool = False
+    ) -> bytes:
+        """Give the evidence of a whole return as far as this node holds it, a zip.
+
+        Args:
+            unit: 统一社会信用代码.
+            form: Of the pack.
+            period: Empty for forms without periods.
+            pack: Needed only where packs share the name of a form.
+            with_letters: Also letters that tell the origin of other returns beside
+                this one; whoever gets the file can read those lines.
+        """
+        request = node_pb2.ExportEvidenceRequest(
+            unit=unit, form=form, period=period, pack=pack, with_letters=with_letters
+        )
+        return self._call(self._node.ExportEvidence, request).evidence
+
     def rebuild(self) -> values.Rebuilt:
         """Empty the projections, fold all journals again, and compare."""
         return convert.rebuilt(self._call(self._node.Rebuild, node_pb2.RebuildRequest()))

@@ -6,14 +6,12 @@ runs nothing; every value is escaped.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
 from html import escape
 from typing import Final
 
 from yidao.node.client import ReturnReceipt
+from yidao.node.printing.paper import Speech, civil_time
 
-# Times are those of the offices, wherever the machine's clock is set.
-_CIVIL_TIME: Final = timezone(timedelta(hours=8))
 _STATES: Final = {
     "submitted": ("已报送, 待审核", "submitted, waits for review"),
     "doubtful": ("存疑, 待处理", "doubtful"),
@@ -41,12 +39,12 @@ td { overflow-wrap: anywhere }
 
 def receipt_lines(receipt: ReturnReceipt, language: str = "zh") -> tuple[tuple[str, str], ...]:
     """Give what stands on a receipt below its code: label and value, in order."""
-    return tuple(_lines(receipt, _Speech(language)))
+    return tuple(_lines(receipt, Speech(language)))
 
 
 def receipt_text(receipt: ReturnReceipt, language: str = "zh") -> str:
     """Give the receipt as lines of text."""
-    say = _Speech(language)
+    say = Speech(language)
     lines = [say("回执", "RECEIPT") + f"  {receipt.code}", ""]
     lines += [f"{label}: {value}" for label, value in receipt_lines(receipt, language)]
     return "\n".join((*lines, "", _how(receipt, say)))
@@ -54,7 +52,7 @@ def receipt_text(receipt: ReturnReceipt, language: str = "zh") -> str:
 
 def receipt_html(receipt: ReturnReceipt, language: str = "zh") -> str:
     """Give the receipt as a whole page of HTML to be printed on A4."""
-    say = _Speech(language)
+    say = Speech(language)
     title = escape(say("报表回执", "Receipt of a return"))
     hashes = {say("日志树根", "Root of the journal"), say("叶哈希", "Leaf hash")}
     rows = "\n".join(
@@ -70,21 +68,11 @@ def receipt_html(receipt: ReturnReceipt, language: str = "zh") -> str:
     )
 
 
-class _Speech:
-    """Picks the language."""
-
-    def __init__(self, language: str) -> None:
-        self._english = language == "en"
-
-    def __call__(self, zh: str, en: str) -> str:
-        return en if self._english else zh
-
-
 def _kind(label: str, hashes: set[str]) -> str:
     return "hash" if label in hashes else "value"
 
 
-def _lines(receipt: ReturnReceipt, say: _Speech) -> Iterator[tuple[str, str]]:
+def _lines(receipt: ReturnReceipt, say: Speech) -> Iterator[tuple[str, str]]:
     about = receipt.about
     name = f"{receipt.unit_name} ({about.unit})" if receipt.unit_name else about.unit
     yield say("单位", "Unit"), name
@@ -93,7 +81,7 @@ def _lines(receipt: ReturnReceipt, say: _Speech) -> Iterator[tuple[str, str]]:
         yield say("报告期", "Period"), about.period
     yield say("版本", "Version"), str(about.version)
     yield say("填报人", "Handed in by"), about.submitted_by
-    yield say("报送时间", "Handed in at"), _time(receipt.created_ms)
+    yield say("报送时间", "Handed in at"), civil_time(receipt.created_ms)
     yield say("状态", "State"), say(*_STATES.get(about.state, (about.state, about.state)))
     if about.reviewed_by:
         yield say("审核人", "Reviewed by"), about.reviewed_by
@@ -113,12 +101,7 @@ def _lines(receipt: ReturnReceipt, say: _Speech) -> Iterator[tuple[str, str]]:
     yield say("叶哈希", "Leaf hash"), receipt.leaf_sha256.hex()
 
 
-def _time(created_ms: int) -> str:
-    moment = datetime.fromtimestamp(created_ms / 1000, tz=UTC).astimezone(_CIVIL_TIME)
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC+8")
-
-
-def _how(receipt: ReturnReceipt, say: _Speech) -> str:
+def _how(receipt: ReturnReceipt, say: Speech) -> str:
     return say(
         f"核对: yidao return receipt --code {receipt.code}。证明: 用 yidao evidence export 导出"
         "该记录的存证, 任何人可离线核验; 回执码由叶哈希前 80 位按 Crockford base32 写成。",

@@ -301,6 +301,19 @@ def agency(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     tree.close()
 
 
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tree, str, bytes]]:
+    """A tree, its unit and the record of the one return in it, for tests that share them."""
+    tree, rows = Tree(tmp_path_factory.mktemp("reported")), Rows()
+    tree.grow(ROOT, CITY, COUNTY, AGENCY)
+    tree.publish("2022")
+    tree[AGENCY].submit(rows.institution(0))
+    [done] = tree[AGENCY].submit(rows.consumption(0)).results
+    tree.exchange()
+    yield tree, rows.unit(0), done.record_id
+    tree.close()
+
+
 @pytest.fixture
 def packs() -> Callable[[str], bytes]:
     """The exact bytes of a version of the energy pack."""

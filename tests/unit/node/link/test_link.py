@@ -17,7 +17,6 @@ from yidao.node.demo.relay import LineState, Relay
 from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
-from yidao.node.link.errors import QueryRefused
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import Hub
 from yidao.node.link.join import join
@@ -27,6 +26,7 @@ from yidao.node.link.tokens import ChildTokens
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync.enrolment import verify_chain
+from yidao.sync.errors import QueryRefused
 from yidao.sync.ids import Path
 
 
@@ -220,8 +220,8 @@ def test_the_parent_asks_the_child_live(tmp_path: FilePath) -> None:
 
     async def run() -> None:
         async with _pair(tmp_path) as (root, child, _):
-            child.hub.queries.answers["status"] = lambda: b"well"
-            root.hub.queries.answers["status"] = lambda: b"not yours"
+            child.hub.queries.answering.kinds["status"] = lambda _asked: [b"well"]
+            root.hub.queries.answering.kinds["status"] = lambda _asked: [b"not yours"]
             path = Path.parse("/33")
             async with asyncio.timeout(15):
                 while path not in root.hub.queries._lines:  # noqa: ASYNC110 (set by a stream)

@@ -368,19 +368,43 @@ Global___AddChildResponse: _TypeAlias = AddChildResponse  # noqa: Y015
 
 @_typing.final
 class ExportEvidenceRequest(_message.Message):
+    """One record, or a whole return: all versions that this node holds, what was decided on them, the
+    unit's registration and the pack by which it was judged.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_ID_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
+    WITH_LETTERS_FIELD_NUMBER: _builtins.int
     record_id: _builtins.bytes
-    """Required. 16 bytes."""
+    """16 bytes; empty = the return that the other fields name."""
+    unit: _builtins.str
+    form: _builtins.str
+    period: _builtins.str
+    """Empty for forms without periods."""
+    pack: _builtins.str
+    """Optional. Needed where packs share the name of a form."""
+    with_letters: _builtins.bool
+    """Also letters to the origin that tell of other returns beside this one: whoever gets the file
+    reads those lines too. Not for sessions of one institution.
+    """
     def __init__(
         self,
         *,
         record_id: _builtins.bytes = ...,
+        unit: _builtins.str = ...,
+        form: _builtins.str = ...,
+        period: _builtins.str = ...,
+        pack: _builtins.str = ...,
+        with_letters: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_id", b"record_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "pack", b"pack", "period", b"period", "record_id", b"record_id", "unit", b"unit", "with_letters", b"with_letters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,7 +91,8 @@ class NodeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportEvidence(self, request, context):
-        """Evidence of one record that this node holds. Errors: RECORD_UNKNOWN.
+        """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
+        RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,9 @@ class NodeServiceStub:
     AddChild: _grpc.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]
     """Make a single-use join bundle for a child."""
     ExportEvidence: _grpc.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]
-    """Evidence of one record that this node holds. Errors: RECORD_UNKNOWN."""
+    """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
+    RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
+    """
     Rebuild: _grpc.UnaryUnaryMultiCallable[_node_pb2.RebuildRequest, _node_pb2.RebuildResponse]
     """Empty the projections and fold all journals again."""
     VerifyStore: _grpc.UnaryUnaryMultiCallable[_node_pb2.VerifyStoreRequest, _node_pb2.VerifyStoreResponse]
@@ -54,7 +56,9 @@ class NodeServiceAsyncStub(NodeServiceStub):
     AddChild: _aio.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]  # type: ignore[assignment]
     """Make a single-use join bundle for a child."""
     ExportEvidence: _aio.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]  # type: ignore[assignment]
-    """Evidence of one record that this node holds. Errors: RECORD_UNKNOWN."""
+    """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
+    RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
+    """
     Rebuild: _aio.UnaryUnaryMultiCallable[_node_pb2.RebuildRequest, _node_pb2.RebuildResponse]  # type: ignore[assignment]
     """Empty the projections and fold all journals again."""
     VerifyStore: _aio.UnaryUnaryMultiCallable[_node_pb2.VerifyStoreRequest, _node_pb2.VerifyStoreResponse]  # type: ignore[assignment]
@@ -91,7 +95,9 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.ExportEvidenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ExportEvidenceResponse, _abc.Awaitable[_node_pb2.ExportEvidenceResponse]]:
-        """Evidence of one record that this node holds. Errors: RECORD_UNKNOWN."""
+        """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
+        RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
+        """
 
     @_abc_1.abstractmethod
     def Rebuild(
