@@ -345,7 +345,7 @@ QUESTIONS = {
     "about what nobody owns": ("wang", {"resource": "energy/none"}, 404, "SHARE_RESOURCE_UNKNOWN"),
     "that is no question": ("wang", {"where": "floor_area >"}, 422, "QUESTION_INVALID"),
     "with a mistyped member": ("wang", {"wehre": "unit"}, 422, "GATEWAY_REQUEST_INVALID"),
-    "without an end": ("wang", {"deadline_seconds": 61}, 422, "GATEWAY_REQUEST_INVALID"),
+    "without an end": ("wang", {"deadline_ms": 60_001}, 422, "GATEWAY_REQUEST_INVALID"),
 }
 
 

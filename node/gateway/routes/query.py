@@ -39,9 +39,9 @@ class Question(Shape):
     purpose: Text = Field(
         "", description="What it is for; needed where the resource is shared on conditions."
     )
-    deadline_seconds: Annotated[
-        float, Field(gt=0, le=60, description="When the answer is complete.")
-    ] = 10.0
+    deadline_ms: Annotated[
+        int, Field(ge=1, le=60_000, description="When the answer is complete.")
+    ] = 10_000
     live_only: bool = Field(
         default=False, description="No older figures for nodes that do not answer."
     )
@@ -114,7 +114,10 @@ async def query_rows(request: Request, client: Caller, question: Question) -> Re
     the call, the last line says so.
     """
     asked = question.model_dump(by_alias=True)
-    stream = client.query_rows(asked.pop("resource"), actor=AS_SESSION, **asked)
+    seconds = asked.pop("deadline_ms") / 1_000
+    stream = client.query_rows(
+        asked.pop("resource"), actor=AS_SESSION, deadline_seconds=seconds, **asked
+    )
     places: Places = request.app.state.places
     language = language_of(request.scope["headers"])
     return await streamed(Answer(stream), AsLines(_line), places, language)
