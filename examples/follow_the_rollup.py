@@ -1,10 +1,12 @@
 """Follow the totals: `python examples/follow_the_rollup.py FOLDER FORM PERIOD`.
 
-A line is printed whenever a record of that form and period has come. A fourth
-argument says after how many lines to end; it follows for ever otherwise.
+A line is printed now, and again whenever they have changed. A fourth argument
+says after how many lines to end; it follows for ever otherwise.
 """
 
 import sys
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from yidao.node.client import Client, RollUp
@@ -19,15 +21,22 @@ def describe(seen: RollUp) -> str:
     return f"{counts}; {figures or 'nothing yet'}; rests on {rests_on} records"
 
 
-def main(folder: Path, form: str, period: str, lines: int = 0) -> None:
-    """Print the totals now, and again each time that something of theirs has come."""
+def changes(client: Client, form: str, period: str) -> Iterator[str]:
+    """Give the totals now, and again each time that they are others."""
     # The essential part.
+    last = None
+    for _ in chain([None], client.follow(forms=[form], periods=[period])):
+        now = describe(client.roll_up(pack="energy", form=form, period=period))
+        if now != last:
+            yield now
+        last = now
+
+
+def main(folder: Path, form: str, period: str, lines: int | None = None) -> None:
+    """Print each change of the totals."""
     with Client.open(folder / "local.sock") as client:
-        print(describe(client.roll_up(pack="energy", form=form, period=period)), flush=True)
-        for number, _ in enumerate(client.follow(forms=[form], periods=[period]), 2):
-            print(describe(client.roll_up(pack="energy", form=form, period=period)), flush=True)
-            if number == lines:
-                break
+        for line in islice(changes(client, form, period), lines):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import sys
 def main() -> None:
     """Run the command line; a defect prints its kind, never a payload."""
     from yidao.node.cli.commands import app
+    from yidao.node.cli.speech import language_first
 
     try:
-        app()
+        app(args=language_first(sys.argv[1:]))
     except BrokenPipeError:
         # The reader of a pipe went away, as `| head` does.
         sys.stderr.close()

@@ -35,8 +35,13 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            import signal
+
             from yidao.node.demo.sandbox import Sandbox
 
+            # However it is ended, by `kill` or with its terminal, its daemon ends too.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.default_int_handler)
             sandbox = Sandbox(data, port)
             if sandbox.runs_already():
                 _tell(sandbox, as_json)
@@ -77,6 +82,7 @@ def _tell(sandbox: "Sandbox", as_json: bool) -> None:
             f"已有 {UNITS} 个样例单位及其 {PERIOD} 的报表 (已提交; 审核由上级节点进行).\n\n"
             f"{program}\n"
             f"再看: yidao status -d {folder} · yidao return list -d {folder} · yidao errors\n"
+            "从头到尾的教程: docs/integrator.zh-CN.md\n"
             "Ctrl-C 停止; 再次运行则继续使用.",
             f"The sandbox is ready: all of it is sample data (seed {SEED}); put no real data in.\n"
             f"Local API: {sandbox.socket}\n"
@@ -84,6 +90,7 @@ def _tell(sandbox: "Sandbox", as_json: bool) -> None:
             "(submitted; a node above would accept them).\n\n"
             f"{program}\n"
             f"Next: yidao status -d {folder} · yidao return list -d {folder} · yidao errors\n"
+            "The way from here on: docs/integrator.md\n"
             "Ctrl-C stops it; run it again to go on.",
         ),
     )

@@ -24,6 +24,8 @@ import typer
 from yidao.api.errors import YidaoError
 from yidao.node.cli.speech import LANGUAGE, say
 
+_WIDEST = 100_000
+
 
 def _data_folder() -> Path:
     """The folder that the setting `data_dir` names, or its default."""
@@ -75,7 +77,7 @@ def _plain(value: object) -> object:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Callable[[], None]:
-    """A printer of a table, columns in the order given."""
+    """A printer of a table, columns in the order given; nothing in it is cut off."""
 
     def show() -> None:
         from rich.console import Console
@@ -84,7 +86,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Callable[[],
         grid = Table(*columns, box=None, pad_edge=False)
         for row in rows:
             grid.add_row(*row)
-        Console(soft_wrap=True).print(grid)
+        console = Console(soft_wrap=True)
+        # A pipe counts as 80 columns, and a cell that is cut is of no use to anybody.
+        needed = console.measure(grid, options=console.options.update(max_width=_WIDEST)).maximum
+        Console(soft_wrap=True, width=max(console.width, needed)).print(grid)
 
     return show
 

@@ -25,6 +25,21 @@ def choose_language(arguments: list[str], environment: dict[str, str]) -> Langua
     return "en" if environment.get("LANG", "").startswith("en") else "zh"
 
 
+def language_first(arguments: list[str]) -> list[str]:
+    """Move `--lang` in front of the verb, where it is read: people type it at the end."""
+    front: list[str] = []
+    rest = list(arguments)
+    position = 0
+    while position < len(rest) and rest[position] != "--":
+        if rest[position].startswith("--lang="):
+            front.append(rest.pop(position))
+        elif rest[position] == "--lang" and position + 1 < len(rest):
+            front += [rest.pop(position), rest.pop(position)]
+        else:
+            position += 1
+    return front + rest
+
+
 LANGUAGE: Language = choose_language(sys.argv[1:], dict(os.environ))
 
 

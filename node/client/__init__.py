@@ -1,22 +1,50 @@
 """The client library: what other programs, the console and the command line use.
 
-    with Client.open(folder / "local.sock") as client:
-        done = client.submit("energy", rows, actor="li@/33/3301", progress=print)
-        for result in done.results:
-            print(result.row, result.outcome, [fault.zh for fault in result.faults])
+    from yidao.node.client import Client, FileCursor, Row
 
-A person's calls show their session:
+    with Client.open("yidao-data/local.sock") as client:
+        row = Row.of("profile", cells, period="2025-Q2", key="erp-2025-0001")
+        for result in client.submit("energy", [row], actor="li@/33/3301").results:
+            print(result.row, result.outcome, [fault.en for fault in result.faults])
+        for event in client.follow(cursor=FileCursor("cursor.json"), forms=["profile"]):
+            print(event.position, event.kind, event.object)
 
-        session = client.sign_in("li", password)
-        mine = client.with_token(session.token)
+The calls of `Client`, by what they are about:
 
-Every call is synchronous, takes and gives plain frozen values, and raises
-`ClientError` (the node refused; `error.code` says why), `NodeUnreachable`,
-`AnswerTooLate` or `SocketPathTooLong`.
+- Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `withdraw`, `due`, `missing`,
+  `roll_up`, `break_down`, `receipt`; `export_evidence`,
+  `export_return_evidence`.
+- Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
+- The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
+  `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
+  `send_back_entry`, `publish_entry`, `withdraw_entry`.
+- Rows where they are: `query_rows` gives a `RowStream`; its `answer()` is a table too.
+- What happens: `follow` gives events in order; a `FileCursor` outlives the program.
+- Directives: `issue`, `report`, `directives`, `tree`.
+- The node: `status`, `list_tree`, `add_child`, `export_bundle`, `import_bundle`, `verify_store`,
+  `rebuild`.
+- Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
+  `unlock_user`, `audit`.
+
+Without a token a client acts as the account that owns the socket. A person's calls show their
+session:
+
+    session = client.sign_in("li", password)
+    mine = client.with_token(session.token)
+
+Beside it: `AsyncClient` has the same calls, to be awaited. `OfflineQueue` keeps rows in a file
+until a node takes them. `validate_offline` judges rows by a pack alone. Pages and answers have
+`to_pandas()`, `to_arrow()` and `to_csv(path)`. `explain(code, "en")` says what a code means.
+
+Calls take and give plain frozen values. Figures are decimal strings, never floats; times are
+Unix milliseconds. A call raises `ClientError` (the node refused; `error.code` says why and
+`error.retryable` whether to try again), `NodeUnreachable`, `AnswerTooLate` or
+`SocketPathTooLong`; all of them are a `YidaoError`.
 """
 
+from yidao.api.errors import YidaoError
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
-from yidao.node.client.aio import AsyncClient, AsyncFollowing
+from yidao.node.client.aio import AsyncClient, AsyncFollowing, AsyncRows
 from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.catalog_values import (
@@ -38,7 +66,7 @@ from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
 from yidao.node.client.query import RowStream
-from yidao.node.client.query_values import QueryColumn, QueryNode, QueryRow
+from yidao.node.client.query_values import QueryAnswer, QueryColumn, QueryNode, QueryRow
 from yidao.node.client.queue import (
     Flushed,
     OfflineQueue,
@@ -89,6 +117,7 @@ __all__ = [
     "AnswerTooLate",
     "AsyncClient",
     "AsyncFollowing",
+    "AsyncRows",
     "AuditEntry",
     "BreakDownPage",
     "BreakDownRow",
@@ -127,6 +156,7 @@ __all__ = [
     "Placed",
     "Problem",
     "Progress",
+    "QueryAnswer",
     "QueryColumn",
     "QueryNode",
     "QueryRow",
@@ -156,6 +186,7 @@ __all__ = [
     "Verified",
     "WhoAmI",
     "Withdrawn",
+    "YidaoError",
     "explain",
     "explanations",
     "validate_offline",

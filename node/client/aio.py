@@ -17,7 +17,7 @@ from yidao.node.client.client import Client
 from yidao.node.client.cursors import Mark
 from yidao.node.client.following import Event, Following
 from yidao.node.client.query import RowStream
-from yidao.node.client.query_values import QueryRow
+from yidao.node.client.query_values import QueryAnswer, QueryRow
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 
 P = ParamSpec("P")
@@ -148,6 +148,11 @@ class AsyncRows(AsyncIterator[QueryRow]):
             raise StopAsyncIteration
         return row
 
+    async def answer(self) -> QueryAnswer:
+        """Wait for all of it (see `RowStream.answer`)."""
+        answer: QueryAnswer = await self._run(self.rows.answer)
+        return answer
+
     def close(self) -> None:
         """Stop asking; the nodes that are asked stop too."""
         self.rows.close()
@@ -183,7 +188,7 @@ class AsyncClient:
     @classmethod
     def open(
         cls,
-        socket_path: Path,
+        socket_path: Path | str,
         *,
         timeout_seconds: float = 600.0,
         token: str = "",

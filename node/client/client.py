@@ -50,7 +50,7 @@ class Client(
     @classmethod
     def open(
         cls,
-        socket_path: Path,
+        socket_path: Path | str,
         *,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         token: str = "",
@@ -69,6 +69,7 @@ class Client(
             SocketPathTooLong: The system cannot reach a socket at a path of that length.
             NodeUnreachable: There is no socket.
         """
+        socket_path = Path(socket_path)
         metadata = metadata_of(token) if token else ()
         size_bytes = len(os.fsencode(socket_path))
         if size_bytes > _MAX_SOCKET_PATH_BYTES:

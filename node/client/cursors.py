@@ -58,8 +58,8 @@ class FileCursor:
             killed gets as many again; catching up is faster.
     """
 
-    def __init__(self, path: Path, *, every: int = 1) -> None:
-        self._path = path
+    def __init__(self, path: Path | str, *, every: int = 1) -> None:
+        self._path = Path(path)
         self._every = every
         self._waiting = 0
 

@@ -104,10 +104,10 @@ class Tabular(ABC):
         }
         return pa.table(arrays)
 
-    def to_csv(self, path: Path) -> None:
+    def to_csv(self, path: Path | str) -> None:
         """Write a CSV file with a line of headings; an existing one is replaced."""
         table = self.table()
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
+        with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(_safe(column.name) for column in table.columns)
             writer.writerows([_written(cell) for cell in row] for row in table.rows)

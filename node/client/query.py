@@ -9,6 +9,7 @@ from yidao.api.local.v1 import query_pb2, query_pb2_grpc
 from yidao.node.client.calls import Calls
 from yidao.node.client.errors import error_of
 from yidao.node.client.query_values import (
+    QueryAnswer,
     QueryColumn,
     QueryNode,
     QueryRow,
@@ -55,6 +56,13 @@ class RowStream:
     def rows(self) -> tuple[QueryRow, ...]:
         """Wait for all rows."""
         return tuple(self)
+
+    def answer(self) -> QueryAnswer:
+        """Wait for all rows, and give them with what became of every node; also as a table."""
+        rows = self.rows()
+        return QueryAnswer(
+            columns=self.columns, rows=rows, nodes=self.nodes, complete=self.complete
+        )
 
     def close(self) -> None:
         """Stop asking."""

@@ -2,10 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from yidao.api.local.v1 import query_pb2
+from yidao.node.client.frames import Cell, Table, Tabular, table_of
 
 QueryCell = str | int | bool | None
+
+#: What a cell of a column is in a table. A masked figure is no figure any more.
+_KINDS: Final[Mapping[str, type]] = {
+    "text": str,
+    "integer": int,
+    "decimal": Decimal,
+    "boolean": bool,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,34 @@ class QueryNode:
     cached: str
     resource: str
     took_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryAnswer(Tabular):
+    """All of an answer.
+
+    Attributes:
+        columns: Of the rows; empty where there are none.
+        nodes: How each node answered.
+        complete: Every node answered live, and nothing was left out.
+    """
+
+    columns: tuple[QueryColumn, ...]
+    rows: tuple[QueryRow, ...]
+    nodes: tuple[QueryNode, ...]
+    complete: bool
+
+    def table(self) -> Table:
+        """Give a line a row: its cells, then the node that it is of as `@path`."""
+        kinds = {each.name: str if each.masked else _KINDS[each.kind] for each in self.columns}
+        lines = []
+        for row in self.rows:
+            line: dict[str, Cell] = {"@path": row.path}
+            for name, kind in kinds.items():
+                cell = row.cells[name]
+                line[name] = kind(cell) if cell is not None else None
+            lines.append(line)
+        return table_of({**kinds, "@path": str}, lines)
 
 
 def row_of(row: query_pb2.AnswerRow, columns: Sequence[QueryColumn]) -> QueryRow:

@@ -93,7 +93,8 @@ class Row:
         """
         for name, value in cells.items():
             if not isinstance(value, str | int | Decimal):
-                raise TypeError(name)
+                wrong = f"{name}: give a str, int, bool or Decimal, not {type(value).__name__}"
+                raise TypeError(wrong)
         plain = {name: str(v) if isinstance(v, Decimal) else v for name, v in cells.items()}
         payload = json.dumps(plain, ensure_ascii=False).encode()
         return cls(

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from yidao.node.demo import reporting, sampleunits
 from yidao.node.demo.nation import Nation
-from yidao.node.demo.samples import PERIODS
+from yidao.node.demo.samples import PERIODS, RESOURCE_CLASS
 from yidao.node.demo.tree import DemoStepFailed, wait_until
 
 CLERK = "样例编目员"
 SECOND = "样例复核员"
 ASKER = "样例查询员@/"
-CLASS = "30603733010600000001"
 # Another one than the step about proofs hands in once more.
 _CHANGED = PERIODS[-2]
 _ASKED_FOR = ("unit", "period", "water_fee", "state")
@@ -40,7 +39,7 @@ def register(nation: Nation) -> str:
             actor=clerk,
             pack=reporting.PACK,
             form="consumption",
-            class_code=CLASS,
+            class_code=RESOURCE_CLASS,
             unit=sampleunits.building_uscc(),
             share_type=2,
             share_text="样例: 说明用途后使用",

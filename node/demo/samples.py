@@ -20,6 +20,8 @@ from yidao.catalog.codes import sample_uscc
 SEED = 20251110
 REGION = "330106"
 UNITS = 500
+#: 类项目细目 of the sample resources.
+RESOURCE_CLASS = "30603733010600000001"
 PERIODS = ("2025-Q2", "2025-Q3", "2025-Q4", "2026-Q1")
 
 Cell = str | int | Decimal

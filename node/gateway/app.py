@@ -15,6 +15,7 @@ from yidao.node.gateway.routes import (
     figures,
     follow,
     node,
+    query,
     returns,
     sessions,
     standards,
@@ -40,7 +41,10 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     catalog.router,
     node.router,
     follow.router,
+    query.router,
 )
+#: Shapes that no answer is as a whole.
+_STREAMED: Final = (problems.Problem, follow.Happened, query.AnsweredRow, query.AnswerEnd)
 _ABOUT: Final = """\
 The calls of one node's local API, for programs that speak HTTP and JSON.
 
@@ -108,7 +112,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
-    for shape in (problems.Problem, follow.Happened):
+    for shape in _STREAMED:
         made = shape.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(made.pop("$defs", {}))
         schemas[shape.__name__] = made

@@ -28,7 +28,7 @@ class RequestInvalid(GatewayError):
 
 
 class StreamsTooMany(GatewayError):
-    """More callers follow the node than one gateway serves (params: limit)."""
+    """More streams are open than one gateway serves (params: limit)."""
 
     code = "GATEWAY_STREAMS_TOO_MANY"
     retryable = True

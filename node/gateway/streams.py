@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 import orjson
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
 from yidao.api.errors import YidaoError
 from yidao.node.gateway.errors import StreamsTooMany
 from yidao.node.gateway.problems import status_of
 from yidao.node.web.refusal import problem_of
 
+NDJSON: Final = "application/x-ndjson"
 #: Proxies close a connection that says nothing for a minute.
 _HEARTBEAT_SECONDS: Final = 15.0
 #: A refusal comes at once; after so long without one the stream begins.
@@ -48,6 +50,28 @@ class Writing(Protocol):
 
     def problem(self, json: bytes) -> bytes:
         """Write `{"problem": …}`, the last text of a stream that failed after it had begun."""
+
+
+class AsLines:
+    """One JSON object a line.
+
+    Args:
+        shape: Gives the shape of an item.
+    """
+
+    media_type = NDJSON
+    heartbeat = b"\n"
+
+    def __init__(self, shape: Callable[[Any], BaseModel]) -> None:
+        self._shape = shape
+
+    def item(self, item: object) -> bytes:
+        """Write an item."""
+        return self.problem(self._shape(item).model_dump_json().encode())
+
+    def problem(self, json: bytes) -> bytes:
+        """Write the problem that ends the stream."""
+        return json + b"\n"
 
 
 class Places:

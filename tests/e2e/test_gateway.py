@@ -42,6 +42,7 @@ UNITS = [sample_uscc(index, "330106") for index in (1, 2)]
 #: The users of the sample node: roles, and the unit that they fill for.
 USERS: dict[str, tuple[tuple[str, ...], str]] = {
     "office": (("filler", "approver", "viewer"), ""),
+    "clerk": (("filler",), ""),
     "wang": (("reviewer", "viewer"), ""),
     "one": (("filler",), UNITS[0]),
     "two": (("filler",), UNITS[1]),
@@ -180,6 +181,7 @@ def test_the_day_of_an_integrator(served: Served) -> None:
     again = served.post("one", "/returns", body, **keyed).json()["results"][0]
     assert first["outcome"] == "submitted"
     assert again["record_id"] == first["record_id"]
+    assert (first["repeat"], again["repeat"]) == (False, True)
     mine = returns_of(served, "one")
     newest = next(each for each in mine if each["record_id"] == first["record_id"])
     assert newest["payload"]["floor_area"] == "5100.00"
@@ -289,6 +291,71 @@ def test_follow_is_told_at_once_that_it_may_not(served: Served) -> None:
         ) as stream:
             assert stream.status_code == 200
             assert next(stream.iter_lines())
+
+
+def published(served: Served) -> str:
+    """Register the sample form as a resource, by two people; gives its code."""
+    draft = served.post(
+        "office",
+        "/catalog/drafts/from-form",
+        {
+            "pack": "energy",
+            "form": "profile",
+            "class_code": "30603733010600000001",
+            "unit": UNITS[0],
+            "share_type": 2,
+            "share_text": "样例: 说明用途后使用",
+        },
+    ).json()
+    for user, step in (("office", "submit"), ("wang", "review"), ("office", "publish")):
+        done = served.post(user, "/catalog/steps", {"code": draft["code"], "step": step})
+        assert done.status_code == 201, done.text
+    return str(draft["code"])
+
+
+def asked(served: Served, resource: str, **question: Any) -> list[dict[str, Any]]:
+    """Ask a question and give the lines of its answer."""
+    answer = served.post("wang", "/query", {"resource": resource, **question})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines() if line]
+
+
+def test_questions(served: Served) -> None:
+    """Rows come as lines, decimals as texts; the last line says how each node answered."""
+    code = published(served)
+    *rows, end = asked(
+        served, code, purpose="样例", select=["unit", "floor_area"], order=["unit"], limit=1
+    )
+    assert [(row["cells"]["unit"], row["path"]) for row in rows] == [(min(UNITS), "/")]
+    assert isinstance(rows[0]["cells"]["floor_area"], str)
+    assert [each["name"] for each in end["columns"]] == ["unit", "floor_area"]
+    assert [(each["path"], each["state"], each["cut"]) for each in end["nodes"]] == [
+        ("/", "answered", True)
+    ]
+    assert end["complete"] is False
+    *groups, end = asked(served, "energy/profile", of="/", aggregate=["count"])
+    assert [row["cells"] for row in groups] == [{"count": 2}]
+    assert end["complete"] is True
+
+
+QUESTIONS = {
+    "of a session without `query.ask`": ("clerk", {}, 403, "PERMISSION_DENIED"),
+    "of a filler of one institution": ("one", {}, 403, "PERMISSION_DENIED"),
+    "about what nobody owns": ("wang", {"resource": "energy/none"}, 404, "SHARE_RESOURCE_UNKNOWN"),
+    "that is no question": ("wang", {"where": "floor_area >"}, 422, "QUESTION_INVALID"),
+    "with a mistyped member": ("wang", {"wehre": "unit"}, 422, "GATEWAY_REQUEST_INVALID"),
+    "without an end": ("wang", {"deadline_ms": 60_001}, 422, "GATEWAY_REQUEST_INVALID"),
+}
+
+
+@pytest.mark.parametrize(("user", "more", "status", "code"), QUESTIONS.values(), ids=QUESTIONS)
+def test_questions_that_are_refused(
+    served: Served, user: str, more: dict[str, Any], status: int, code: str
+) -> None:
+    """A question has the status of its refusal; nobody asks who may not."""
+    answer = served.post(user, "/query", {"resource": "energy/profile", **more})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 def test_sessions(served: Served) -> None:

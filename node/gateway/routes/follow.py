@@ -10,12 +10,11 @@ from yidao.node.client import Event, Mark
 from yidao.node.gateway.problems import described
 from yidao.node.gateway.session import Caller
 from yidao.node.gateway.shapes import Count, Hex, Name, Payload, Shape
-from yidao.node.gateway.streams import Places, streamed
+from yidao.node.gateway.streams import NDJSON, AsLines, Places, streamed
 from yidao.node.web.refusal import language_of
 
 router = APIRouter(tags=["follow"])
 
-_NDJSON: Final = "application/x-ndjson"
 _SSE: Final = "text/event-stream"
 _CURSOR: Final = r"^(([0-9a-f]{2}){1,32}:[0-9]{1,15})?$"
 _Some = Annotated[list[Name], Field(max_length=50, default_factory=list)]
@@ -65,7 +64,7 @@ class Happened(Shape):
             "life; or server-sent events, if `Accept` asks for them. An error that ends the "
             'stream is its last line, `{"problem": …}`.',
             "content": {
-                _NDJSON: {"schema": {"type": "string"}},
+                NDJSON: {"schema": {"type": "string"}},
                 _SSE: {"schema": {"type": "string"}},
             },
         },
@@ -89,24 +88,9 @@ async def follow(
         units=wanted.units,
         until_now=wanted.until_now,
     )
-    writing = AsEvents() if _SSE in request.headers.get("accept", "") else AsLines()
+    writing = AsEvents() if _SSE in request.headers.get("accept", "") else AsLines(_happened)
     places: Places = request.app.state.places
     return await streamed(following, writing, places, language_of(request.scope["headers"]))
-
-
-class AsLines:
-    """One JSON object a line."""
-
-    media_type = _NDJSON
-    heartbeat = b"\n"
-
-    def item(self, item: object) -> bytes:
-        """Write a record."""
-        return self.problem(_happened(item).model_dump_json().encode())
-
-    def problem(self, json: bytes) -> bytes:
-        """Write the problem that ends the stream."""
-        return json + b"\n"
 
 
 class AsEvents:

@@ -89,6 +89,7 @@ class RowResult(Shape):
     faults: list[RowFault]
     record_id: Hex
     version: Count
+    repeat: bool = Field(description="This very row was taken before, under its key.")
 
 
 class Submitted(Shape):
@@ -115,6 +116,10 @@ class Return(Shape):
     reason: str
     faults: list[RowFault]
     payload: Payload
+    pack: str
+    created_ms: Count
+    withdrawn_by: str
+    withdrawn_reason: str
 
 
 class ReturnPage(Shape):

@@ -82,6 +82,8 @@ class AuditEntry(Shape):
     object: str
     source: str
     result: str = Field(description="`done` or the code of an error.")
+    times: Count = Field(description="How often within a minute.")
+    detail: str = Field(examples=["roles=filler"])
 
 
 @router.post("/sign-in", responses=described() | {401: described()[401]})

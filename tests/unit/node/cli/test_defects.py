@@ -16,7 +16,8 @@ def test_a_defect_tells_its_kind_and_place_and_no_payload(
     """Exit 70 and the code INTERNAL; the error's own words, which may quote a row, are unsaid."""
     reported = "47" + "11"
 
-    def fail() -> None:
+    def fail(args: list[str]) -> None:
+        assert args[0] == "status"
         raise LookupError(reported)
 
     monkeypatch.setattr(commands, "app", fail)

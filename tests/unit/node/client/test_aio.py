@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import yidao.node.client
 from yidao.node.client import AsyncClient, Client, ClientError, Event, FileCursor
 
 #: What opens and closes is written out.
@@ -21,6 +22,13 @@ def test_every_call_can_be_awaited() -> None:
     }
     missing = calls - OWN - vars(AsyncClient).keys()
     assert missing == set()
+
+
+def test_the_page_of_the_library_names_every_call() -> None:
+    """`help(yidao.node.client)` is where an integrator looks for a call."""
+    page = yidao.node.client.__doc__ or ""
+    calls = {name for name in dir(Client) if not name.startswith("_")} - OWN
+    assert {name for name in calls if f"`{name}" not in page and f".{name}(" not in page} == set()
 
 
 def test_calls_are_awaited_and_units_iterated(served, rows) -> None:

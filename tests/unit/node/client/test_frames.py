@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from yidao.node.client import Client, ExtraMissing, ReturnInfo, ReturnPage, RollUp, Totals
+from yidao.node.client import (
+    Client,
+    ExtraMissing,
+    QueryAnswer,
+    QueryColumn,
+    QueryRow,
+    ReturnInfo,
+    ReturnPage,
+    RollUp,
+    Totals,
+)
 from yidao.node.client.frames import Tabular, table_of
 
 EXACT = "123456789012.10"
@@ -51,6 +61,25 @@ def test_figures_are_exact_by_the_standard(page: ReturnPage, standard: bytes) ->
 def test_without_a_standard_figures_are_the_texts_that_they_are(page: ReturnPage) -> None:
     """Nothing is guessed."""
     assert set(page.to_pandas()["floor_area"]) == {EXACT, "0.30"}
+
+
+def test_an_answer_is_a_line_a_row() -> None:
+    """Figures are decimals; a masked one is a text, and what is not there is nothing."""
+    kinds = (("unit", "text", False), ("kwh", "decimal", False), ("fee", "decimal", True))
+    columns = [
+        QueryColumn(name=name, kind=kind, scale=2, masked=masked) for name, kind, masked in kinds
+    ]
+    rows = (
+        QueryRow(cells={"unit": "甲", "kwh": EXACT, "fee": "*"}, path="/33/a", cached=False),
+        QueryRow(cells={"unit": "乙", "kwh": None, "fee": None}, path="/33/b", cached=True),
+    )
+    answer = QueryAnswer(columns=tuple(columns), rows=rows, nodes=(), complete=True)
+    assert answer.table().rows == (
+        ("甲", Decimal(EXACT), "*", "/33/a"),
+        ("乙", None, None, "/33/b"),
+    )
+    nothing = QueryAnswer(columns=(), rows=(), nodes=(), complete=True)
+    assert nothing.to_pandas().empty
 
 
 def test_a_roll_up_is_a_line_a_figure(client: Client, page: ReturnPage) -> None:

@@ -34,7 +34,7 @@ def test_a_node_and_its_standard_find_the_same_faults(
 
 def test_a_row_takes_no_float() -> None:
     """A float is not the figure that it shows."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="floor_area: give a str, int, bool or Decimal, not float"):
         Row.of("profile", {"floor_area": 0.1}, period="2025-Q2")  # type: ignore[dict-item]
 
 
