@@ -51,6 +51,7 @@ from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
@@ -149,10 +150,10 @@ class Daemon:
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
         )
-        node_service = self._node_service(store, hub, certificates)
+        links = LinkServer(hub, certificates, self._settings)
+        node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
-        links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
             store=store,
             identity=identity,
@@ -196,7 +197,9 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
-    def _node_service(self, store: Store, hub: Hub, certificates: NodeCertificates) -> NodeServicer:
+    def _node_service(
+        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+    ) -> NodeServicer:
         identity = hub.identity
         tokens = ChildTokens(
             store=store,
@@ -217,7 +220,11 @@ class Daemon:
             store,
             identity,
             Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Bundles(tokens, self._settings),
+            Children(
+                tokens,
+                Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
+                self._settings,
+            ),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
@@ -287,11 +294,12 @@ class Daemon:
             self._stop.set()
 
 
-class Bundles:
-    """Makes join bundles that name this node's own addresses."""
+class Children:
+    """Makes join bundles that name this node's own addresses; revokes who joined."""
 
-    def __init__(self, tokens: ChildTokens, settings: Settings) -> None:
+    def __init__(self, tokens: ChildTokens, revocations: Revocations, settings: Settings) -> None:
         self._tokens = tokens
+        self.revoke = revocations.revoke
         self._settings = settings
 
     def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:

@@ -274,6 +274,7 @@ class AsyncClient:
     status = _Awaited(Client.status)
     list_tree = _Awaited(Client.list_tree)
     add_child = _Awaited(Client.add_child)
+    revoke_child = _Awaited(Client.revoke_child)
     export_evidence = _Awaited(Client.export_evidence)
     rebuild = _Awaited(Client.rebuild)
     verify_store = _Awaited(Client.verify_store)
