@@ -220,6 +220,9 @@ def error_answer(query_id: bytes, error: YidaoError) -> pb.Answer:
     return pb.Answer(
         query_id=query_id[:16],
         error_code=error.code,
-        error_params=error_params(error.params),
+        error_params=[
+            pb.ErrorParam(name=name, value=value)
+            for name, value in error_params(error.params).items()
+        ],
         last=True,
     )

@@ -170,7 +170,7 @@ class Queries:
             raise QueryRefused(
                 path=str(asked.forth.peer_path),
                 reason=error_code(answer.error_code),
-                said=error_params(answer.error_params),
+                said=error_params({each.name: each.value for each in answer.error_params}),
             )
         return answer
 

@@ -25,7 +25,7 @@ def test_every_status_is_described() -> None:
     kinds.remove(ClientError)
     assert len(kinds) > 100
     for kind in kinds:
-        refused = ClientError(kind.code, retryable=False, family=family_of(kind()).name)
+        refused = ClientError(kind.code, retryable=False, family=family_of(kind.__new__(kind)).name)
         assert status_of(refused) in DESCRIBED, kind
     own = [*every_error(errors.GatewayError), *every_error(web.WebError)]
     own += [NodeUnreachable, AnswerTooLate]

@@ -228,8 +228,8 @@ def test_the_parent_asks_the_child_live(tmp_path: FilePath) -> None:
 
     async def run() -> None:
         async with _pair(tmp_path) as (root, child, _):
-            child.hub.queries.answers["status"] = lambda: b"well"
-            root.hub.queries.answers["status"] = lambda: b"not yours"
+            child.hub.queries.answering.kinds["status"] = lambda _asked: [b"well"]
+            root.hub.queries.answering.kinds["status"] = lambda _asked: [b"not yours"]
             path = Path.parse("/33")
             async with asyncio.timeout(15):
                 while path not in root.hub.queries._lines:  # noqa: ASYNC110 (set by a stream)

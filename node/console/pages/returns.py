@@ -1,0 +1,121 @@
+"""What was handed in: every version with its state, its faults, and what can be done."""
+
+from yidao.node.client import ReturnInfo
+from yidao.node.console.visit import Visit, address
+from yidao.node.console.widgets.faults import fault_list
+from yidao.node.console.widgets.html import Tag, link, options
+from yidao.node.console.widgets.names import FormNames
+from yidao.node.console.widgets.tables import badge, table
+
+_ROWS = 50
+STATES = (
+    "submitted",
+    "doubtful",
+    "accepted",
+    "returned",
+    "refused",
+    "withdrawn",
+    "recorded",
+    "superseded",
+)
+WAITING = frozenset({"submitted", "doubtful"})
+_TO_MEND = frozenset({"returned", "refused", "withdrawn"})
+
+
+async def draw(visit: Visit) -> None:
+    """Draw the list, by the filters of the address."""
+    query, words = visit.query, visit.words
+    names = await visit.ask(lambda client: FormNames.of(visit.console.packs(client), words))
+    unit = visit.session.unit or query.get("unit", "")
+    page = await visit.ask(
+        lambda client: client.returns(
+            form=query.get("form", ""),
+            period=query.get("period", ""),
+            state=query.get("state", ""),
+            unit=unit,
+            after=query.get("after", ""),
+            limit=_ROWS,
+        )
+    )
+    _filters(visit, names)
+    if not page.returns:
+        Tag("p", words("returns.none"), classes="card empty")
+        return
+    headings = ("form", "period", "unit", "version", "state", "doing")
+    with table(words("returns.caption"), [words(f"returns.{each}") for each in headings]) as row:
+        for each in page.returns:
+            row(
+                _form_name(names, each),
+                each.period,
+                each.unit,
+                str(each.version),
+                lambda each=each: _state(visit, names, each),
+                lambda each=each: _doing(visit, names, each),
+            )
+    if page.next:
+        link(
+            words("frame.more"),
+            address("/returns", **{**query, "after": page.next}),
+            classes="button",
+        )
+
+
+def pack_of(each: ReturnInfo, names: FormNames) -> str:
+    """Give the pack that a form is of; the answer names the form alone."""
+    return next((pack for pack, form in names.forms if form == each.form), "")
+
+
+def _form_name(names: FormNames, each: ReturnInfo) -> str:
+    return names.form(pack_of(each, names), each.form)
+
+
+def _filters(visit: Visit, names: FormNames) -> None:
+    words, query = visit.words, visit.query
+    everything = ("", words("returns.all"))
+    forms = [(form, names.form(pack, form)) for pack, form in names.forms]
+    with Tag("form", method="get", action="/returns", classes="card choose"):
+        with Tag("div"):
+            Tag("label", words("returns.form"), for_="form")
+            with Tag("select", id="form", name="form"):
+                options([everything, *forms], query.get("form", ""))
+        with Tag("div"):
+            Tag("label", words("returns.state"), for_="state")
+            with Tag("select", id="state", name="state"):
+                states = [(state, words.named("state", state)) for state in STATES]
+                options([everything, *states], query.get("state", ""))
+        with Tag("div"):
+            Tag("label", words("returns.period"), for_="period")
+            Tag("input", id="period", name="period", type="text", value=query.get("period", ""))
+        Tag("button", words("choose.go"), classes="button", type="submit")
+
+
+def _state(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
+    words = visit.words
+    with Tag("div"):
+        badge(words.named("state", each.state), each.state)
+        if each.reason:
+            Tag("p", words("due.reason", reason=each.reason, by=each.reviewed_by))
+        if each.faults:
+            with Tag("details"):
+                Tag("summary", words("faults.count", count=len(each.faults)))
+                fault_list(words, each.faults, names.fields(pack_of(each, names), each.form))
+
+
+def _doing(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
+    words, record = visit.words, each.record_id.hex()
+    about = f"{each.form} {each.period} {each.unit}"
+    own = each.origin_path == visit.console.path and visit.may("reporting.submit")
+    with Tag("div", classes="doing"):
+        link(
+            words("returns.look"),
+            address("/return", record=record),
+            aria_label=words("returns.look_at", what=about),
+        )
+        if each.state not in ("refused", "recorded"):
+            link(words("returns.receipt"), address("/receipt", record=record))
+        if own and each.state in WAITING:
+            link(words("returns.withdraw"), address("/withdraw", record=record))
+        if own and each.state in _TO_MEND:
+            pack = pack_of(each, names)
+            mend = address("/fill", pack=pack, form=each.form, period=each.period, unit=each.unit)
+            link(words("due.mend"), mend)

@@ -1,0 +1,1 @@
+"""What pages are made of: plain HTML elements with labels, tables, notices, the frame."""
