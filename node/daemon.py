@@ -32,6 +32,7 @@ from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
+from yidao.node.certificates import CertificateWatch
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.courier.courier import Courier
@@ -163,7 +164,8 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor)
+        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
         hub.start()
         await links.start()
         await joins.start()
@@ -257,13 +259,22 @@ class Daemon:
             self._log_file.reopen()
             log.info("node.log.reopened")
 
-    def _jobs(self, store: Store, hub: Hub, links: LinkServer, auditor: Auditor) -> Jobs:
+    def _jobs(
+        self,
+        store: Store,
+        hub: Hub,
+        links: LinkServer,
+        auditor: Auditor,
+        certificate: CertificateWatch,
+    ) -> Jobs:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
+        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
+        routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store), counting],
+            [*routine, *watch_jobs(store), counting, ending],
             last_runs(store),
             system_clock_ms,
         )

@@ -143,6 +143,15 @@ def test_a_node_is_revoked_and_another_one_takes_its_place(pair: Pair) -> None:
         check=False,
     )
     assert b"REVOKED_BY_PARENT" in found.stdout
+    file = str(pair.folder / "late.yidao")
+    run_yidao("bundle", "export", "/", "--data", str(old.folder), "--out", file)
+    brought = subprocess.run(
+        [*yidao_command(), "bundle", "import", file, "--data", str(root.folder), "--json"],
+        capture_output=True,
+        env=clean_environment(),
+        check=False,
+    )
+    assert b"PEER_REVOKED" in brought.stderr
     old.stop()
     new = pair.join("new")
     try:
