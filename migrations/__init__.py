@@ -8,6 +8,7 @@
 | 0004     | views: the catalog and what it is searched by        |
 | 0005     | views: withdrawals and receipt codes of returns      |
 | 0008     | what nodes below have stated of their journals       |
+| 0009     | nodes that were revoked, another node at their path  |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
 upgrade. A new revision is one file in `versions/` and one entry here.
@@ -15,4 +16,4 @@ upgrade. A new revision is one file in `versions/` and one entry here.
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009")

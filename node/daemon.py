@@ -32,6 +32,7 @@ from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
+from yidao.node.certificates import CertificateWatch
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.courier.courier import Courier
@@ -51,6 +52,7 @@ from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
@@ -149,10 +151,10 @@ class Daemon:
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
         )
-        node_service = self._node_service(store, hub, certificates)
+        links = LinkServer(hub, certificates, self._settings)
+        node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
-        links = LinkServer(hub, certificates, self._settings)
         admission = Admission(
             store=store,
             identity=identity,
@@ -162,7 +164,8 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor)
+        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
         hub.start()
         await links.start()
         await joins.start()
@@ -196,7 +199,9 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
-    def _node_service(self, store: Store, hub: Hub, certificates: NodeCertificates) -> NodeServicer:
+    def _node_service(
+        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+    ) -> NodeServicer:
         identity = hub.identity
         tokens = ChildTokens(
             store=store,
@@ -217,7 +222,11 @@ class Daemon:
             store,
             identity,
             Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Bundles(tokens, self._settings),
+            Children(
+                tokens,
+                Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
+                self._settings,
+            ),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
@@ -250,13 +259,22 @@ class Daemon:
             self._log_file.reopen()
             log.info("node.log.reopened")
 
-    def _jobs(self, store: Store, hub: Hub, links: LinkServer, auditor: Auditor) -> Jobs:
+    def _jobs(
+        self,
+        store: Store,
+        hub: Hub,
+        links: LinkServer,
+        auditor: Auditor,
+        certificate: CertificateWatch,
+    ) -> Jobs:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
+        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
+        routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine_jobs(store, hub, links, self._settings), *watch_jobs(store), counting],
+            [*routine, *watch_jobs(store), counting, ending],
             last_runs(store),
             system_clock_ms,
         )
@@ -287,11 +305,12 @@ class Daemon:
             self._stop.set()
 
 
-class Bundles:
-    """Makes join bundles that name this node's own addresses."""
+class Children:
+    """Makes join bundles that name this node's own addresses; revokes who joined."""
 
-    def __init__(self, tokens: ChildTokens, settings: Settings) -> None:
+    def __init__(self, tokens: ChildTokens, revocations: Revocations, settings: Settings) -> None:
         self._tokens = tokens
+        self.revoke = revocations.revoke
         self._settings = settings
 
     def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:

@@ -9,6 +9,7 @@ from yidao.node.keys import Identity
 from yidao.node.link.hub import Hub
 from yidao.node.store import tables
 from yidao.node.store.store import Store
+from yidao.node.store.values import EnrolledNode
 from yidao.sync.ids import Lane, NodeId, Path
 
 
@@ -38,9 +39,12 @@ class Health:
         """The parent first, then every child, in the order of their paths."""
         own = self._identity.path
         known = self._store.enrolments()
-        near = [n for n in known if n.path == own.parent or n.path.parent == own]
+        standing = {node.path for node in known}
+        # Who was revoked is shown until another node stands there.
+        gone = [node for node in self._store.revoked() if node.path not in standing]
+        near = [n for n in (*known, *gone) if n.path == own.parent or n.path.parent == own]
         near.sort(key=lambda n: (n.path.depth, str(n.path)))
-        return [self._view(n.node_id, n.path) for n in near if n.node_id != self._identity.node_id]
+        return [self._view(n) for n in near if n.node_id != self._identity.node_id]
 
     def receipts(self) -> tuple[int, int]:
         """Own travelling journals whose newest checkpoint the parent has cosigned, and how many."""
@@ -61,11 +65,14 @@ class Health:
         sizes = {row[0]: row[1] for row in held}
         return sum(sizes.get(pk) == size for pk, size in own), len(own)
 
-    def _view(self, node_id: NodeId, path: Path) -> PeerView:
+    def _view(self, node: EnrolledNode) -> PeerView:
+        node_id, path = node.node_id, node.path
         is_parent = path == self._identity.path.parent
         driver = self._hub.driver_of(node_id)
         last_seen_ms = self._hub.last_seen_ms(node_id)
-        if driver is not None:
+        if node.revoked and not is_parent:
+            state = "revoked"
+        elif driver is not None:
             state = "connected" if driver.progress.flowing else "connecting"
         else:
             state = "lost" if last_seen_ms else "never"
@@ -74,7 +81,7 @@ class Health:
             path=str(path),
             role="parent" if is_parent else "child",
             state=state,
-            lag=self._lag(node_id, path, upward=is_parent),
+            lag=0 if state == "revoked" else self._lag(node_id, path, upward=is_parent),
             last_seen_ms=last_seen_ms,
             next_retry_ms=self._hub.next_dial_ms if is_parent and driver is None else 0,
         )

@@ -112,7 +112,11 @@ class Tree:
         return views(known, self._own_path, self._words, since_ms)
 
     def _below(self) -> list[EnrolledNode]:
-        nodes = [each for each in self._store.enrolments() if each.path.is_within(self._own_path)]
+        standing = self._store.enrolments()
+        paths = {each.path for each in standing}
+        # Who was revoked is shown until another node stands there.
+        gone = [each for each in self._store.revoked() if each.path not in paths]
+        nodes = [each for each in (*standing, *gone) if each.path.is_within(self._own_path)]
         return sorted(nodes, key=lambda each: str(each.path).split("/"))
 
     async def _ask_one(self, path: Path, seconds: float) -> node_pb2.StatusResponse | None:
@@ -192,6 +196,8 @@ def views(
         info = _said_by_itself(node, words.get(node.path))
         if node.path == own:
             info.state = "self"
+        elif node.revoked:
+            info.state = "revoked"
         else:
             above = words.get(node.path.parent) if node.path.parent else None
             # Whoever stands behind a line that is cut cannot be told about.

@@ -281,6 +281,18 @@ class EnrolmentChainBroken(PeerError):
     code = "ENROLMENT_CHAIN_BROKEN"
 
 
+class RevocationMalformed(PeerError):
+    """A revocation record's core has the wrong form (params: field)."""
+
+    code = "REVOCATION_MALFORMED"
+
+
+class RevocationUnauthorised(PeerError):
+    """Whoever revokes a node does not stand above it (params: path, by)."""
+
+    code = "REVOCATION_UNAUTHORISED"
+
+
 class RootStatementInvalid(PeerError):
     """The root statement is malformed or not signed by the root certificate's key."""
 

@@ -99,6 +99,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "NodeService/Status": _reads(_P.NODE_READ, unit=UnitRule.OPEN),
     "NodeService/ListTree": _reads(_P.NODE_READ),
     "NodeService/AddChild": _acts(_P.NODE_OPERATE),
+    "NodeService/RevokeChild": _acts(_P.NODE_OPERATE),
     "NodeService/ExportEvidence": _acts(_P.EVIDENCE_EXPORT, unit=UnitRule.RECORDS),
     "NodeService/Rebuild": _acts(_P.NODE_OPERATE),
     "NodeService/VerifyStore": _acts(_P.NODE_OPERATE),

@@ -14,7 +14,7 @@ class PeerView:
 
     Attributes:
         role: `parent` or `child`.
-        state: `connected`, `connecting`, `never` or `lost`.
+        state: `connected`, `connecting`, `never`, `lost` or `revoked`.
         lag: Records of this store that the peer has not acknowledged.
     """
 

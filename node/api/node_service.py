@@ -20,6 +20,7 @@ from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.revocation import Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
 _DURABILITY = "fsynced before every answer"
@@ -27,11 +28,14 @@ _DURABILITY = "fsynced before every answer"
 Context = grpc.aio.ServicerContext[object, object]
 
 
-class TokenPort(Protocol):
-    """Makes join bundles."""
+class ChildrenPort(Protocol):
+    """Lets nodes in below this one, and revokes them."""
 
     def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:
         """Return the encoded bundle of a new child at `path`."""
+
+    async def revoke(self, path: Path, *, reason: str, operator: str, dry_run: bool) -> Revocation:
+        """Revoke the node at a path, or say what that would cut off."""
 
 
 class NodeServicer(node_pb2_grpc.NodeServiceServicer):
@@ -42,7 +46,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         store: Store,
         identity: Identity,
         health: HealthPort,
-        tokens: TokenPort,
+        children: ChildrenPort,
         *,
         chain: Callable[[], Chain],
         locate: Callable[[bytes], int | None],
@@ -51,7 +55,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._store = store
         self._identity = identity
         self._health = health
-        self._tokens = tokens
+        self._children = children
         self._chain = chain
         self._locate = locate
         self._tree = tree
@@ -79,12 +83,35 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     ) -> node_pb2.AddChildResponse:
         """Make a join bundle."""
         bundle = await asyncio.to_thread(
-            self._tokens.add,
+            self._children.add,
             self._identity.path.child(request.label),
             operator=self._user(request.operator),
             life=timedelta(seconds=request.ttl_seconds),
         )
         return node_pb2.AddChildResponse(bundle=bundle)
+
+    @answered
+    async def RevokeChild(
+        self, request: node_pb2.RevokeChildRequest, context: Context
+    ) -> node_pb2.RevokeChildResponse:
+        """Revoke a node below."""
+        path = self._identity.path
+        for label in request.label.split("/"):
+            path = path.child(label)
+        decided = await self._children.revoke(
+            path,
+            reason=request.reason,
+            operator=str(authorise(request.operator, self._identity.path)),
+            dry_run=request.dry_run,
+        )
+        return node_pb2.RevokeChildResponse(
+            node_id=decided.node_id,
+            path=str(decided.path),
+            cut=[
+                node_pb2.JournalCut(channel=line.channel, epoch=line.epoch, size=line.size)
+                for line in decided.cut
+            ],
+        )
 
     @answered
     async def ExportEvidence(

@@ -1,12 +1,24 @@
-"""`yidao child add`: make the bundle with which one child joins."""
+"""`yidao child`: make the bundle with which one child joins; revoke a node below."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yidao.api.errors import YidaoError
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
+
+if TYPE_CHECKING:
+    from yidao.node.client import Revoked
+
+
+class ConfirmationMissing(YidaoError):
+    """Nobody said yes to something that nothing undoes."""
+
+    code = "CONFIRMATION_MISSING"
+
 
 # A year: the secret of a bundle must end some day.
 _MAX_HOURS = 8_760
@@ -16,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add the verb."""
     child = typer.Typer(help=say("下级节点", "Nodes below"), no_args_is_help=True)
     app.add_typer(child, name="child")
+    _register_revoke(child)
 
     @child.command(
         help=say(
@@ -56,3 +69,90 @@ def register(app: typer.Typer) -> None:
                     f"On the child's machine: yidao join {out.name} --data FOLDER",
                 ),
             )
+
+
+def _register_revoke(child: typer.Typer) -> None:
+    @child.command(
+        help=say(
+            "撤销下级节点 (不可恢复): 此后它所写的一概不认",
+            "Revoke a node below, for good: nothing that it writes from now on counts",
+        )
+    )
+    def revoke(
+        data: Data,
+        label: Annotated[
+            str, typer.Argument(help=say("下级名称, 如 33 或 33/3301", "Node, as 33 or 33/3301"))
+        ],
+        reason: Annotated[
+            str,
+            typer.Option(
+                help=say("原因", "Why") + ": key-stolen, machine-lost, replaced, closed",
+            ),
+        ],
+        operator: Annotated[
+            str, typer.Option(help=say("经办人, 如 admin@/33", "Operator, such as admin@/33"))
+        ],
+        yes: Annotated[
+            bool, typer.Option("--yes", help=say("不再询问 (脚本用)", "Do not ask; for scripts"))
+        ] = False,
+        dry_run: Annotated[
+            bool,
+            typer.Option("--dry-run", help=say("只显示截断位置", "Show the cut, change nothing")),
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+
+            with connect(data) as client:
+                if not (yes or dry_run):
+                    seen = client.revoke_child(
+                        label, reason=reason, operator=operator, dry_run=True
+                    )
+                    _confirm(seen)
+                done = client.revoke_child(label, reason=reason, operator=operator, dry_run=dry_run)
+            told = lines(done)
+            if not dry_run:
+                told += [_next(label)]
+            answer(as_json, _facts(done, dry_run=dry_run), "\n".join(told))
+
+
+def _confirm(seen: "Revoked") -> None:
+    """Ask whoever sits at a terminal; a script must say `--yes`.
+
+    Raises:
+        ConfirmationMissing: Nobody is there to ask, or they said no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfirmationMissing
+    typer.echo("\n".join(lines(seen)), err=True)
+    if not typer.confirm(say("确定撤销? 不可恢复", "Revoke it? Nothing undoes this"), err=True):
+        raise ConfirmationMissing
+
+
+def lines(seen: "Revoked") -> list[str]:
+    """Who is revoked, and what of it stays valid."""
+    return [
+        say("节点", "node") + f" {seen.path}  {seen.node_id.hex()}",
+        say("仍然有效的记录:", "records that stay valid:"),
+        *(f"  {line.channel}/{line.epoch}: {line.size}" for line in seen.cut),
+        say("其余一概无效", "everything else counts for nothing"),
+    ]
+
+
+def _facts(done: "Revoked", *, dry_run: bool) -> dict[str, object]:
+    return {
+        "node_id": done.node_id,
+        "path": done.path,
+        "dry_run": dry_run,
+        "cut": [
+            {"channel": line.channel, "epoch": line.epoch, "size": line.size} for line in done.cut
+        ],
+    }
+
+
+def _next(label: str) -> str:
+    return say(
+        f"已撤销, 连接已断开。重新启用此位置: yidao child add {label} ...",
+        f"Revoked, and its line is cut. For another node in its place: yidao child add {label} ...",
+    )

@@ -126,5 +126,6 @@ STATES = {
     "connecting": say("连接中", "connecting"),
     "never": say("尚未连接", "never seen"),
     "lost": say("已断开", "lost"),
+    "revoked": say("已撤销", "revoked"),
     "unknown": say("未知", "unknown"),
 }

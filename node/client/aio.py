@@ -279,6 +279,7 @@ class AsyncClient:
     status = _Awaited(Client.status)
     list_tree = _Awaited(Client.list_tree)
     add_child = _Awaited(Client.add_child)
+    revoke_child = _Awaited(Client.revoke_child)
     export_evidence = _Awaited(Client.export_evidence)
     export_return_evidence = _Awaited(Client.export_return_evidence)
     rebuild = _Awaited(Client.rebuild)

@@ -35,6 +35,30 @@ class NodeCalls(Calls):
         request = node_pb2.AddChildRequest(label=label, ttl_seconds=ttl_seconds, operator=operator)
         return self._call(self._node.AddChild, request).bundle
 
+    def revoke_child(
+        self, label: str, *, reason: str, operator: str, dry_run: bool = False
+    ) -> values.Revoked:
+        """Take a node's authority away for all that it writes from now on; it is final.
+
+        Args:
+            label: Below this node: `33`, or `33/3301`.
+            reason: `key-stolen`, `machine-lost`, `replaced` or `closed`.
+            operator: `user@path`, of this node.
+            dry_run: Give what would be cut, and change nothing.
+        """
+        request = node_pb2.RevokeChildRequest(
+            label=label, reason=reason, operator=operator, dry_run=dry_run
+        )
+        answer = self._call(self._node.RevokeChild, request)
+        return values.Revoked(
+            node_id=answer.node_id,
+            path=answer.path,
+            cut=tuple(
+                values.JournalCut(channel=each.channel, epoch=each.epoch, size=each.size)
+                for each in answer.cut
+            ),
+        )
+
     def export_evidence(self, record_id: bytes) -> bytes:
         """Give the evidence of one record that this node holds, a zip."""
         request = node_pb2.ExportEvidenceRequest(record_id=record_id)

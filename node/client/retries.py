@@ -49,7 +49,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
         "WithdrawEntry",
     ),
     "DirectivesService": ("Issue", "Report"),
-    "NodeService": ("AddChild", "Rebuild"),
+    "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),

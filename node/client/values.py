@@ -436,6 +436,24 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalCut:
+    """What of one journal stays valid: its first `size` records."""
+
+    channel: str
+    epoch: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """Who was revoked, and from where on: a journal that is not in `cut` counts for nothing."""
+
+    node_id: bytes
+    path: str
+    cut: tuple[JournalCut, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """What a walk over the whole store found."""
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from yidao.node.courier.envelope import Address, open_envelope, seal_envelope
 from yidao.node.courier.errors import ParcelForAnother, ParcelPeerUnknown
+from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.hub import Hub
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -83,6 +84,7 @@ class Courier:
         Raises:
             ParcelFileMalformed, ParcelSealed, ParcelSignatureInvalid: The file.
             ParcelForAnother, ParcelPeerUnknown: It is not from a neighbour for this node.
+            PeerRevoked: It is from one whose authority was taken away.
             ParcelMalformed, WireError: Its content.
             LaneGap: An earlier bundle is missing; what came before the gap is kept.
         """
@@ -138,6 +140,8 @@ class Courier:
         own = self._store.identity.path
         if known is None or known.path != path or not is_adjacent(own, path):
             raise ParcelPeerUnknown(path=str(path))
+        if known.revoked:
+            raise PeerRevoked(path=str(path))
         return known
 
     def _peer(self, known: EnrolledNode) -> Peer:

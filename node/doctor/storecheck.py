@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from yidao.node.config import Settings
 from yidao.node.doctor import errors
 from yidao.node.store import tables, trust
+from yidao.node.store.errors import JournalRevoked
 from yidao.node.store.problems import read_problems
 from yidao.node.store.values import Problem
 from yidao.sync.ids import NodeId
@@ -118,7 +119,13 @@ def check_journals(connection: Connection) -> None:
     """Require that no journal was put aside."""
     journal = tables.journal
     row = connection.execute(
-        select(journal).where(journal.c.quarantine_code.is_not(None)).limit(1)
+        select(journal)
+        .where(
+            journal.c.quarantine_code.is_not(None),
+            # Nothing to mend: the problem of the node itself says what happened.
+            journal.c.quarantine_code != JournalRevoked.code,
+        )
+        .limit(1)
     ).one_or_none()
     if row is not None:
         raise errors.JournalQuarantined(

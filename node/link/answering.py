@@ -168,7 +168,7 @@ class Answering:
         """Decide here, on the asker's own signature; nodes between decide nothing.
 
         1. Network, time and signature are right, by the asker's enrolment.
-        2. The asker stands above this node.
+        2. The asker stands above this node, and was not revoked.
         3. This node answers that kind of question.
         4. The question was not answered before.
         """
@@ -182,7 +182,8 @@ class Answering:
             asker_key=None if asker is None else asker.cosign_key,
         )
         # 2.
-        if asker is None or not asker.path.is_ancestor_of(self._identity.path):
+        is_above = asker is not None and asker.path.is_ancestor_of(self._identity.path)
+        if asker is None or asker.revoked or not is_above:
             raise QueryDenied(kind=question.kind)
         # 3.
         if question.kind not in self.kinds:

@@ -89,6 +89,12 @@ class PeerNotEnrolled(PeerCheckError):
     code = "PEER_NOT_ENROLLED"
 
 
+class PeerRevoked(PeerCheckError):
+    """The peer is the enrolled node, and was revoked (params: path)."""
+
+    code = "PEER_REVOKED"
+
+
 class PeerPathMismatch(PeerCheckError):
     """The peer stands elsewhere than its enrolment says (params: expected, found)."""
 

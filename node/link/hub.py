@@ -30,6 +30,7 @@ from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
+REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 
 log = get_logger()
 
@@ -163,6 +164,15 @@ class Hub:
             )
         )
 
+    def told_revoked(self, parent: CheckedPeer) -> None:
+        """Show that the parent took this node's authority away: no other dial will go better."""
+        own = str(self.identity.path)
+        self.store.submit(
+            lambda tx: tx.raise_problem(
+                REVOKED_BY_PARENT, peer=parent.node_id, path=own, parent=str(parent.path)
+            )
+        )
+
     def connected(self) -> Iterable[Driver]:
         """The sessions that are open now."""
         return tuple(self._drivers.values())
@@ -233,7 +243,7 @@ def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:
     tx.conn.execute(
         update(problem)
         .where(
-            problem.c.code == "LINK_REFUSED",
+            problem.c.code.in_(("LINK_REFUSED", REVOKED_BY_PARENT)),
             problem.c.peer == peer_id,
             problem.c.cleared_ms.is_(None),
         )

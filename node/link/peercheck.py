@@ -13,7 +13,7 @@ these steps:
    came with it.
 5. The peer's certificate names one URI and one DNS name of the same path, of this
    network; every authority above is fenced to exactly the next path up.
-6. The peer is enrolled, at that path, with that key.
+6. The peer is enrolled, at that path, with that key, and was not revoked.
 """
 
 import re
@@ -60,10 +60,12 @@ class Enrolled:
 
     Attributes:
         tls_sha256: SHA-256 of the SubjectPublicKeyInfo of its TLS key.
+        revoked: Its authority was taken away; it is told so.
     """
 
     path: Path
     tls_sha256: bytes
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,7 @@ def check_peer(
         root_pem: This network's root certificate, the only trust anchor.
         network: This network's id.
         now: The time at which everything must be valid, aware.
-        enrolled: Finds the present enrolment of a node; None if there is none or
-            it was revoked.
+        enrolled: Finds the enrolment of a node, if there is one.
 
     Raises:
         PeerCheckError: The first step that fails.
@@ -281,6 +282,9 @@ def _check_enrolment(
     tls_sha256 = key_sha256(key)
     if tls_sha256 != known.tls_sha256:
         raise errors.PeerKeyMismatch(path=str(names.path))
+    # Last: only who holds the enrolled key is told what became of the node.
+    if known.revoked:
+        raise errors.PeerRevoked(path=str(names.path))
     return Peer(node_id=names.node_id, path=names.path, tls_sha256=tls_sha256)
 
 

@@ -24,8 +24,9 @@ from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
 from yidao.node.logging import get_logger
 from yidao.sync.ids import NodeId
 
-# How often the certificates of open sessions are looked at again: gRPC never does.
-RECHECK_SECONDS = 60.0
+# How often the peers of open streams are looked at again, since gRPC never does. A node
+# that was revoked, here or above, must be out within 60 s.
+RECHECK_SECONDS = 30.0
 # How long one message may wait to be read, in keepalives: 256 KiB then pass at 2 KB/s.
 UNREAD_BEATS = 5
 
@@ -43,6 +44,7 @@ class LinkServer:
         self._settings = settings
         self._server: grpc.aio.Server | None = None
         self._chains: dict[Driver, bytes] = {}
+        self._questioners: dict[asyncio.Task[None], bytes] = {}
 
     async def start(self) -> None:
         """Listen on the configured address.
@@ -71,13 +73,19 @@ class LinkServer:
             await self._server.stop(grace=1.0)
 
     async def recheck(self) -> None:
-        """Close the sessions whose peer would not pass the check now."""
+        """Close the streams whose peer would not pass the check now."""
         for driver, chain in list(self._chains.items()):
             try:
                 self._check(chain)
             except YidaoError as error:
                 log.warning("link.peer.expelled", peer=str(driver.peer.path), code=error.code)
                 await driver.close(error.code)
+        # A stream of questions needs no session, so that it does not end with one.
+        for holding, chain in list(self._questioners.items()):
+            try:
+                self._check(chain)
+            except YidaoError:
+                holding.cancel()
 
     async def _control(self, requests: AsyncIterator[bytes], context: Context) -> None:
         peer, chain = await self._admit(context)
@@ -108,17 +116,19 @@ class LinkServer:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _query(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        peer, _ = await self._admit(context)
+        peer, chain = await self._admit(context)
         out: asyncio.Queue[bytes | None] = asyncio.Queue()
         holding = asyncio.create_task(
             self._hub.queries.hold(peer.node_id, peer.path, requests, out)
         )
+        self._questioners[holding] = chain
         holding.add_done_callback(lambda _task: out.put_nowait(None))
         try:
             await self._write_all(out, context, peer)
         finally:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
+            self._questioners.pop(holding, None)
 
     async def _write_all(
         self, out: "asyncio.Queue[bytes | None]", context: Context, peer: Peer
@@ -170,7 +180,7 @@ class LinkServer:
         node = self._hub.store.enrolled(node_id)
         if node is None or node.path.parent != self._hub.identity.path:
             return None
-        return Enrolled(path=node.path, tls_sha256=node.tls_sha256)
+        return Enrolled(path=node.path, tls_sha256=node.tls_sha256, revoked=node.revoked)
 
 
 def _metadata(context: Context, name: str) -> str | None:

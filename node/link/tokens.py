@@ -183,14 +183,16 @@ def spend(
 
 
 def is_taken(conn: Connection, node_id: ids.NodeId, path: ids.Path) -> bool:
-    """Whether a node of that id or at that path is enrolled."""
-    mine = or_(enrolment.c.node_id == node_id, enrolment.c.path == str(path))
+    """Whether a node of that id was ever enrolled, or one at that path is now."""
+    here = (enrolment.c.path == str(path)) & enrolment.c.revoked.is_(False)
+    mine = or_(enrolment.c.node_id == node_id, here)
     return conn.execute(select(enrolment.c.node_id).where(mine).limit(1)).first() is not None
 
 
 def _insert(conn: Connection, bundle: JoinBundle, operator: str, now_ms: int) -> None:
     path = str(bundle.path)
-    if conn.execute(select(enrolment.c.node_id).where(enrolment.c.path == path)).first():
+    here = (enrolment.c.path == path) & enrolment.c.revoked.is_(False)
+    if conn.execute(select(enrolment.c.node_id).where(here)).first():
         raise errors.ChildPathTaken(path=path)
     conn.execute(
         insert(join_token).values(

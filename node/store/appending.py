@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from yidao.node.store import errors, parts, rawsql, segments, trust
+from yidao.node.store import errors, parts, rawsql, revoking, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -19,6 +19,8 @@ from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.ids import JournalId, NodeId, RecordId
 from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, seal
 from yidao.sync.record import SALT_BYTES, Header, Part, Release
+from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
+from yidao.sync.revocation import KIND as KIND_REVOKED
 
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
@@ -198,11 +200,7 @@ class Appender:
         weight += self._released_bytes(draft.releases)
         if weight > MAX_SEGMENT_BYTES:
             raise errors.RecordTooLarge(size_bytes=weight, limit_bytes=MAX_SEGMENT_BYTES)
-        enrols = None
-        if head.journal.channel == trust.NODE_CHANNEL and draft.kind == KIND_ENROLLED:
-            core = next((part.body for part, _ in salted if part.name == "core"), None)
-            own = trust.enrolled(scope.conn, scope.identity.node_id)
-            enrols = trust.fold_enrolled(scope, own, header, core, None)
+        core = next((part.body for part, _ in salted if part.name == "core"), None)
         return _Pending(
             header=data,
             parts=salted,
@@ -215,8 +213,18 @@ class Appender:
                 journal_pk=head.pk,
                 seq=head.size + len(queue.records),
             ),
-            enrols=enrols,
+            enrols=self._fold_trust(head.journal.channel, header, core),
         )
+
+    def _fold_trust(self, channel: str, header: Header, core: bytes | None) -> NodeId | None:
+        """Fold a record that says whom to trust, and return whom it enrols."""
+        scope = self._scope
+        if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
+            revoking.fold(scope, core, scope.identity.node_id, scope.identity.path)
+        if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
+            return None
+        own = trust.enrolled(scope.conn, scope.identity.node_id)
+        return trust.fold_enrolled(scope, own, header, core, None)
 
     def _released_bytes(self, releases: tuple[tuple[int, int], ...]) -> int:
         total = 0

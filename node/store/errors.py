@@ -183,6 +183,12 @@ class LaneMismatch(RefusedError):
     code = "LANE_MISMATCH"
 
 
+class JournalRevoked(RefusedError):
+    """The journal's node was revoked, and the records lie beyond its cut (params: size, valid)."""
+
+    code = "JOURNAL_REVOKED"
+
+
 class PartUnexpected(RefusedError):
     """A part came with an item that it does not belong to (params: seq)."""
 

@@ -2,8 +2,8 @@
 
 For each item:
 1. The journal is declared, and comes from where its origin stands, in its lane.
-2. The seal extends what is held (`yidao.sync.journal.extend`), or is a duplicate
-   that says the same as what is held.
+2. It does not reach beyond the cut of a revocation. The seal extends what is held
+   (`yidao.sync.journal.extend`), or is a duplicate that says the same as what is held.
 3. Every part that came is the one that its header commits to.
 4. Segment, tiles, head, parts, and the declarations in it are stored.
 What fails in 1 to 3 quarantines that journal alone: nothing of the item is
@@ -20,13 +20,14 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from yidao.node.store import cosigning, errors, lanecursors, parts, segments, trust
+from yidao.node.store import cosigning, errors, lanecursors, parts, revoking, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Outcome, Peer
+from yidao.sync import revocation
 from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.errors import PeerError, SealFork
 from yidao.sync.ids import JournalId
@@ -137,6 +138,9 @@ class Ingest:
     def _store(self, head: Head, item: Item) -> None:
         scope, seal = self._scope, item.seal
         assert head.public_key is not None, "admitted journals have a key"
+        origin = trust.enrolled(scope.conn, head.journal.node_id)
+        assert origin is not None, "admitted journals have an enrolled origin"
+        revoking.check_cut(scope.conn, origin, head.journal, seal.end_seq)
         extended = extend(head.state, seal, scope.identity.network, head.public_key)
         if extended.duplicate:
             self._check_duplicate(head, item)
@@ -264,7 +268,7 @@ class Ingest:
             parts.park_parts(scope.conn, journal_pk, early)
         if item.cosignatures:
             cosigning.add_lines(scope, head, head.size, item.cosignatures, peer=self._peer)
-        if head.journal.channel == trust.NODE_CHANNEL:
+        if head.journal.channel in revocation.CHANNELS:
             self._fold_trust(head, item, position, checked.own)
 
     def _fold_trust(self, head: Head, item: Item, position: int, found: list[RuledPart]) -> None:
@@ -272,10 +276,13 @@ class Ingest:
         for offset, data in enumerate(item.seal.headers):
             seq = item.seal.first_seq + offset
             header = self._header(head, seq, data)
-            if header is not None:
-                trust.fold_foreign(
-                    self._scope, head, seq, header, cores.get(seq), position + offset
-                )
+            if header is None:
+                continue
+            core = cores.get(seq)
+            if head.journal.channel == trust.NODE_CHANNEL:
+                trust.fold_foreign(self._scope, head, seq, header, core, position + offset)
+            if header.kind == revocation.KIND:
+                revoking.fold_foreign(self._scope, head.journal, seq, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
         if isinstance(error, SealFork):

@@ -5,6 +5,7 @@ import hashlib
 from sqlalchemy import Connection, insert, select, update
 
 from yidao.node.store import segments
+from yidao.node.store.errors import JournalRevoked
 from yidao.node.store.journals import journal_of
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import lane_cursor, peer_ack
@@ -92,12 +93,16 @@ def read_holdings(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
 
 
 def read_wanted(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
-    """Return the quarantined journals that a peer should send again, and from where."""
+    """Return the quarantined journals that a peer should send again, and from where.
+
+    What a revocation cut off can never come right.
+    """
     rows = conn.execute(
         select(journal_table).where(
             journal_table.c.via == peer.node_id,
             journal_table.c.public_key.is_not(None),
             journal_table.c.quarantine_code.is_not(None),
+            journal_table.c.quarantine_code != JournalRevoked.code,
         )
     )
     return tuple(Holding(journal=journal_of(row), size=row.size) for row in rows)

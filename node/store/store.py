@@ -253,10 +253,18 @@ class Store:
         )
 
     def enrolments(self) -> tuple[EnrolledNode, ...]:
-        """Return every enrolment known, by path."""
+        """Return every node that is enrolled now, by path."""
+        return self._enrolments(revoked=False)
+
+    def revoked(self) -> tuple[EnrolledNode, ...]:
+        """Return every node that was enrolled and revoked, by path."""
+        return self._enrolments(revoked=True)
+
+    def _enrolments(self, *, revoked: bool) -> tuple[EnrolledNode, ...]:
+        table = tables.enrolment
+        query = select(table).where(table.c.revoked.is_(revoked)).order_by(table.c.path)
         with self.read() as conn:
-            rows = conn.execute(select(tables.enrolment).order_by(tables.enrolment.c.path))
-            return tuple(trust.enrolled_of(row) for row in rows)
+            return tuple(trust.enrolled_of(row) for row in conn.execute(query))
 
     def enrolled(self, node_id: NodeId) -> EnrolledNode | None:
         """Return the enrolment of a node."""
@@ -264,7 +272,7 @@ class Store:
             return trust.enrolled(conn, node_id)
 
     def enrolled_at(self, path: Path) -> EnrolledNode | None:
-        """Return the enrolment of the node that stands at a path."""
+        """Return the enrolment of the node that stands at a path now."""
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 

@@ -195,7 +195,7 @@ enrolment = Table(
     "enrolment",
     metadata,
     Column("node_id", LargeBinary, primary_key=True),
-    Column("path", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
     Column("parent_id", LargeBinary, nullable=False),
     Column("journal_key", LargeBinary, nullable=False),
     Column("cosign_key", LargeBinary, nullable=False),
@@ -203,6 +203,26 @@ enrolment = Table(
     Column("tls_sha256", LargeBinary, nullable=False),
     Column("ca_sha256", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=True),
+    Column("revoked", Boolean, nullable=False),
+)
+# One node stands at a path; those that stood there and were revoked stay known.
+Index(
+    "enrolment_path",
+    enrolment.c.path,
+    unique=True,
+    sqlite_where=enrolment.c.revoked.is_(False),
+    postgresql_where=enrolment.c.revoked.is_(False),
+)
+
+# Every revocation that is held, of nodes that are known here or not; core: the record's.
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("node_id", LargeBinary, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("by_id", LargeBinary, nullable=False),
+    Column("core", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("node_id", "path", "by_id"),
 )
 
 join_token = Table(

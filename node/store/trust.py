@@ -19,6 +19,7 @@ from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
 from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
@@ -33,6 +34,7 @@ from yidao.sync.record import Header
 
 NODE_CHANNEL: Final = "node"
 KIND_OPENED: Final = "node.journal.opened"
+NODE_REVOKED: Final = "NODE_REVOKED"
 _OPENED_OBJECT: Final = "journal"
 
 
@@ -48,9 +50,16 @@ def enrolled(conn: Connection, node_id: NodeId) -> EnrolledNode | None:
 
 
 def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
-    """Return the enrolment of the node that stands at a path, or None."""
-    row = conn.execute(select(table).where(table.c.path == str(path))).one_or_none()
+    """Return the enrolment of the node that stands at a path now, or None."""
+    here = (table.c.path == str(path)) & table.c.revoked.is_(False)
+    row = conn.execute(select(table).where(here)).one_or_none()
     return None if row is None else enrolled_of(row)
+
+
+def was_revoked_at(conn: Connection, path: Path) -> bool:
+    """Whether a node once stood at a path and was revoked."""
+    here = (table.c.path == str(path)) & table.c.revoked.is_(True)
+    return conn.execute(select(table.c.node_id).where(here).limit(1)).first() is not None
 
 
 def enrolled_of(row: Row[Any]) -> EnrolledNode:
@@ -65,6 +74,7 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
         tls_sha256=row.tls_sha256,
         ca_sha256=row.ca_sha256,
         position=row.position,
+        revoked=row.revoked,
     )
 
 
@@ -74,11 +84,12 @@ def learn(
     """Write an enrolment down; the same one again changes nothing.
 
     Raises:
-        EnrolmentConflict: The node has another key or path, or the path another node.
+        EnrolmentConflict: The node has another key or path, or the path another node
+            that was not revoked.
     """
-    rows = conn.execute(
-        select(table).where(or_(table.c.node_id == found.node_id, table.c.path == str(found.path)))
-    ).all()
+    is_taken = (table.c.path == str(found.path)) & table.c.revoked.is_(False)
+    same = or_(table.c.node_id == found.node_id, is_taken)
+    rows = conn.execute(select(table).where(same)).all()
     if not rows:
         conn.execute(
             insert(table).values(
@@ -91,6 +102,7 @@ def learn(
                 tls_sha256=found.tls_sha256,
                 ca_sha256=found.ca_sha256,
                 position=position,
+                revoked=_is_revoked(conn, found),
             )
         )
         return
@@ -112,6 +124,13 @@ def learn(
             position=known.position if position is None else position,
         )
     )
+
+
+def _is_revoked(conn: Connection, found: Enrolment) -> bool:
+    """Whether a revocation came before the enrolment."""
+    known = revocation_table
+    mine = (known.c.node_id == found.node_id) & (known.c.path == str(found.path))
+    return conn.execute(select(known.c.by_id).where(mine).limit(1)).first() is not None
 
 
 def place(conn: Connection, node_id: NodeId, position: int) -> None:
@@ -207,8 +226,17 @@ def fold_enrolled(
     if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
+    _clear_revoked(scope, found)
     _declare_noted(scope, found.node_id)
     return found.node_id
+
+
+def _clear_revoked(scope: Scope, found: Enrolment) -> None:
+    """Call it mended that a path had lost its node, now that another one stands there."""
+    at = (table.c.path == str(found.path)) & table.c.revoked.is_(True)
+    for node_id in scope.conn.execute(select(table.c.node_id).where(at)).scalars():
+        if node_id != found.node_id:
+            scope.clear_problems(NODE_REVOKED, peer=NodeId(node_id))
 
 
 def _declare_noted(scope: Scope, node_id: NodeId) -> None:

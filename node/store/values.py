@@ -161,6 +161,7 @@ class EnrolledNode:
     Attributes:
         parent_id: Who enrolled it; the root's is its own.
         position: Where its record stands; None if it was learned from a chain.
+        revoked: Somebody above it took its authority away; its path may have another node.
     """
 
     node_id: NodeId
@@ -172,6 +173,7 @@ class EnrolledNode:
     tls_sha256: bytes
     ca_sha256: bytes
     position: int | None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class Peer(Shape):
     node_id: Hex
     path: str
     role: str = Field(description="`parent` or `child`.")
-    state: str = Field(description="`connected`, `connecting`, `never` or `lost`.")
+    state: str = Field(description="`connected`, `connecting`, `never`, `lost` or `revoked`.")
     lag: Count = Field(description="Records that wait for it.")
     last_seen_ms: Count
     next_retry_ms: Count

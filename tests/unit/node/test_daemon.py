@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from yidao.node.config import Settings
-from yidao.node.daemon import Bundles, ProtobufSlow, self_test
+from yidao.node.daemon import Children, ProtobufSlow, self_test
 from yidao.sync.ids import Path
 
 
@@ -39,8 +39,8 @@ def test_a_bundle_names_the_addresses_that_children_see(
     """Where a node listens behind a translator, its children are told the outer address."""
     tokens = _Tokens()
     settings = Settings(data_dir=tmp_path, **more)  # type: ignore[arg-type]
-    bundles = Bundles(tokens, settings)  # type: ignore[arg-type]
-    bundles.add(Path.parse("/33"), operator="admin", life=timedelta(hours=1))
+    children = Children(tokens, SimpleNamespace(revoke=None), settings)  # type: ignore[arg-type]
+    children.add(Path.parse("/33"), operator="admin", life=timedelta(hours=1))
     assert tokens.asked["join_addresses"] == (join_address,)
     assert tokens.asked["link_address"] == link_address
 

@@ -52,9 +52,13 @@ class Country:
             )
         )
         self.says(status("/33/3301/330106", peer("/33/3301", role="parent", next_retry_ms=9)))
-        known = [SimpleNamespace(path=Path.parse(path), node_id=node_id(path)) for path in PATHS]
+        known = [
+            SimpleNamespace(path=Path.parse(path), node_id=node_id(path), revoked=False)
+            for path in PATHS
+        ]
+        self.revoked: list[SimpleNamespace] = []
         self.tree = Tree(
-            store=SimpleNamespace(enrolments=lambda: known),  # type: ignore[arg-type]
+            store=SimpleNamespace(enrolments=lambda: known, revoked=lambda: self.revoked),  # type: ignore[arg-type]
             identity=SimpleNamespace(path=Path.parse("/33")),  # type: ignore[arg-type]
             clock_ms=lambda: self.now_ms,
             ask=self.ask,
@@ -103,6 +107,17 @@ def test_asked_live_every_connected_node_answers_for_itself(country: Country) ->
     city, county = nodes["/33/3301"], nodes["/33/3301/330106"]
     assert (city.lag_down, city.lag_up, city.problems, city.version) == (4, 7, 3, "1")
     assert (county.lag_down, county.next_retry_ms, county.as_of_ms) == (2, 9, NOW_MS)
+
+
+def test_who_was_revoked_is_shown_until_another_node_stands_there(country: Country) -> None:
+    """By its own state, whatever its line was; at a path that is taken again it is not named."""
+    for path in ("/33/3309", "/33/3301", "/34"):
+        gone = SimpleNamespace(path=Path.parse(path), node_id=b"gone" * 4, revoked=True)
+        country.revoked.append(gone)
+    nodes = country.nodes(live=True)
+    assert list(nodes) == [*BELOW, "/33/3309"]
+    assert nodes["/33/3309"].state == "revoked"
+    assert nodes["/33/3301"].state == "connected"
 
 
 async def _silent() -> bytes:

@@ -103,6 +103,7 @@ MAY = {
     "AccessService/ListAudit": {Role.AUDIT_ADMIN},
     "NodeService/Status": set(Role),
     "NodeService/AddChild": {Role.SYSTEM_ADMIN},
+    "NodeService/RevokeChild": {Role.SYSTEM_ADMIN},
     "NodeService/Rebuild": {Role.SYSTEM_ADMIN},
     "NodeService/VerifyStore": {Role.SYSTEM_ADMIN},
     "NodeService/ExportEvidence": {Role.FILLER, Role.REVIEWER, Role.APPROVER},

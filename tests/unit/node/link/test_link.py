@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path as FilePath
 
+import grpc
+import grpc.aio
 import pytest
 
 from yidao.node import datadir
@@ -16,13 +18,17 @@ from yidao.node.config import Settings
 from yidao.node.demo.relay import LineState, Relay
 from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.dialer import Dialer
+from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
-from yidao.node.link.hub import Hub
+from yidao.node.link.hub import REVOKED_BY_PARENT, Hub
 from yidao.node.link.join import join
+from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
-from yidao.node.link.server import LinkServer
+from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync.enrolment import verify_chain
@@ -48,6 +54,7 @@ class Node:
     hub: Hub
     certificates: NodeCertificates
     settings: Settings
+    server: LinkServer | None = None
 
     def append(self, channel: str, count: int, start: int = 0) -> None:
         """Append small records."""
@@ -159,6 +166,7 @@ async def _pair(tmp_path: FilePath) -> AsyncIterator[tuple[Node, Node, Relay]]:
     server = LinkServer(root.hub, root.certificates, root.settings)
     root.hub.start()
     await server.start()
+    root.server = server
     relay = Relay(int(root.settings.listen.rpartition(":")[2]))
     settings = _settings(child_folder, parent_address=f"127.0.0.1:{await relay.start()}")
     child = await asyncio.to_thread(_node, child_folder, child_identity, settings)
@@ -253,3 +261,86 @@ def test_a_broken_line_heals_by_itself_both_ways(tmp_path: FilePath, fault: Line
             await _until(lambda: child.objects("down") == _things(5))
 
     asyncio.run(run())
+
+
+async def _revoke(root: Node) -> None:
+    """Revoke the child as the daemon does."""
+    assert root.server is not None
+    revocations = Revocations(root.store, system_clock_ms, secrets.token_bytes, root.server.recheck)
+    await revocations.revoke(Path.parse("/33"), reason="key-stolen", operator="admin@/")
+
+
+def test_a_revoked_child_is_put_out_and_knows_why(tmp_path: FilePath) -> None:
+    """Its session ends, dialling again is refused by name, and its own `status` has the cause."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            await asyncio.to_thread(child.append, "up:15", 3)
+            await _until(lambda: root.objects("up:15") == _things(3))
+            await _revoke(root)
+            await _until(lambda: not root.hub.connected())
+            await asyncio.to_thread(child.append, "up:15", 3, 3)
+
+            def told() -> bool:
+                codes = {problem.code for problem in child.store.problems()}
+                return REVOKED_BY_PARENT in codes and "UNAUTHENTICATED" in child.hub.dial_error
+
+            await _until(told)
+            assert child.hub.dial_error.endswith(PeerRevoked.code)
+            assert root.objects("up:15") == _things(3)
+
+    asyncio.run(run())
+
+
+def test_open_streams_of_a_revoked_node_are_closed_whatever_it_does(tmp_path: FilePath) -> None:
+    """A thief with the key does not hang up by itself: all three streams are ended for it.
+
+    The connection still stands then, and every new stream on it is refused.
+    """
+    assert RECHECK_SECONDS <= 60 / 2
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, relay):
+            assert root.server is not None
+            await relay.set_state(LineState.DROPPED)
+            await _until(lambda: not root.hub.connected())
+            channel = grpc.aio.secure_channel(
+                root.settings.listen,
+                channel_credentials(child.certificates),
+                options=client_options(child.settings, target_name(Path())),
+            )
+            metadata = ((SESSION_KEY, "thief"),)
+
+            def stream(name: str) -> "grpc.aio.StreamStreamCall[bytes, bytes]":
+                method = channel.stream_stream(f"/{SERVICE}/{name}")
+                return method(_silence(), metadata=metadata)
+
+            streams = [stream(CONTROL)]
+            await _until(lambda: "thief" in root.hub._sessions)
+            driver = root.hub._sessions["thief"]
+            streams += [stream(DATA), stream(QUERY)]
+            await _until(lambda: driver.opened_data.is_set() and bool(root.server._questioners))
+            await _revoke(root)
+            async with asyncio.timeout(10):
+                for each in streams:
+                    await _to_the_end(each)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stream(QUERY).read()
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert refused.value.details() == PeerRevoked.code
+            await channel.close()
+
+    asyncio.run(run())
+
+
+async def _silence() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def _to_the_end(stream: "grpc.aio.StreamStreamCall[bytes, bytes]") -> None:
+    try:
+        async for _ in stream:
+            pass
+    except grpc.aio.AioRpcError:
+        return

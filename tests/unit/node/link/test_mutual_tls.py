@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,6 +193,50 @@ def test_expired_on_a_resumed_session(tree: tuple[Office, ...]) -> None:
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
                     await call(channel)
             assert refused.value.details() == errors.PeerCertificateExpired.code
+
+    run(scene)
+
+
+def test_revoked_on_a_resumed_session(tree: tuple[Office, ...]) -> None:
+    """A node that is revoked does not come back by TLS resumption, nor by its open connection."""
+    _, province, city = tree
+
+    async def scene() -> None:
+        known = replace(city)
+        tickets = (
+            ("grpc.ssl_session_cache", ssl_session_cache_lru(4)),
+            ("grpc.use_local_subchannel_pool", 1),
+        )
+        async with serving(province, known, Clock(datetime.now(UTC))) as (port, passed):
+            async with dial(port, city.certificates, province.path, *tickets) as channel:
+                assert await call(channel) == b"hello"
+            async with dial(port, city.certificates, province.path, *tickets) as channel:
+                assert await call(channel) == b"hello"
+                known.__dict__["enrolled"] = replace(city.enrolled, revoked=True)
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(channel)
+                assert refused.value.details() == errors.PeerRevoked.code
+            async with dial(port, city.certificates, province.path, *tickets) as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(channel)
+            assert refused.value.details() == errors.PeerRevoked.code
+            assert [city.path, city.path] == [peer.path for peer in passed]
+
+    run(scene)
+
+
+def test_revocation_is_told_to_the_holder_of_the_key_alone(tree: tuple[Office, ...]) -> None:
+    """Another key at that path hears of a mismatch, and nothing of what became of the node."""
+    _, province, city = tree
+    other = office(province, "3301")
+    known = replace(city, enrolled=replace(city.enrolled, revoked=True))
+
+    async def scene() -> None:
+        async with serving(province, known, Clock(datetime.now(UTC))) as (port, _passed):
+            async with dial(port, other.certificates, province.path) as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(channel)
+            assert refused.value.details() == errors.PeerKeyMismatch.code
 
     run(scene)
 

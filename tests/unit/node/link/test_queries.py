@@ -46,8 +46,10 @@ class Tree:
     def __init__(self) -> None:
         self.now_ms = 1_790_000_000_000
         self.identities = {path: _identity(path) for path in PATHS}
-        known = {
-            each.node_id: SimpleNamespace(path=each.path, cosign_key=each.cosign.public_key)
+        self.known = known = {
+            each.node_id: SimpleNamespace(
+                path=each.path, cosign_key=each.cosign.public_key, revoked=False
+            )
             for each in self.identities.values()
         }
         store = SimpleNamespace(enrolled=known.get)
@@ -142,6 +144,18 @@ def test_others_are_refused_where_it_is_decided(
         with pytest.raises(QueryRefused) as refused:
             await ask(tree, asker, target, kind)
         assert refused.value.params["reason"] == reason
+
+    run(story)
+
+
+def test_a_revoked_node_is_not_answered() -> None:
+    """Its key asks nobody below any more, whoever carries the question."""
+
+    async def story(tree: Tree) -> None:
+        tree.known[tree.identities["/33"].node_id].revoked = True
+        with pytest.raises(QueryRefused) as refused:
+            await ask(tree, "/33", "/33/3301")
+        assert refused.value.params["reason"] == "QUERY_DENIED"
 
     run(story)
 

@@ -55,7 +55,7 @@ class Peer(_message.Message):
     role: _builtins.str
     """`parent` or `child`."""
     state: _builtins.str
-    """`connected`, `connecting`, `never`, `lost`."""
+    """`connected`, `connecting`, `never`, `lost`, `revoked`."""
     lag: _builtins.int
     """Records of this store that wait for the peer."""
     last_seen_ms: _builtins.int
@@ -260,7 +260,7 @@ class NodeInfo(_message.Message):
     path: _builtins.str
     node_id: _builtins.bytes
     state: _builtins.str
-    """`self`, `connected`, `connecting`, `lost`, `never`, or `unknown` where nobody answered."""
+    """`self`, `connected`, `connecting`, `lost`, `never`, `revoked`, or `unknown` where nobody answered."""
     lag_down: _builtins.int
     """Records of its parent that wait for it, and of itself that wait for its parent."""
     lag_up: _builtins.int
@@ -365,6 +365,93 @@ class AddChildResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddChildResponse: _TypeAlias = AddChildResponse  # noqa: Y015
+
+@_typing.final
+class RevokeChildRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Required. Labels of the node below this node's path, joined by `/`: `33`, or `33/3301`."""
+    reason: _builtins.str
+    """Required. `key-stolen`, `machine-lost`, `replaced` or `closed`."""
+    operator: _builtins.str
+    """Required. `user@path`."""
+    dry_run: _builtins.bool
+    """Show what would be cut, and write nothing."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "label", b"label", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeChildRequest: _TypeAlias = RevokeChildRequest  # noqa: Y015
+
+@_typing.final
+class JournalCut(_message.Message):
+    """What of one journal stays valid: its first `size` records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    epoch: _builtins.str
+    size: _builtins.int
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        epoch: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "epoch", b"epoch", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalCut: _TypeAlias = JournalCut  # noqa: Y015
+
+@_typing.final
+class RevokeChildResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    CUT_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.bytes
+    path: _builtins.str
+    @_builtins.property
+    def cut(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalCut]:
+        """By channel and epoch. Of a journal that is not listed, nothing stays valid."""
+
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.bytes = ...,
+        path: _builtins.str = ...,
+        cut: _abc.Iterable[Global___JournalCut] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "node_id", b"node_id", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeChildResponse: _TypeAlias = RevokeChildResponse  # noqa: Y015
 
 @_typing.final
 class ExportEvidenceRequest(_message.Message):

@@ -49,6 +49,11 @@ class NodeServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildResponse.FromString,
                 _registered_method=True)
+        self.RevokeChild = channel.unary_unary(
+                '/yidao.api.local.v1.NodeService/RevokeChild',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildResponse.FromString,
+                _registered_method=True)
         self.ExportEvidence = channel.unary_unary(
                 '/yidao.api.local.v1.NodeService/ExportEvidence',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.ExportEvidenceRequest.SerializeToString,
@@ -85,6 +90,14 @@ class NodeServiceServicer:
 
     def AddChild(self, request, context):
         """Make a single-use join bundle for a child.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeChild(self, request, context):
+        """Take a node's authority away for all that it writes from now on; nothing undoes it.
+        Errors: CHILD_UNKNOWN, CHILD_REVOKED, REVOCATION_MALFORMED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +142,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.AddChild,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildResponse.SerializeToString,
+            ),
+            'RevokeChild': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeChild,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildResponse.SerializeToString,
             ),
             'ExportEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportEvidence,
@@ -227,6 +245,33 @@ class NodeService:
             '/yidao.api.local.v1.NodeService/AddChild',
             yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_node__pb2.AddChildResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeChild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.NodeService/RevokeChild',
+            yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_node__pb2.RevokeChildResponse.FromString,
             options,
             channel_credentials,
             insecure,

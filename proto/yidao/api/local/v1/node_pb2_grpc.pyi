@@ -37,6 +37,10 @@ class NodeServiceStub:
     """Every node of the subtree with its health, by path."""
     AddChild: _grpc.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]
     """Make a single-use join bundle for a child."""
+    RevokeChild: _grpc.UnaryUnaryMultiCallable[_node_pb2.RevokeChildRequest, _node_pb2.RevokeChildResponse]
+    """Take a node's authority away for all that it writes from now on; nothing undoes it.
+    Errors: CHILD_UNKNOWN, CHILD_REVOKED, REVOCATION_MALFORMED.
+    """
     ExportEvidence: _grpc.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]
     """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
     RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
@@ -55,6 +59,10 @@ class NodeServiceAsyncStub(NodeServiceStub):
     """Every node of the subtree with its health, by path."""
     AddChild: _aio.UnaryUnaryMultiCallable[_node_pb2.AddChildRequest, _node_pb2.AddChildResponse]  # type: ignore[assignment]
     """Make a single-use join bundle for a child."""
+    RevokeChild: _aio.UnaryUnaryMultiCallable[_node_pb2.RevokeChildRequest, _node_pb2.RevokeChildResponse]  # type: ignore[assignment]
+    """Take a node's authority away for all that it writes from now on; nothing undoes it.
+    Errors: CHILD_UNKNOWN, CHILD_REVOKED, REVOCATION_MALFORMED.
+    """
     ExportEvidence: _aio.UnaryUnaryMultiCallable[_node_pb2.ExportEvidenceRequest, _node_pb2.ExportEvidenceResponse]  # type: ignore[assignment]
     """Evidence of one record or of one return that this node holds. Errors: RECORD_UNKNOWN,
     RETURN_NOT_HELD, RETURN_AMBIGUOUS, EVIDENCE_TOO_LARGE.
@@ -88,6 +96,16 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.AddChildResponse, _abc.Awaitable[_node_pb2.AddChildResponse]]:
         """Make a single-use join bundle for a child."""
+
+    @_abc_1.abstractmethod
+    def RevokeChild(
+        self,
+        request: _node_pb2.RevokeChildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.RevokeChildResponse, _abc.Awaitable[_node_pb2.RevokeChildResponse]]:
+        """Take a node's authority away for all that it writes from now on; nothing undoes it.
+        Errors: CHILD_UNKNOWN, CHILD_REVOKED, REVOCATION_MALFORMED.
+        """
 
     @_abc_1.abstractmethod
     def ExportEvidence(
