@@ -261,6 +261,38 @@ def core(body: bytes) -> dict[str, object]:
     return {"parts": (DraftPart(name="core", body=body),)}
 
 
+OTHER_RETURN, OTHER_VERSION = "accepted of another return", "accepted of another version"
+OTHER_AUTHOR = "of another author or journal"
+REASONS = {
+    "another unit's return": "versions of two returns",
+    "another unit's acceptance": OTHER_RETURN,
+    "another unit's registration": "registration of another unit",
+    "a pack that no version names": "pack that no version names",
+    "a verdict of the city": OTHER_AUTHOR,
+    "a verdict of the origin itself": OTHER_AUTHOR,
+    "a verdict in a journal that stays": OTHER_AUTHOR,
+    "a verdict on a version that is not here": OTHER_VERSION,
+    "a verdict on the other version's number": OTHER_VERSION,
+    "a verdict on no version": OTHER_VERSION,
+    "a verdict on another period": OTHER_RETURN,
+    "a verdict for another unit": OTHER_RETURN,
+    "a verdict on another node's return": "verdict on another node's return",
+    "a withdrawal by the parent": OTHER_AUTHOR,
+    "a letter by the city": OTHER_AUTHOR,
+    "a letter that names no version here": "letter about another return",
+    "a doubt": "record of another kind",
+    "a return of another form": "version of another form",
+    "a return of another period": "versions of two returns",
+    "a return that was written by the parent": "versions of two returns",
+    "a return in a journal that stays": "version in another journal",
+    "a registration by the parent": OTHER_AUTHOR,
+    "a pack by the county": OTHER_AUTHOR,
+    "a second registration": "two registrations",
+    "a pack twice": "pack",
+    "a pack under another digest": "pack",
+}
+
+
 def test_records_that_do_not_belong_to_the_return_refuse_the_file(judged, rows) -> None:
     """Each is true by itself: it is of another return, unit, version, author or journal."""
     good = pieces(judged, COUNTY, of(rows))
@@ -367,9 +399,11 @@ def test_records_that_do_not_belong_to_the_return_refuse_the_file(judged, rows) 
             judged, ROOT, "down.control", by_kind[standards.PUBLISHED].header, **core(b"x: 1")
         ),
     }
+    assert list(cases) == list(REASONS)
     for name, extra in cases.items():
-        with pytest.raises(EvidenceMismatch):
-            pytest.fail(f"accepted: {name}" if told(packed(judged, [*good, extra])) else "")
+        with pytest.raises(EvidenceMismatch) as caught:
+            told(packed(judged, [*good, extra]))
+        assert str(caught.value.params["reason"]).endswith(REASONS[name]), name
 
 
 def test_a_file_that_lacks_what_it_needs_is_refused(judged, rows) -> None:
