@@ -3,9 +3,11 @@
 import hashlib
 import html
 import itertools
+import runpy
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
 
 import pytest
 from cryptography import x509
@@ -27,12 +29,18 @@ from yidao.node.affairs.reporting.tables import return_version
 from yidao.node.affairs.standards import records as standards
 from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.printing.evidence import evidence_report
+from yidao.node.printing.recordevidence import record_report
 from yidao.node.printing.sections import report_html, report_text
 from yidao.node.store.values import DraftPart
 from yidao.sync.archive import read_archive, write_archive
+from yidao.sync.checkpoint import cosign
 from yidao.sync.errors import EvidenceIncomplete, EvidenceMalformed, EvidenceMismatch
+from yidao.sync.evidence import build_evidence, verify_evidence
 from yidao.sync.evidencefiles import MANIFEST, manifest_of
+from yidao.sync.ids import NetworkId, NodeId, cosigner_name
+from yidao.sync.merkle import leaf_hash
 from yidao.sync.message import EnrolmentProof
+from yidao.sync.proof import parse_proof
 from yidao.sync.record import decode_header
 from yidao.sync.returnevidence import (
     FORMAT,
@@ -41,8 +49,10 @@ from yidao.sync.returnevidence import (
     verify_return_evidence,
 )
 from yidao.sync.rootstatement import RootStatement
+from yidao.sync.suite import Ed25519Signer
 
 ROOT, CITY, COUNTY, AGENCY = "/", "/33", "/33/06", "/33/06/a"
+OUTSIDER = FilePath(__file__).parents[4] / "examples" / "verify_evidence.py"
 ROOT_KEY = ec.derive_private_key(20261126, ec.SECP256R1())
 
 
@@ -476,6 +486,23 @@ def test_records_in_another_order_are_another_file(whole: bytes) -> None:
         told(resealed({moved(name): body for name, body in files.items()}))
 
 
+def test_a_line_that_nobody_of_the_chain_made_refuses_the_file(whole: bytes) -> None:
+    """A note may bear lines of strangers, and a proof extra data; a file of one form does not."""
+    files = read_archive(whole)
+    stranger = cosign(
+        parse_proof(files["chain/00/proof.tlog-proof"]).checkpoint,
+        cosigner_name(NetworkId(bytes(16)), NodeId(bytes(16))),
+        Ed25519Signer(hashlib.sha256(b"sample stranger").digest()),
+        1_795_140_000,
+    )
+    for name in [name for name in files if name.endswith(".tlog-proof")]:
+        proof = parse_proof(files[name])
+        lined = replace(proof, checkpoint=proof.checkpoint + f"{stranger}\n".encode())
+        for wrong in (lined, replace(proof, extra=b"x")):
+            with pytest.raises(EvidenceMalformed):
+                told(resealed(files | {name: wrong.encode()}))
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
 )
@@ -512,6 +539,15 @@ def test_no_damaged_piece_verifies_under_a_manifest_that_fits(whole: bytes, data
         told(resealed(files | {name: flipped}))
 
 
+def test_an_outsider_comes_to_the_same(whole: bytes, tmp_path) -> None:
+    """The program that shares no line with the project proves each record of a real file."""
+    (tmp_path / "e.zip").write_bytes(whole)
+    (tmp_path / "root.pem").write_bytes(root_pem())
+    said = runpy.run_path(str(OUTSIDER))["verify"](tmp_path / "e.zip", tmp_path / "root.pem")
+    assert len(said.splitlines()) == len(verify_return_evidence(whole, root_pem()).records)
+    assert f"reporting.return.accepted by wang@{COUNTY} at {COUNTY}, held by" in said
+
+
 def test_the_report_says_the_same_on_screen_and_on_paper(judged, rows) -> None:
     """Unit, form and figures by their titles, times, verdicts, hashes, and what is not proved."""
     data = exported(judged, COUNTY, of(rows))
@@ -530,6 +566,32 @@ def test_the_report_says_the_same_on_screen_and_on_paper(judged, rows) -> None:
         for section in report.sections:
             for row in section.rows:
                 assert all(html.escape(cell) in page and cell in text for cell in row)
+
+
+def test_the_report_on_one_record_has_the_same_plan(judged, rows) -> None:
+    """What it is, times, steps with what is absent, what is not proved, hashes."""
+    accepted = next(
+        each for each in pieces(judged, COUNTY, of(rows)) if kind_of(each) == records.ACCEPTED
+    )
+    evidence = build_evidence(
+        header=accepted.header,
+        proof=parse_proof(accepted.proof),
+        parts=accepted.parts,
+        statement=statement(judged),
+        chain=chain(judged, ROOT, CITY, COUNTY),
+    )
+    found = verify_evidence(evidence, root_pem(), required_tiers=0)
+    leaf = leaf_hash(accepted.header).hex()
+    expected = {
+        "zh": ("核验通过", "最迟已持有", "无: / 会签", "本文件不能证明"),
+        "en": ("VERIFIED", "at the latest", "absent: / cosigned", "What is NOT proved"),
+    }
+    for language, words in expected.items():
+        report = record_report(found, "00", language)
+        text, page = report_text(report), report_html(report)
+        assert all(said in text for said in (*words, leaf, "wang@/33/06", records.ACCEPTED))
+        for section in report.sections:
+            assert all(html.escape(cell) in page for row in section.rows for cell in row)
 
 
 def test_nobodys_words_can_pretend_to_be_the_report(registered, rows) -> None:
