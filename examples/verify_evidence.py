@@ -88,18 +88,17 @@ def keys_of(author: Node, journal_key: str, cosign_key: str) -> dict[str, bytes]
     return {"/".join(author): bytes.fromhex(journal_key), cosigner: bytes.fromhex(cosign_key)}
 
 
-def verify(evidence: Path, root_pem: Path) -> str:
-    """Go from the root certificate down to the record; raises where something does not hold."""
-    with zipfile.ZipFile(evidence) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
+def chain_of(files: dict[str, bytes], root_pem: bytes) -> tuple[dict[Node, str], dict[str, bytes]]:
+    """Go from the root certificate down: where the nodes stand, in order, and their keys."""
     *lines, signature = files["root-statement"].strip().split(b"\n")
-    certified = load_pem_x509_certificate(root_pem.read_bytes()).public_key()
+    certified = load_pem_x509_certificate(root_pem).public_key()
     check(isinstance(certified, EllipticCurvePublicKey), "no root certificate")
     certified.verify(b64decode(signature), b"\n".join([*lines, b""]), ECDSA(SHA256()))
     network, node, *root_keys = (line.decode() for line in lines[1:])
     author, above = (network, node), "/"
-    keys = keys_of(author, *root_keys)
-    for step in range(sum(name.endswith("/header") for name in files) - 1):
+    nodes, keys = {author: above}, keys_of(author, *root_keys)
+    chain = [name for name in files if name.startswith("chain/") and name.endswith("/header")]
+    for step in range(len(chain)):
         header, salt, body, proof = (
             files[f"chain/{step:02}/{name}"]
             for name in ("header", "salt", "body", "proof.tlog-proof")
@@ -113,16 +112,38 @@ def verify(evidence: Path, root_pem: Path) -> str:
         below = enrolled["path"].startswith(above.rstrip("/") + "/")
         check(below or (step == 0 and enrolled["node_id"] == node), "not below its enroller")
         author, above = (network, enrolled["node_id"]), enrolled["path"]
+        nodes[author] = above
         keys |= keys_of(author, enrolled["journal_key"], enrolled["cosign_key"])
-    header = files["record/header"]
-    of = fields(header)
-    check((of[1][0].hex(), of[2][0].hex()) == author, "written by another node")
-    held_by = cosigners(files["record/proof.tlog-proof"], header, author, keys)
-    for index, part in enumerate(of.get(14, [])):
-        if (body := files.get(f"record/parts/{index}/body")) is not None:
-            salted = files[f"record/parts/{index}/salt"] + body
-            check(fields(part)[2] == [sha256(salted).digest()], "a part was changed")
-    return f"{of[4][0].decode()} by {of[5][0].decode()} at {above}, held by {len(held_by)} nodes"
+    return nodes, keys
+
+
+def verify(evidence: Path, root_pem: Path) -> str:
+    """Verify a record, or each record of a return; raises where something does not hold.
+
+    That the records of a return are by those who may decide on it stands in their lines.
+    """
+    with zipfile.ZipFile(evidence) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    nodes, keys = chain_of(files, root_pem.read_bytes())
+    names = [name for name in files if name.startswith("record")]
+    said, returns = [], set()
+    for folder in sorted({name[:10] if "records/" in name else "record" for name in names}):
+        header = files[f"{folder}/header"]
+        of = fields(header)
+        author = (of[1][0].hex(), of[2][0].hex())
+        # Those above write too: verdicts on a return, and the standard.
+        check(author in [*nodes][0 if "/" in folder else -1 :], "written by another node")
+        held_by = cosigners(files[f"{folder}/proof.tlog-proof"], header, author, keys)
+        for index, part in enumerate(of.get(14, [])):
+            if (body := files.get(f"{folder}/parts/{index}/body")) is not None:
+                salted = files[f"{folder}/parts/{index}/salt"] + body
+                check(fields(part)[2] == [sha256(salted).digest()], "a part was changed")
+        if of[7][0].startswith(b"return/"):
+            returns.add(of[7][0])
+        kind, actor = of[4][0].decode(), of[5][0].decode()
+        said.append(f"{kind} by {actor} at {nodes[author]}, held by {len(held_by)} nodes")
+    check(said and len(returns) < 2, "no record, or records of several returns")
+    return "\n".join(said)
 
 
 if __name__ == "__main__":

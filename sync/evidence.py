@@ -76,6 +76,7 @@ class EvidenceReport:
 
     Attributes:
         chain: Enrolments from the root to the node that wrote the record.
+        raw: The exact header bytes, the leaf of the journal.
         seq: The record's index in `journal`.
         parts: Those that were given and are what the header commits to.
         cosigners: The tiers above the origin that cosigned, nearest first.
@@ -84,6 +85,7 @@ class EvidenceReport:
     network: NetworkId
     journal: JournalId
     chain: tuple[Enrolment, ...]
+    raw: bytes
     header: Header
     seq: int
     checkpoint: Checkpoint
@@ -189,6 +191,7 @@ def verify_evidence(
         network=network,
         journal=proven.journal,
         chain=chain,
+        raw=proven.raw,
         header=proven.header,
         seq=proven.seq,
         checkpoint=proven.checkpoint,

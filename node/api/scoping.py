@@ -82,7 +82,7 @@ def check_return(request: Message, caller: Caller) -> None:
         return
     check_unit(caller, request.unit)
     if caller.unit and request.with_letters:
-        raise UnitForeign(unit="with_letters")
+        raise UnitForeign(unit="*")
 
 
 def check_records(

@@ -4,8 +4,9 @@
 network.
 """
 
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import LANGUAGE, say
 
 if TYPE_CHECKING:
+    from yidao.node.printing.sections import Report
     from yidao.sync.evidence import EvidenceReport
 
 Html = Annotated[
@@ -101,65 +103,37 @@ def _add_verify(evidence: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
-            from yidao.node.cli.files import read_file
-            from yidao.sync.evidence import verify_evidence
+            from yidao.node.cli.files import read_file, write_file
+            from yidao.node.printing.sections import report_html, report_text
             from yidao.sync.evidencefiles import has_format
             from yidao.sync.returnevidence import FORMAT
 
             data, root_pem = read_file(file), read_file(root)
-            if has_format(data, FORMAT):
-                _verify_return(data, root_pem, html, as_json)
-                return
+            verified = _verify_return if has_format(data, FORMAT) else _verify_record
+            facts, report = verified(data, root_pem)
             if html is not None:
-                raise typer.BadParameter(
-                    say("--html 只用于整份报表的存证", "--html is for evidence of a whole return")
-                )
-            report = verify_evidence(data, root_pem)
-            answer(as_json, _facts(report), "\n".join(_sentences(report)))
+                write_file(html, report_html(report).encode())
+                facts |= {"html": html}
+            answer(as_json, facts, report_text(report))
 
 
-def _verify_return(data: bytes, root_pem: bytes, html: Path | None, as_json: bool) -> None:
-    from hashlib import sha256
-
+def _verify_return(data: bytes, root_pem: bytes) -> "tuple[dict[str, object], Report]":
     from yidao.node.affairs.reporting.story import read_story
-    from yidao.node.cli.files import write_file
     from yidao.node.cli.storyfacts import story_facts
     from yidao.node.printing.evidence import evidence_report
-    from yidao.node.printing.sections import report_html, report_text
     from yidao.sync.returnevidence import verify_return_evidence
 
     story = read_story(verify_return_evidence(data, root_pem))
     digest = sha256(data).hexdigest()
-    report = evidence_report(story, digest, LANGUAGE)
-    if html is not None:
-        write_file(html, report_html(report).encode())
-    facts = story_facts(story, digest)
-    answer(as_json, facts if html is None else facts | {"html": html}, report_text(report))
+    return story_facts(story, digest), evidence_report(story, digest, LANGUAGE)
 
 
-_STEPS: Final = {
-    "files": say("文件完整 ({0})", "The file is whole ({0})"),
-    "chain": say("登记链到 {0}", "The enrolment of {0} leads from the root certificate"),
-    "header": say("记录 {0} 属于该网络和该节点", "Record {0} is of this network and node"),
-    "checkpoint": say("日志 {0} 的印记有效", "The seal of journal {0} is good"),
-    "inclusion": say("记录在日志中, 序号 {0}", "The record is in the journal, number {0}"),
-    "part": say("内容 {0} 与承诺一致", "Part {0} is what the record commits to"),
-    "cosigned": say("{0} 会签: 当时已持有", "{0} cosigned: it held the journal then"),
-}
+def _verify_record(data: bytes, root_pem: bytes) -> "tuple[dict[str, object], Report]":
+    from yidao.node.printing.recordevidence import record_report
+    from yidao.sync.evidence import verify_evidence
 
-
-def _sentences(report: "EvidenceReport") -> list[str]:
-    lines = [say("核验通过", "VERIFIED")]
-    for each in report.steps():
-        mark = say("是", "yes") if each.ok else say("无", "absent")
-        lines.append(f"  [{mark}] {_STEPS[each.step.value].format(each.subject)}")
-    header = report.header
-    lines += [
-        say("记录", "Record") + f": {header.kind}  {header.object_id}  v{header.object_version}",
-        say("单位", "Unit") + f": {header.unit}   " + say("经办", "Actor") + f": {header.actor}",
-        say("节点", "Node") + f": {report.origin.path}",
-    ]
-    return lines
+    evidence = verify_evidence(data, root_pem)
+    return _facts(evidence), record_report(evidence, sha256(data).hexdigest(), LANGUAGE)
 
 
 def _facts(report: "EvidenceReport") -> dict[str, object]:

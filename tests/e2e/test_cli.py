@@ -161,6 +161,7 @@ def test_the_readme_leads_to_an_accepted_return(pair: Pair) -> None:
     answer("evidence", "export", record, "--data", "root", "-o", "e.zip", folder=folder)
     verify = ("evidence", "verify", "e.zip", "--root", "root/keys/root.pem")
     assert answer(*verify, folder=folder)["verified"] is True
+    check_return_evidence(unit, folder)
     assert answer("store", "rebuild", "--data", "root", folder=folder)["equal"] is True
     assert answer("store", "verify", "--data", "province", folder=folder)["problems"] == []
     assert answer("doctor", "--data", "province", folder=folder)["sound"] is True
@@ -309,6 +310,22 @@ def keep_row_of(unit: str, sheet: Any) -> None:
     for cell in reversed(sheet["A"][1:]):
         if cell.value != unit:
             sheet.delete_rows(cell.row)
+
+
+def check_return_evidence(unit: str, folder: Path) -> None:
+    """A whole return is proved at the root, on paper, and at home as far as it is held there."""
+    named = ("--unit", unit, "--form", "profile", "--period", "2025-Q2")
+    for node, verdict in (("root", "accept"), ("province", "accept")):
+        answer("evidence", "export", *named, "--data", node, "-o", f"{node}.zip", folder=folder)
+        verify = ("evidence", "verify", f"{node}.zip", "--root", "root/keys/root.pem")
+        found = answer(*verify, "--html", f"{node}.html", folder=folder)
+        assert (found["unit_name"], found["versions"][0]["verdict"]) == ("样例单位", verdict)
+        assert found["versions"][0]["figures"]["floor_area"] == "5000.00"
+        page = (folder / f"{node}.html").read_text()
+        assert found["file_sha256"] in page
+        assert unit in page
+    wrong = ("evidence", "export", *named[:-1], "2025-Q3", "--data", "root", "-o", "no.zip")
+    assert answer(*wrong, folder=folder, exit_code=4)["error"] == "RETURN_NOT_HELD"
 
 
 def check_leaf(record: str, held: dict[str, Any], folder: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from yidao.sync.archive import read_archive, write_archive
 from yidao.sync.evidence import build_evidence
 from yidao.sync.record import Header, Part
+from yidao.sync.returnevidence import RecordPieces, build_return_evidence
 
 PROGRAM = Path(__file__).parents[3] / "examples" / "verify_evidence.py"
 CORE = Part(name="core", salt=bytes(range(32)), body=b'{"v":"1"}')
@@ -69,9 +70,58 @@ def test_any_changed_or_missing_file_is_refused(
         flipped = files[name][:at] + bytes([files[name][at] ^ 1]) + files[name][at + 1 :]
         assert outcome(verify, files | {name: flipped}, tree.root_pem, tmp_path) is None, name
         # A part that is left out whole was kept back, and proves nothing of itself.
-        if not name.startswith("record/parts/"):
+        if "/parts/" not in name:
             left = {other: data for other, data in files.items() if other != name}
             assert outcome(verify, left, tree.root_pem, tmp_path) is None, name
+
+
+@pytest.fixture
+def return_files(tree: Any) -> dict[str, bytes]:
+    """The entries of the evidence of a city's return that the province accepted."""
+    _, province, city = tree.enrolments
+    about = {"object_id": "return/energy/consumption/2025-Q2/x", "parts": (CORE.digest(),)}
+    headers = {
+        city: tree.header(city, "reporting.return.submitted", CORE, **about).encode(),
+        province: tree.header(province, "reporting.return.accepted", CORE, **about).encode(),
+    }
+    pieces = [
+        RecordPieces(
+            header=header,
+            proof=tree.prove(
+                author, header, channel="up:15", cosigners=tree.enrolments[:1]
+            ).encode(),
+            parts=(CORE,),
+        )
+        for author, header in headers.items()
+    ]
+    return read_archive(
+        build_return_evidence(records=pieces, statement=tree.statement, chain=tree.proofs)
+    )
+
+
+def test_evidence_of_a_return_is_accepted_record_by_record(
+    verify: Verify, return_files: dict[str, bytes], tree: Any, tmp_path: Path
+) -> None:
+    """Each with who wrote it and where; two returns in one file are none."""
+    said = outcome(verify, return_files, tree.root_pem, tmp_path)
+    assert sorted((said or "").splitlines()) == [
+        "reporting.return.accepted by admin@/33 at /33, held by 1 nodes",
+        "reporting.return.submitted by admin@/33/3301 at /33/3301, held by 1 nodes",
+    ]
+    city = tree.enrolments[2]
+    header = tree.header(
+        city, "reporting.return.submitted", CORE, object_id="return/energy/consumption/2025-Q3/x"
+    ).encode()
+    proof = tree.prove(city, header, channel="up:15").encode()
+    other = {"records/02/header": header, "records/02/proof.tlog-proof": proof}
+    assert outcome(verify, return_files | other, tree.root_pem, tmp_path) is None
+
+
+def test_any_changed_or_missing_file_of_a_return_is_refused(
+    verify: Verify, return_files: dict[str, bytes], tree: Any, tmp_path: Path
+) -> None:
+    """As with the evidence of one record."""
+    test_any_changed_or_missing_file_is_refused(verify, return_files, tree, tmp_path)
 
 
 def test_another_root_certificate_proves_nothing(

@@ -3,9 +3,11 @@
 import hashlib
 import html
 import itertools
+import runpy
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
 
 import pytest
 from cryptography import x509
@@ -27,12 +29,18 @@ from yidao.node.affairs.reporting.tables import return_version
 from yidao.node.affairs.standards import records as standards
 from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.printing.evidence import evidence_report
+from yidao.node.printing.recordevidence import record_report
 from yidao.node.printing.sections import report_html, report_text
 from yidao.node.store.values import DraftPart
 from yidao.sync.archive import read_archive, write_archive
+from yidao.sync.checkpoint import cosign
 from yidao.sync.errors import EvidenceIncomplete, EvidenceMalformed, EvidenceMismatch
+from yidao.sync.evidence import build_evidence, verify_evidence
 from yidao.sync.evidencefiles import MANIFEST, manifest_of
+from yidao.sync.ids import NetworkId, NodeId, cosigner_name
+from yidao.sync.merkle import leaf_hash
 from yidao.sync.message import EnrolmentProof
+from yidao.sync.proof import parse_proof
 from yidao.sync.record import decode_header
 from yidao.sync.returnevidence import (
     FORMAT,
@@ -41,8 +49,10 @@ from yidao.sync.returnevidence import (
     verify_return_evidence,
 )
 from yidao.sync.rootstatement import RootStatement
+from yidao.sync.suite import Ed25519Signer
 
 ROOT, CITY, COUNTY, AGENCY = "/", "/33", "/33/06", "/33/06/a"
+OUTSIDER = FilePath(__file__).parents[4] / "examples" / "verify_evidence.py"
 ROOT_KEY = ec.derive_private_key(20261126, ec.SECP256R1())
 
 
@@ -261,6 +271,38 @@ def core(body: bytes) -> dict[str, object]:
     return {"parts": (DraftPart(name="core", body=body),)}
 
 
+OTHER_RETURN, OTHER_VERSION = "accepted of another return", "accepted of another version"
+OTHER_AUTHOR = "of another author or journal"
+REASONS = {
+    "another unit's return": "versions of two returns",
+    "another unit's acceptance": OTHER_RETURN,
+    "another unit's registration": "registration of another unit",
+    "a pack that no version names": "pack that no version names",
+    "a verdict of the city": OTHER_AUTHOR,
+    "a verdict of the origin itself": OTHER_AUTHOR,
+    "a verdict in a journal that stays": OTHER_AUTHOR,
+    "a verdict on a version that is not here": OTHER_VERSION,
+    "a verdict on the other version's number": OTHER_VERSION,
+    "a verdict on no version": OTHER_VERSION,
+    "a verdict on another period": OTHER_RETURN,
+    "a verdict for another unit": OTHER_RETURN,
+    "a verdict on another node's return": "verdict on another node's return",
+    "a withdrawal by the parent": OTHER_AUTHOR,
+    "a letter by the city": OTHER_AUTHOR,
+    "a letter that names no version here": "letter about another return",
+    "a doubt": "record of another kind",
+    "a return of another form": "version of another form",
+    "a return of another period": "versions of two returns",
+    "a return that was written by the parent": "versions of two returns",
+    "a return in a journal that stays": "version in another journal",
+    "a registration by the parent": OTHER_AUTHOR,
+    "a pack by the county": OTHER_AUTHOR,
+    "a second registration": "two registrations",
+    "a pack twice": "pack",
+    "a pack under another digest": "pack",
+}
+
+
 def test_records_that_do_not_belong_to_the_return_refuse_the_file(judged, rows) -> None:
     """Each is true by itself: it is of another return, unit, version, author or journal."""
     good = pieces(judged, COUNTY, of(rows))
@@ -367,9 +409,11 @@ def test_records_that_do_not_belong_to_the_return_refuse_the_file(judged, rows) 
             judged, ROOT, "down.control", by_kind[standards.PUBLISHED].header, **core(b"x: 1")
         ),
     }
+    assert list(cases) == list(REASONS)
     for name, extra in cases.items():
-        with pytest.raises(EvidenceMismatch):
-            pytest.fail(f"accepted: {name}" if told(packed(judged, [*good, extra])) else "")
+        with pytest.raises(EvidenceMismatch) as caught:
+            told(packed(judged, [*good, extra]))
+        assert str(caught.value.params["reason"]).endswith(REASONS[name]), name
 
 
 def test_a_file_that_lacks_what_it_needs_is_refused(judged, rows) -> None:
@@ -442,6 +486,23 @@ def test_records_in_another_order_are_another_file(whole: bytes) -> None:
         told(resealed({moved(name): body for name, body in files.items()}))
 
 
+def test_a_line_that_nobody_of_the_chain_made_refuses_the_file(whole: bytes) -> None:
+    """A note may bear lines of strangers, and a proof extra data; a file of one form does not."""
+    files = read_archive(whole)
+    stranger = cosign(
+        parse_proof(files["chain/00/proof.tlog-proof"]).checkpoint,
+        cosigner_name(NetworkId(bytes(16)), NodeId(bytes(16))),
+        Ed25519Signer(hashlib.sha256(b"sample stranger").digest()),
+        1_795_140_000,
+    )
+    for name in [name for name in files if name.endswith(".tlog-proof")]:
+        proof = parse_proof(files[name])
+        lined = replace(proof, checkpoint=proof.checkpoint + f"{stranger}\n".encode())
+        for wrong in (lined, replace(proof, extra=b"x")):
+            with pytest.raises(EvidenceMalformed):
+                told(resealed(files | {name: wrong.encode()}))
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
 )
@@ -478,6 +539,15 @@ def test_no_damaged_piece_verifies_under_a_manifest_that_fits(whole: bytes, data
         told(resealed(files | {name: flipped}))
 
 
+def test_an_outsider_comes_to_the_same(whole: bytes, tmp_path) -> None:
+    """The program that shares no line with the project proves each record of a real file."""
+    (tmp_path / "e.zip").write_bytes(whole)
+    (tmp_path / "root.pem").write_bytes(root_pem())
+    said = runpy.run_path(str(OUTSIDER))["verify"](tmp_path / "e.zip", tmp_path / "root.pem")
+    assert len(said.splitlines()) == len(verify_return_evidence(whole, root_pem()).records)
+    assert f"reporting.return.accepted by wang@{COUNTY} at {COUNTY}, held by" in said
+
+
 def test_the_report_says_the_same_on_screen_and_on_paper(judged, rows) -> None:
     """Unit, form and figures by their titles, times, verdicts, hashes, and what is not proved."""
     data = exported(judged, COUNTY, of(rows))
@@ -496,6 +566,32 @@ def test_the_report_says_the_same_on_screen_and_on_paper(judged, rows) -> None:
         for section in report.sections:
             for row in section.rows:
                 assert all(html.escape(cell) in page and cell in text for cell in row)
+
+
+def test_the_report_on_one_record_has_the_same_plan(judged, rows) -> None:
+    """What it is, times, steps with what is absent, what is not proved, hashes."""
+    accepted = next(
+        each for each in pieces(judged, COUNTY, of(rows)) if kind_of(each) == records.ACCEPTED
+    )
+    evidence = build_evidence(
+        header=accepted.header,
+        proof=parse_proof(accepted.proof),
+        parts=accepted.parts,
+        statement=statement(judged),
+        chain=chain(judged, ROOT, CITY, COUNTY),
+    )
+    found = verify_evidence(evidence, root_pem(), required_tiers=0)
+    leaf = leaf_hash(accepted.header).hex()
+    expected = {
+        "zh": ("核验通过", "最迟已持有", "无: / 会签", "本文件不能证明"),
+        "en": ("VERIFIED", "at the latest", "absent: / cosigned", "What is NOT proved"),
+    }
+    for language, words in expected.items():
+        report = record_report(found, "00", language)
+        text, page = report_text(report), report_html(report)
+        assert all(said in text for said in (*words, leaf, "wang@/33/06", records.ACCEPTED))
+        for section in report.sections:
+            assert all(html.escape(cell) in page for row in section.rows for cell in row)
 
 
 def test_nobodys_words_can_pretend_to_be_the_report(registered, rows) -> None:

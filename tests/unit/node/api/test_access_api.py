@@ -536,6 +536,11 @@ def test_a_desk_of_one_institution_stays_in_it(desk: Office, desk_of: str) -> No
         lambda: mine.review(actor="", decision="accept", form="profile"),
     ):
         refused("PERMISSION_DENIED", closed)
+    asked = {"form": "profile", "period": PERIOD}
+    for wrong in ({"unit": other}, {"unit": ""}, {"unit": own, "with_letters": True}):
+        refused("UNIT_FOREIGN", lambda w=wrong: mine.export_return_evidence(**asked, **w))
+    assert desk.machine.export_return_evidence(**asked, unit=other, with_letters=True)
+    assert mine.export_return_evidence(**asked, unit=own)
     assert mine.export_evidence(newest[-1].record_id)
     assert desk.events(user="li")[0][2] == "call/NodeService/ExportEvidence"
     done = mine.withdraw(actor="", record_ids=[newest[-1].record_id], reason="样例")
