@@ -191,8 +191,12 @@ def test_a_time_that_is_too_long_is_refused(country: Country) -> None:
 def test_many_are_asked_at_once_but_not_all(country: Country) -> None:
     """At most 128 questions are under way, and everybody is asked in the end."""
     paths = [f"/33/n{number:03}" for number in range(300)]
-    known = [SimpleNamespace(path=Path.parse(path), node_id=node_id(path)) for path in paths]
-    country.tree._store = SimpleNamespace(enrolments=lambda: known)  # type: ignore[assignment]
+    known = [
+        SimpleNamespace(path=Path.parse(path), node_id=node_id(path), revoked=False)
+        for path in paths
+    ]
+    store = SimpleNamespace(enrolments=lambda: known, revoked=list)
+    country.tree._store = store  # type: ignore[assignment]
     country.own = status("/33", *(peer(path) for path in paths))
     under_way = most = 0
 
