@@ -12,8 +12,7 @@
 The calls of `Client`, by what they are about:
 
 - Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `withdraw`, `due`, `missing`,
-  `roll_up`, `break_down`, `receipt`; `export_evidence`,
-  `export_return_evidence`.
+  `roll_up`, `break_down`, `receipt`; `export_evidence`, `export_return_evidence`.
 - Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
@@ -21,8 +20,8 @@ The calls of `Client`, by what they are about:
 - Rows where they are: `query_rows` gives a `RowStream`; its `answer()` is a table too.
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
-- The node: `status`, `list_tree`, `add_child`, `export_bundle`, `import_bundle`, `verify_store`,
-  `rebuild`.
+- The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
+  `verify_store`, `rebuild`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
