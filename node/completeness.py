@@ -4,7 +4,7 @@
 |---|---|
 | `JOURNAL_WITHHELD` | records that their author stated a while ago are not here |
 | `JOURNAL_CONTRADICTED` | what is here is another history than the author stated |
-| `NODE_SILENT` | a node that states something every day has not for two |
+| `NODE_FELL_SILENT` | a node that states something every day has not for two |
 
 The first may be a slow line, and clears by itself; the second never does.
 """
@@ -29,7 +29,7 @@ from yidao.sync.routing import lanes_for
 
 WITHHELD: Final = "JOURNAL_WITHHELD"
 CONTRADICTED: Final = "JOURNAL_CONTRADICTED"
-SILENT: Final = "NODE_SILENT"
+SILENT: Final = "NODE_FELL_SILENT"
 
 #: The backlog of a cut line goes through in this time, or somebody should look.
 GRACE_MS: Final = 10 * 60 * 1000

@@ -16,7 +16,7 @@ import yidao.node
 import yidao.sync
 from yidao.api.errors import YidaoError, every_error
 from yidao.node.errors import ConfigKeyUnknown
-from yidao.node.messages import LANGUAGES, catalogue, message, render
+from yidao.node.messages import LANGUAGES, catalogue, message, pages, render
 
 PACKAGES = (yidao.api, yidao.sync, yidao.catalog, yidao.node)
 ROOTS = [Path(path) for package in PACKAGES for path in package.__path__]
@@ -150,3 +150,10 @@ def test_render_never_fails() -> None:
     assert ("NOVEL_TEST_CODE", catalogue("en")["INTERNAL"].text) == (shown.code, shown.text)
     assert "?" in message("CONFIG_KEY_UNKNOWN", {}, "en").text
     assert "{0.__class__}" in message("CONFIG_KEY_UNKNOWN", {"key": "{0.__class__}"}, "en").text
+
+
+def test_no_code_stands_on_two_pages() -> None:
+    """The later page would hide the earlier one's text without a word."""
+    for language in LANGUAGES:
+        codes = [code for page in pages(language).values() for code in page]
+        assert len(codes) == len(set(codes)) == len(catalogue(language))
