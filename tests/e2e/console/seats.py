@@ -180,6 +180,17 @@ def put_users(client: Client, wanted: dict[str, User], path: str) -> None:
             client.with_token(session.token).change_password(FIRST_PASSWORD, PASSWORD)
 
 
+def fill(page: Page, **values: str) -> None:
+    """Type into fields by their names in the standard."""
+    for name, text in values.items():
+        page.fill(f"#field-{name}", text)
+
+
+def told(page: Page, text: str) -> None:
+    """Expect a text in the page's notice."""
+    expect(page.locator("#notice")).to_contain_text(text)
+
+
 @dataclass(slots=True, kw_only=True)
 class Seat:
     """Somebody at a browser, which notes where it asks and what goes wrong in it."""
