@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import orjson
 from nicegui import context, ui
 
 from yidao.node.console.console import Console
@@ -85,7 +86,11 @@ def bare_frame(
 def head(words: Words, title: str) -> None:
     """Name the page and its language."""
     ui.page_title(words("frame.title", title=title))
-    ui.add_head_html(f'<script>document.documentElement.lang = "{_TAGS[words.language]}";</script>')
+    lost = orjson.dumps(words("frame.offline")).decode()
+    ui.add_head_html(
+        f'<script>document.documentElement.lang = "{_TAGS[words.language]}";'
+        f"document.addEventListener('DOMContentLoaded', () => yidao.sayLost({lost}));</script>"
+    )
 
 
 def banner(console: Console, words: Words) -> None:

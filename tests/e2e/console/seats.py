@@ -140,7 +140,7 @@ def make_node(base: Path, name: str, path: str, parent: DemoNode | None) -> Demo
     )
     ports = ["--listen", f"127.0.0.1:{link_port}", "--join-listen", f"127.0.0.1:{join_port}"]
     if parent is None:
-        run_yidao("init", "--data", str(node.folder), *ports)
+        run_yidao("init", "--test", "--data", str(node.folder), *ports)
     else:
         bundle = base / f"{name}.bundle"
         with parent.client() as client:
