@@ -5,7 +5,14 @@ from typing import Final
 
 from yidao.catalog.pack.model import Text
 from yidao.catalog.resource import Resource
-from yidao.catalog.resourcecheck import FORMATS, ITEM_TYPES, LABELS, SHARE_TYPES, UPDATE_CYCLES
+from yidao.catalog.resourcecheck import (
+    FORMATS,
+    ITEM_TYPES,
+    LABELS,
+    SHARE_MODES,
+    SHARE_TYPES,
+    UPDATE_CYCLES,
+)
 from yidao.node.client import CatalogEntry, CatalogPage
 from yidao.node.console.pages.receipt import moment
 from yidao.node.console.visit import Visit, address
@@ -18,9 +25,11 @@ _MAX_QUERY_CHARACTERS: Final = 200
 FACETS: Final = ("share_type", "owner", "class", "format", "update_cycle", "state")
 _LISTS: Final[Mapping[str, Mapping[str, Text]]] = {
     "share_type": SHARE_TYPES,
+    "share_mode": SHARE_MODES,
     "format": FORMATS,
     "update_cycle": UPDATE_CYCLES,
 }
+OTHER: Final = "other"
 #: Core items that are drawn by themselves: the title heads the page, its code stands below.
 _DRAWN: Final = frozenset({"title", "code", "items", "share_type", "source"})
 
@@ -100,7 +109,9 @@ def _label(words: Words, facet: str, value: str) -> str:
     if facet == "state":
         return words.named("search", f"state_{value}")
     known = _LISTS.get(facet, {}).get(value)
-    return words.of(known) if known else words.named("search", f"value_{value}")
+    if known is not None:
+        return words.of(known)
+    return words("search.value_other") if value == OTHER else value
 
 
 async def draw_entry(visit: Visit) -> None:

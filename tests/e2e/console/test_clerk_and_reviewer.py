@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from console.seats import (
     FIRST_PASSWORD,
+    OFFICES,
     PASSWORD,
     PERIOD,
     Offices,
@@ -134,11 +135,15 @@ def test_the_reviewers_day(sit: Sit, offices: Offices) -> None:
     expect(page.locator("#confirm")).to_contain_text("份报表，确定吗")
     page.click("#yes")
     told(page, "已通过")
-    reviewer.open(f"/roll-up?form=energy/profile&period={PERIOD}&by=child&field=floor_area")
-    expect(page.locator("figure svg").first).to_be_visible()
     with offices.root.node.client() as client:
         totals = client.roll_up(pack="energy", form="profile", period=PERIOD).accepted
+        client.list_tree(live=True)
     assert totals.returns >= len(records)
+    reviewer.open(f"/roll-up?form=energy/profile&period={PERIOD}&by=child&field=floor_area")
+    expect(page.locator("figure svg").first).to_be_visible()
+    # The node below goes by the name of its office, in the chart and in the table.
+    expect(page.locator("figure svg").first).to_contain_text(OFFICES["province"])
+    expect(page.locator("table").first).to_contain_text(OFFICES["province"])
     expect(page.locator("table").first).to_contain_text(totals.fields["floor_area"])
     reviewer.shoot("reviewer-4-roll-up")
     page.locator("table").first.get_by_role("link").first.click()

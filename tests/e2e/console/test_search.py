@@ -43,6 +43,7 @@ def test_the_catalog_is_searched_and_read(sit: Sit, offices: Offices, entries: i
     page.wait_for_url("**/catalog")
     seat.alive()
     expect(page.locator("caption")).to_have_text(f"找到 {entries} 条")
+    expect(page.get_by_role("link", name=f"/33 ({entries})", exact=True)).to_be_visible()
     first = page.locator("tbody tr").all_inner_texts()
     page.get_by_role("link", name="下一页").click()
     page.wait_for_url("**after=*")

@@ -55,6 +55,7 @@ def test_a_doubt_wants_a_reason(sit: Sit, offices: Offices) -> None:
     fill(page, elec_kwh="10", elec_fee="800", water_m3="1", water_tap_m3="1", water_fee="3")
     page.click("button[value=submit]")
     told(page, "存疑")
+    expect(page.locator("#summary h2")).to_have_text("请核对下列存疑的数据")
     expect(page.locator("#field-note")).to_be_focused()
     expect(page.locator("#field-elec_fee-fault")).to_contain_text("平均单价")
     seat.shoot("doubt")
