@@ -122,7 +122,7 @@ def test_the_reviewers_day(sit: Sit, offices: Offices) -> None:
     page = reviewer.page
     reviewer.sign_in("wang")
     reviewer.open(f"/missing?form=energy/profile&period={PERIOD}")
-    expect(page.locator(".count")).to_contain_text("共 10 个单位")
+    expect(page.locator(".count")).to_contain_text("共 9 个单位")
     expect(page.locator("tbody")).not_to_contain_text(uscc(4))
     reviewer.shoot("reviewer-2-missing")
     reviewer.open(f"/review?form=energy/profile&period={PERIOD}")

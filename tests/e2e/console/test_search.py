@@ -39,6 +39,8 @@ def test_the_catalog_is_searched_and_read(sit: Sit, offices: Offices, entries: i
     seat = sit(offices.province)
     page = seat.page
     seat.sign_in("li")
+    # Pages about all institutions are closed to who fills for one, and not offered.
+    expect(page.get_by_role("link", name="未报单位")).to_have_count(0)
     page.get_by_role("link", name="资源目录").click()
     page.wait_for_url("**/catalog")
     seat.alive()
