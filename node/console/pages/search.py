@@ -76,6 +76,8 @@ def _form(words: Words, sought: str, filters: Mapping[str, str]) -> None:
 def _facets(visit: Visit, page: CatalogPage, filters: Mapping[str, str]) -> None:
     """Draw what was found by each value: a chosen one leads back out, any other one in."""
     words = visit.words
+    if not page.facets and not filters:
+        return
     with Tag("section", classes="card facets", aria_label=words("search.narrow")):
         for name in FACETS:
             values = {each.value: each.count for each in page.facets if each.facet == name}
