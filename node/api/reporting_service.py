@@ -21,6 +21,7 @@ from yidao.node.affairs.reporting.queries import (
     roll_up,
 )
 from yidao.node.affairs.reporting.records import FaultNote
+from yidao.node.affairs.reporting.rules import State
 from yidao.node.api.errors import answered
 from yidao.node.api.workers import Workers
 from yidao.node.workdays import is_workday
@@ -62,6 +63,7 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
             form=request.form,
             period=request.period,
             limit=request.limit or review.DEFAULT_LIMIT,
+            dry_run=request.dry_run,
         )
         done = await self._workers.write(
             lambda: self._affairs.review.review(
@@ -192,8 +194,10 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
             after=request.after,
             limit=request.limit,
         )
-        with self._affairs.desk.read() as conn:
-            rows, following = list_returns(conn, wanted)
+        desk = self._affairs.desk
+        waits = review.waits_here(desk, State.SUBMITTED, State.DOUBTFUL) if request.waiting else ()
+        with desk.read() as conn:
+            rows, following = list_returns(conn, wanted, waits)
         return reporting_pb2.ListReturnsResponse(
             returns=[_return(row) for row in rows], next=following
         )
@@ -241,6 +245,7 @@ def _return(row: ReturnRow) -> reporting_pb2.Return:
         created_ms=row.created_ms,
         withdrawn_by=row.withdrawn_by,
         withdrawn_reason=row.withdrawn_reason,
+        unit_name=row.unit_name,
     )
 
 

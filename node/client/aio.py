@@ -246,6 +246,7 @@ class AsyncClient:
     validate = _Awaited(Client.validate)
     returns = _Awaited(Client.returns)
     review = _Awaited(Client.review)
+    count_reviewable = _Awaited(Client.count_reviewable)
     review_all = _Awaited(Client.review_all)
     roll_up = _Awaited(Client.roll_up)
     withdraw = _Awaited(Client.withdraw)

@@ -103,6 +103,7 @@ def return_info(message: reporting_pb2.Return) -> values.ReturnInfo:
         created_ms=message.created_ms,
         withdrawn_by=message.withdrawn_by,
         withdrawn_reason=message.withdrawn_reason,
+        unit_name=message.unit_name,
     )
 
 

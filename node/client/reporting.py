@@ -73,12 +73,22 @@ class ReportingCalls(Calls):
         period: str = "",
         unit: str = "",
         state: str = "",
+        waiting: bool = False,
         after: str = "",
         limit: int = 200,
     ) -> values.ReturnPage:
-        """Give one page of versions of returns, at most 1,000; empty filters match all."""
+        """Give one page of versions of returns, at most 1,000; empty filters match all.
+
+        With `waiting`, only what waits for a verdict of this node.
+        """
         request = reporting_pb2.ListReturnsRequest(
-            form=form, period=period, unit=unit, state=state, after=after, limit=limit
+            form=form,
+            period=period,
+            unit=unit,
+            state=state,
+            waiting=waiting,
+            after=after,
+            limit=limit,
         )
         answer = self._call(self._reporting.ListReturns, request)
         return values.ReturnPage(
@@ -118,6 +128,16 @@ class ReportingCalls(Calls):
         )
         answer = self._call(self._reporting.Review, request)
         return values.Reviewed(reviewed=answer.reviewed, left=answer.left, position=answer.position)
+
+    def count_reviewable(
+        self, *, actor: str, decision: str, form: str = "", period: str = ""
+    ) -> int:
+        """Count what `review_all` would decide of a form, a period or both; nothing is written."""
+        # The count is of the choice, not of the verdict: any reason does.
+        request = reporting_pb2.ReviewRequest(
+            actor=actor, form=form, period=period, decision=decision, reason="-", dry_run=True
+        )
+        return self._call(self._reporting.Review, request).left
 
     def review_all(
         self,

@@ -168,6 +168,7 @@ class ReturnInfo:
         created_ms: When it was handed in, Unix milliseconds.
         withdrawn_by, withdrawn_reason: Who took it back and why; they stand also
             where the verdict came first and holds.
+        unit_name: As the node's registry has it; empty where it does not know the unit.
     """
 
     key: str
@@ -188,6 +189,7 @@ class ReturnInfo:
     created_ms: int = 0
     withdrawn_by: str = ""
     withdrawn_reason: str = ""
+    unit_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from yidao.node.console.pages import (
     returns,
     review,
     roll_up,
+    search,
     sign_in,
     tree,
     withdraw,
@@ -80,6 +81,8 @@ PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (
     ("/missing", "missing.title", missing.draw),
     ("/review", "review.title", review.draw),
     ("/roll-up", "roll_up.title", roll_up.draw),
+    ("/catalog", "search.title", search.draw),
+    ("/entry", "search.entry_title", search.draw_entry),
     ("/tree", "tree.title", tree.draw),
     ("/password", "password.title", password.draw),
 )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from starlette.requests import ClientDisconnect
 
 from yidao.api.errors import YidaoError
+from yidao.node.client import Client
 from yidao.node.console.console import Console
 from yidao.node.console.days import first_day
 from yidao.node.console.routes import session_of, words_of
@@ -97,16 +99,18 @@ def _template(
     period = asked.get("period", "")
     pack = console.packs(client).in_force(asked.get("pack", ""), first_day(period, console.today()))
     form = pack.form(asked.get("form", ""))
-    unit = session.unit or asked.get("unit", "")
-    units = [
-        (each.unit, each.name)
-        for each in client.units()
-        if each.origin_path == console.path and unit in ("", each.unit)
-    ]
-    body = form_workbook(
-        pack, form.id, period=period, units=units[:MAX_UNITS], language=words.language
-    )
+    units = _units(console, client, session.unit or asked.get("unit", ""))
+    body = form_workbook(pack, form.id, period=period, units=units, language=words.language)
     return _Workbook(name=f"{words.of(form.title)} {period}.xlsx", body=body)
+
+
+def _units(console: Console, client: Client, unit: str) -> list[tuple[str, str]]:
+    """Give code and name of one unit, or of all of this node; who fills for one has no list."""
+    if unit:
+        named = client.due(unit=unit, limit=1).due
+        return [(unit, named[0].unit_name if named else "")]
+    mine = (each for each in client.units() if each.origin_path == console.path)
+    return [(each.unit, each.name) for each in islice(mine, MAX_UNITS)]
 
 
 def _annotated(

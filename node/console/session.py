@@ -37,6 +37,7 @@ class Session:
         token: Shown to the node with each call; never leaves this process.
         actor: `name@/33`.
         unit: The institution whose desk is open; empty = the office itself.
+        bound: The account is for one institution; lists of others are closed to it.
         permissions: What the roles allow, to show no door that is locked.
     """
 
@@ -46,6 +47,7 @@ class Session:
     title: str
     actor: str
     unit: str
+    bound: bool
     permissions: frozenset[str]
     must_change_password: bool
     idle_seconds: float
@@ -80,6 +82,7 @@ class Sessions:
             title=who.user.title,
             actor=who.actor,
             unit=unit or who.user.unit,
+            bound=bool(who.user.unit),
             permissions=frozenset(who.permissions),
             must_change_password=opened.user.must_change_password,
             idle_seconds=opened.idle_seconds,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from yidao.api.errors import YidaoError
 from yidao.catalog.calendar import Period
@@ -18,6 +18,7 @@ from yidao.node.affairs.reporting.rules import State
 from yidao.node.affairs.reporting.snapshot import caught_up
 from yidao.node.affairs.reporting.sums import Scope
 from yidao.node.affairs.reporting.tables import return_version, rollup, rollup_source
+from yidao.node.affairs.reporting.titles import unit_names
 from yidao.node.affairs.standards.queries import packs_in_force
 from yidao.node.store.tables import journal
 from yidao.sync.ids import JournalId, NodeId
@@ -49,6 +50,7 @@ class ReturnRow:
     created_ms: int
     withdrawn_by: str
     withdrawn_reason: str
+    unit_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +65,22 @@ class ReturnFilter:
     limit: int = 0
 
 
-def list_returns(conn: Connection, wanted: ReturnFilter) -> tuple[tuple[ReturnRow, ...], str]:
+def list_returns(
+    conn: Connection, wanted: ReturnFilter, also: Sequence[ColumnElement[bool]] = ()
+) -> tuple[tuple[ReturnRow, ...], str]:
     """Give one page, and the key to go on after; empty on the last page.
+
+    Args:
+        conn: The store.
+        wanted: Which.
+        also: Further conditions on `return_version`.
 
     Raises:
         CursorInvalid: `after` is no key of this list, or there is no such state.
     """
     table = return_version.c
     limit = min(wanted.limit or DEFAULT_LIMIT, MAX_LIMIT)
-    query = select(return_version)
+    query = select(return_version).where(*also)
     for column, value in (
         (table.form, wanted.form),
         (table.period, wanted.period),
@@ -87,7 +96,8 @@ def list_returns(conn: Connection, wanted: ReturnFilter) -> tuple[tuple[ReturnRo
     if wanted.after:
         query = query.where(after_key(order, _parse_key(wanted.after)))
     rows = conn.execute(query.order_by(*order).limit(limit + 1)).all()
-    page = tuple(return_row(row) for row in rows[:limit])
+    names = unit_names(conn, {row.unit for row in rows[:limit]})
+    page = tuple(return_row(row, names.get(row.unit, "")) for row in rows[:limit])
     return page, page[-1].key if len(rows) > limit else ""
 
 
@@ -113,7 +123,7 @@ def _parse_key(key: str) -> tuple[str, str, str, int, int]:
     return pieces[0], pieces[1], pieces[2], int(pieces[3]), int(pieces[4])
 
 
-def return_row(row: Row[Any]) -> ReturnRow:
+def return_row(row: Row[Any], unit_name: str = "") -> ReturnRow:
     """Read one version of a return."""
     return ReturnRow(
         key=f"{row.form}/{row.period}/{row.unit}/{row.version}/{row.position}",
@@ -134,6 +144,7 @@ def return_row(row: Row[Any]) -> ReturnRow:
         created_ms=row.created_ms,
         withdrawn_by=row.withdrawn_by,
         withdrawn_reason=row.withdrawn_reason,
+        unit_name=unit_name,
     )
 
 

@@ -70,7 +70,7 @@ def receipt(desk: Desk, *, record_id: bytes = b"", code: str = "") -> Receipt:
     proven = desk.store.prove(row.position)
     return Receipt(
         code=leaf_code(leaf_hash(proven.header)),
-        about=return_row(row),
+        about=return_row(row, name),
         unit_name=name,
         leaf_sha256=leaf_hash(proven.header),
         frontier=_frontier(proven),

@@ -43,12 +43,16 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to review: these records, or all that wait of a form, of a period, or of both."""
+    """What to review: these records, or all that wait of a form, of a period, or of both.
+
+    With `dry_run`, nothing is written, and all of the choice is left.
+    """
 
     record_ids: tuple[bytes, ...] = ()
     form: str = ""
     period: str = ""
     limit: int = DEFAULT_LIMIT
+    dry_run: bool = False
 
 
 class Review:
@@ -86,6 +90,8 @@ class Review:
                     waiting, total = self._matching(conn, author, choice, verdict)
                     left = total - len(waiting)
             position = self._desk.store.last_position()
+            if choice.dry_run:
+                return Reviewed(reviewed=0, left=left + len(waiting), position=position)
             for chunk in _chunks(waiting):
                 position = self._append(author, chunk, verdict, reason)
         return Reviewed(reviewed=len(waiting), left=left, position=position)
@@ -114,20 +120,9 @@ class Review:
     ) -> tuple[list[Row[Any]], int]:
         """Give what waits, at most `limit`, and how many there are in all."""
         table = return_version.c
-        children = [
-            node.node_id
-            for node in self._desk.store.enrolments()
-            if node.path.parent == self._desk.path
-        ]
-        states = [State.SUBMITTED.value]
-        if verdict is Decision.RETURN:
-            states.append(State.DOUBTFUL.value)
-        wanted: list[ColumnElement[bool]] = [
-            table.state.in_(states),
-            table.origin.in_(children),
-            table.submitted_by != author,
-            ~_has_newer(states),
-        ]
+        doubtful = (State.DOUBTFUL,) if verdict is Decision.RETURN else ()
+        wanted = [*waits_here(self._desk, State.SUBMITTED, *doubtful)]
+        wanted.append(table.submitted_by != author)
         if choice.form:
             wanted.append(table.form == choice.form)
         if choice.period:
@@ -233,6 +228,14 @@ def _query() -> Any:
         table.faults,
         func.length(table.payload).label("payload_bytes"),
     )
+
+
+def waits_here(desk: Desk, *states: State) -> tuple[ColumnElement[bool], ...]:
+    """Say which returns in these states wait for a verdict of this node: its children's newest."""
+    children = [node.node_id for node in desk.store.enrolments() if node.path.parent == desk.path]
+    names = [state.value for state in states]
+    table = return_version.c
+    return (table.state.in_(names), table.origin.in_(children), ~_has_newer(names))
 
 
 def _has_newer(states: Sequence[str]) -> ColumnElement[bool]:

@@ -165,8 +165,9 @@ def _show_faults(desk: _Desk, faults: tuple[RowFault, ...]) -> None:
     desk.summary.clear()
     if not faults:
         return
-    with desk.summary, Tag("div", classes="card back"):
-        Tag("h2", words("fill.faults"))
+    wrong = any(fault.severity == ERROR for fault in faults)
+    with desk.summary, Tag("div", classes=f"card {'back' if wrong else 'doubt'}"):
+        Tag("h2", words("fill.faults" if wrong else "fill.doubts"))
         fault_list(words, faults, labels, lambda name: f"#{element_id(name)}")
     ui.run_javascript("yidao.show('summary')")
 

@@ -10,7 +10,7 @@ from yidao.node.console.entry import texts_of
 from yidao.node.console.visit import Visit, address
 from yidao.node.console.widgets.faults import fault_list
 from yidao.node.console.widgets.html import Tag, link
-from yidao.node.console.widgets.names import FormNames
+from yidao.node.console.widgets.names import FormNames, named_unit
 from yidao.node.console.widgets.tables import badge, table
 
 
@@ -37,12 +37,17 @@ async def draw(visit: Visit) -> None:
     names = await visit.ask(lambda client: FormNames.of(visit.console.packs(client), words))
     found = await visit.ask(lambda client: _versions(client, record))
     this = found.this
-    pack = next((pack for pack, form in names.forms if form == this.form), "")
+    pack = this.pack
     with Tag("div", classes="card"):
         Tag("h2", f"{names.form(pack, this.form)} {this.period}")
         Tag(
             "p",
-            words("one_return.about", unit=this.unit, version=this.version, by=this.submitted_by),
+            words(
+                "one_return.about",
+                unit=named_unit(this),
+                version=this.version,
+                by=this.submitted_by,
+            ),
         )
         badge(words.named("state", this.state), this.state)
         if this.reason:

@@ -59,9 +59,8 @@ async def draw_verify(visit: Visit) -> None:
 def draw_receipt(visit: Visit, names: FormNames, found: ReturnReceipt) -> None:
     """Draw a receipt."""
     words, about = visit.words, found.about
-    pack = next((pack for pack, form in names.forms if form == about.form), "")
     facts = (
-        ("form", names.form(pack, about.form)),
+        ("form", names.form(about.pack, about.form)),
         ("period", about.period),
         ("unit", f"{found.unit_name} {about.unit}".strip()),
         ("version", str(about.version)),

@@ -4,7 +4,7 @@ from yidao.node.client import ReturnInfo
 from yidao.node.console.visit import Visit, address
 from yidao.node.console.widgets.faults import fault_list
 from yidao.node.console.widgets.html import Tag, link, options
-from yidao.node.console.widgets.names import FormNames
+from yidao.node.console.widgets.names import FormNames, named_unit
 from yidao.node.console.widgets.tables import badge, table
 
 _ROWS = 50
@@ -45,9 +45,9 @@ async def draw(visit: Visit) -> None:
     with table(words("returns.caption"), [words(f"returns.{each}") for each in headings]) as row:
         for each in page.returns:
             row(
-                _form_name(names, each),
+                names.form(each.pack, each.form),
                 each.period,
-                each.unit,
+                named_unit(each),
                 str(each.version),
                 lambda each=each: _state(visit, names, each),
                 lambda each=each: _doing(visit, names, each),
@@ -58,15 +58,6 @@ async def draw(visit: Visit) -> None:
             address("/returns", **{**query, "after": page.next}),
             classes="button",
         )
-
-
-def pack_of(each: ReturnInfo, names: FormNames) -> str:
-    """Give the pack that a form is of; the answer names the form alone."""
-    return next((pack for pack, form in names.forms if form == each.form), "")
-
-
-def _form_name(names: FormNames, each: ReturnInfo) -> str:
-    return names.form(pack_of(each, names), each.form)
 
 
 def _filters(visit: Visit, names: FormNames) -> None:
@@ -98,12 +89,12 @@ def _state(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
         if each.faults:
             with Tag("details"):
                 Tag("summary", words("faults.count", count=len(each.faults)))
-                fault_list(words, each.faults, names.fields(pack_of(each, names), each.form))
+                fault_list(words, each.faults, names.fields(each.pack, each.form))
 
 
 def _doing(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
     words, record = visit.words, each.record_id.hex()
-    about = f"{each.form} {each.period} {each.unit}"
+    about = f"{names.form(each.pack, each.form)} {each.period} {named_unit(each)}"
     own = each.origin_path == visit.console.path and visit.may("reporting.submit")
     with Tag("div", classes="doing"):
         link(
@@ -116,6 +107,7 @@ def _doing(visit: Visit, names: FormNames, each: ReturnInfo) -> None:
         if own and each.state in WAITING:
             link(words("returns.withdraw"), address("/withdraw", record=record))
         if own and each.state in _TO_MEND:
-            pack = pack_of(each, names)
-            mend = address("/fill", pack=pack, form=each.form, period=each.period, unit=each.unit)
+            mend = address(
+                "/fill", pack=each.pack, form=each.form, period=each.period, unit=each.unit
+            )
             link(words("due.mend"), mend)

@@ -1,19 +1,18 @@
 """The reviewer's queue: accept, or return with a reason; some, or all that wait."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
-from yidao.node.client import Client, ReturnInfo, ReturnPage
-from yidao.node.console.pages.returns import WAITING
+from yidao.node.client import Client, ReturnInfo
 from yidao.node.console.visit import Visit, address
 from yidao.node.console.widgets.choose import Choice, chosen, draw_choice
 from yidao.node.console.widgets.faults import fault_list
 from yidao.node.console.widgets.html import Tag, button, link
-from yidao.node.console.widgets.names import FormNames
+from yidao.node.console.widgets.names import FormNames, named_unit
 from yidao.node.console.widgets.tables import badge, table
 
 _ROWS = 100
@@ -34,7 +33,7 @@ class _Queue:
     visit: Visit
     names: FormNames
     choice: Choice
-    waiting: int
+    acceptable: int
     asked: Tag | None = field(default=None)
 
 
@@ -44,44 +43,35 @@ async def draw(visit: Visit) -> None:
     names = await visit.ask(lambda client: FormNames.of(visit.console.packs(client), words))
     choice = chosen(visit, names)
     draw_choice(visit, names, choice)
-    rows, further = await _waiting(visit, choice)
-    if not rows:
+    page = await visit.ask(
+        lambda client: client.returns(
+            form=choice.form,
+            period=choice.period,
+            waiting=True,
+            after=visit.query.get("after", ""),
+            limit=_ROWS,
+        )
+    )
+    if not page.returns:
         Tag("p", words("review.none"), classes="card empty")
         return
-    totals = await visit.ask(
-        lambda client: client.roll_up(pack=choice.pack, form=choice.form, period=choice.period)
-    )
-    queue = _Queue(
-        visit=visit,
-        names=names,
-        choice=choice,
-        waiting=max(totals.submitted.returns - totals.accepted.returns, len(rows)),
-    )
-    _draw_rows(queue, rows)
-    if further:
-        more = address("/review", **{**visit.query, "after": further})
+    acceptable = await visit.ask(partial(_acceptable, visit.session.actor, choice))
+    queue = _Queue(visit=visit, names=names, choice=choice, acceptable=acceptable)
+    _draw_rows(queue, page.returns)
+    if page.next:
+        more = address("/review", **{**visit.query, "after": page.next})
         link(words("frame.more"), more, classes="button")
     _draw_doing(queue)
 
 
-async def _waiting(visit: Visit, choice: Choice) -> tuple[list[ReturnInfo], str]:
-    """What waits, in doubt or not; of children only, since nobody reviews their own."""
-    rows: list[ReturnInfo] = []
-    further = ""
-    for state in sorted(WAITING, reverse=True):
-        page = await visit.ask(partial(_in_state, choice, state, visit.query.get("after", "")))
-        rows += [each for each in page.returns if each.origin_path != visit.console.path]
-        further = further or page.next
-    return rows, further
-
-
-def _in_state(choice: Choice, state: str, after: str, client: Client) -> ReturnPage:
-    return client.returns(
-        form=choice.form, period=choice.period, state=state, after=after, limit=_ROWS
+def _acceptable(actor: str, choice: Choice, client: Client) -> int:
+    """Ask the node how many this person may accept at once; what is in doubt is none of them."""
+    return client.count_reviewable(
+        actor=actor, decision="accept", form=choice.form, period=choice.period
     )
 
 
-def _draw_rows(queue: _Queue, rows: list[ReturnInfo]) -> None:
+def _draw_rows(queue: _Queue, rows: Sequence[ReturnInfo]) -> None:
     visit, words = queue.visit, queue.visit.words
     labels = queue.names.fields(queue.choice.pack, queue.choice.form)
     headings = [
@@ -99,9 +89,9 @@ def _draw_rows(queue: _Queue, rows: list[ReturnInfo]) -> None:
                     type="checkbox",
                     classes="pick",
                     value=record,
-                    aria_label=words("review.pick_of", unit=each.unit),
+                    aria_label=words("review.pick_of", unit=named_unit(each)),
                 ),
-                each.unit,
+                named_unit(each),
                 each.origin_path,
                 str(each.version),
                 lambda each=each: _state(visit, each, labels),
@@ -132,7 +122,7 @@ def _draw_doing(queue: _Queue) -> None:
                 name = f"review.{decision}_{'all' if whole else 'picked'}"
                 made = Tag(
                     "button",
-                    words(name, count=queue.waiting),
+                    words(name, count=queue.acceptable),
                     classes=f"button {classes}",
                     type="button",
                 )
@@ -149,7 +139,7 @@ def _asking(
         raw = sent.get("picked", [])
         picked = [bytes.fromhex(str(each)) for each in raw] if isinstance(raw, list) else []
         reason = str(sent.get("reason", "")).strip()
-        if not whole and not picked:
+        if not (queue.acceptable if whole else picked):
             visit.tell("warn", words("review.pick_some"))
             return
         if decision == "return" and not reason:
@@ -165,7 +155,7 @@ def _confirm(queue: _Queue, decision: str, *, picked: list[bytes], reason: str) 
     """Say how many returns get which verdict, and wait for a yes."""
     words, visit, asked = queue.visit.words, queue.visit, queue.asked
     assert asked is not None
-    count = len(picked) or queue.waiting
+    count = len(picked) or queue.acceptable
     actor, choice = visit.session.actor, queue.choice
 
     async def do() -> None:

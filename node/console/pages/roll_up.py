@@ -41,7 +41,9 @@ async def draw(visit: Visit) -> None:
         lambda client: client.roll_up(pack=choice.pack, form=choice.form, period=choice.period)
     )
     submitted, accepted = await visit.ask(lambda client: _parts(client, visit, choice, by))
-    _parts_shown(visit, by, fields.get(field, field), _shares(field, submitted, accepted))
+    offices = await visit.ask(_offices) if by == "child" and visit.may("node.read") else {}
+    shares = _shares(field, submitted, accepted, offices)
+    _parts_shown(visit, by, fields.get(field, field), shares)
     if submitted.next:
         further = address("/roll-up", **{**query, "after": submitted.next})
         link(words("frame.more"), further, classes="button")
@@ -84,13 +86,20 @@ Shares = dict[str, tuple[str, int, int, str, str]]
 """Key → title, returns submitted and accepted, figure submitted and accepted."""
 
 
-def _shares(field: str, submitted: BreakDownPage, accepted: BreakDownPage) -> Shares:
+def _offices(client: Client) -> dict[str, str]:
+    """Give what people call the nodes below, as far as their health has told it."""
+    return {each.path: each.office_name for each in client.list_tree() if each.office_name}
+
+
+def _shares(
+    field: str, submitted: BreakDownPage, accepted: BreakDownPage, offices: Mapping[str, str]
+) -> Shares:
     below = {row.key: row for row in accepted.rows}
     shares: Shares = {}
     for row in submitted.rows:
         other = below.get(row.key)
         shares[row.key] = (
-            row.title,
+            offices.get(row.key, row.title),
             row.totals.returns,
             other.totals.returns if other else 0,
             row.totals.fields.get(field, "0"),
@@ -152,7 +161,7 @@ def _chart(visit: Visit, label: str, shares: Shares) -> None:
                 "submitted",
                 3,
                 "#8fb3d9",
-                {"symbol": "rect", "dashArrayX": [1, 0], "dashArrayY": [2, 5], "rotation": 0.8},
+                _HATCHED,
             ),
             ("accepted", 4, "#12395b", None),
         )
@@ -163,8 +172,13 @@ def _chart(visit: Visit, label: str, shares: Shares) -> None:
             {
                 "animation": False,
                 "legend": {"top": 0},
-                "grid": {"left": 8, "right": 40, "bottom": 8, "top": 36, "containLabel": True},
-                "xAxis": {"type": "value"},
+                # The last figure of the axis stands half beside it.
+                "grid": {"left": 8, "right": 72, "bottom": 8, "top": 36, "containLabel": True},
+                "xAxis": {
+                    "type": "value",
+                    "splitNumber": 3,
+                    "axisLabel": {"hideOverlap": True},
+                },
                 "yAxis": {"type": "category", "data": names, "inverse": True},
                 "series": series,
             },

@@ -5,7 +5,7 @@ import time
 from nicegui import ui
 
 from yidao.api.errors import YidaoError
-from yidao.node.client import Client, NodeInfo, Peer, Status
+from yidao.node.client import Client, NodeInfo, Peer, Problem, Status
 from yidao.node.console.pages.receipt import moment
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
 from yidao.node.console.widgets.html import Tag, button
@@ -57,7 +57,7 @@ def _draw(visit: Visit, status: Status, nodes: tuple[NodeInfo, ...]) -> None:
     words = visit.words
     for peer in status.peers:
         if peer.role == "parent":
-            _parent(visit, peer)
+            _parent(visit, peer, [each for each in status.problems if _is_of(each, peer)])
     headings = ("path", "state", "lag_up", "lag_down", "seen", "retry", "problems", "version")
     numeric = frozenset({2, 3, 6})
     with table(
@@ -70,7 +70,7 @@ def _draw(visit: Visit, status: Status, nodes: tuple[NodeInfo, ...]) -> None:
                 str(node.lag_up),
                 str(node.lag_down),
                 moment(node.last_seen_ms),
-                _retry(visit, node.next_retry_ms),
+                lambda node=node: _retry(visit, node.next_retry_ms),
                 str(node.problems),
                 node.version,
             )
@@ -81,7 +81,13 @@ def _depth(path: str, own: str) -> int:
     return len([each for each in path.split("/") if each]) - len([e for e in own.split("/") if e])
 
 
-def _parent(visit: Visit, peer: Peer) -> None:
+def _is_of(problem: Problem, peer: Peer) -> bool:
+    """Whether a problem is about a peer: it names its path or its node."""
+    named = set(problem.params.values())
+    return bool(named & {peer.path, peer.node_id.hex()}) or problem.code.startswith("LINK_")
+
+
+def _parent(visit: Visit, peer: Peer, problems: list[Problem]) -> None:
     words = visit.words
     with Tag("section", classes="card", aria_label=words("tree.parent")):
         Tag("h2", words("tree.parent_of", path=peer.path))
@@ -89,14 +95,22 @@ def _parent(visit: Visit, peer: Peer) -> None:
             badge(words.named("tree", f"state_{peer.state}"), peer.state)
             Tag("span", words("tree.waits", count=peer.lag))
             if peer.next_retry_ms:
-                Tag("span", words("tree.next", when=_retry(visit, peer.next_retry_ms)))
+                Tag("span", words("tree.next"))
+                _retry(visit, peer.next_retry_ms)
+        for problem in problems:
+            shown = message(problem.code, problem.params, words.language)
+            Tag("p", words("tree.parent_error", text=shown.text, hint=shown.hint))
 
 
-def _retry(visit: Visit, at_ms: int) -> str:
+def _retry(visit: Visit, at_ms: int) -> None:
+    """Draw how long it takes to the next try, counted down by the browser."""
     if not at_ms:
-        return "–"
+        Tag("span", "–")
+        return
     seconds = max(0, round(at_ms / 1000 - time.time()))
-    return visit.words("tree.in_seconds", seconds=seconds)
+    made = Tag("span", visit.words("tree.in_seconds", seconds=seconds), classes="countdown")
+    made.put("data_seconds", seconds)
+    made.put("data_text", visit.words("tree.in_seconds"))
 
 
 def _problems(visit: Visit, status: Status) -> None:

@@ -14,11 +14,10 @@ async def draw(visit: Visit) -> None:
     found = await visit.ask(lambda client: client.receipt(record_id=record))
     about = found.about
     names = await visit.ask(lambda client: FormNames.of(visit.console.packs(client), words))
-    pack = next((pack for pack, form in names.forms if form == about.form), "")
     with Tag("form", classes="card stack") as form:
         what = words(
             "withdraw.what",
-            form=names.form(pack, about.form),
+            form=names.form(about.pack, about.form),
             period=about.period,
             unit=f"{found.unit_name} {about.unit}".strip(),
             version=about.version,
@@ -39,7 +38,7 @@ async def draw(visit: Visit) -> None:
         form.clear()
         with form:
             mend = address(
-                "/fill", pack=pack, form=about.form, period=about.period, unit=about.unit
+                "/fill", pack=about.pack, form=about.form, period=about.period, unit=about.unit
             )
             link(words("due.mend"), mend, classes="button main")
             link(words("one_return.all"), "/returns", classes="button")

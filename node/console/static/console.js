@@ -17,6 +17,12 @@ window.yidao = {
     }
   },
 
+  // What the page says while the console does not answer; it is asked again by itself.
+  sayLost(text) {
+    const box = document.getElementById("popup");
+    if (box) box.textContent = text;
+  },
+
   // Send the chosen file as it is; `done` gets the id under which the console holds it.
   upload(field, bar, done) {
     const file = field.files[0];
@@ -39,6 +45,15 @@ window.yidao = {
     request.send(file);
   },
 };
+
+// Seconds to go, counted down between two refreshes of a page.
+setInterval(() => {
+  document.querySelectorAll("[data-seconds]").forEach((each) => {
+    const left = Math.max(0, Number(each.dataset.seconds) - 1);
+    each.dataset.seconds = left;
+    each.textContent = each.dataset.text.replace("{seconds}", left);
+  });
+}, 1000);
 
 // Links inside a page move the keyboard's place too, not only the view.
 document.addEventListener("click", (event) => {

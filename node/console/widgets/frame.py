@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import orjson
 from nicegui import context, ui
 
 from yidao.node.console.console import Console
 from yidao.node.console.session import Sessions
-from yidao.node.console.visit import Visit
+from yidao.node.console.visit import Visit, sign_in_address
 from yidao.node.console.widgets.html import Tag, hidden, link
 from yidao.node.console.words import LANGUAGES, Words
 
@@ -20,9 +21,13 @@ WAYS: Final = (
     ("/missing", "frame.missing", ""),
     ("/review", "frame.review", "reporting.review"),
     ("/roll-up", "frame.roll_up", ""),
+    ("/catalog", "frame.catalog", "catalog.read"),
     ("/tree", "frame.tree", ""),
     ("/verify", "frame.verify", ""),
 )
+#: Pages about all institutions: closed to who fills for one.
+_OF_ALL: Final = frozenset({"/missing", "/roll-up", "/tree"})
+_LOOKED_AFTER_SECONDS: Final = 4.0
 _TAGS: Final = {"zh": "zh-CN", "en": "en"}
 
 
@@ -48,10 +53,13 @@ def frame(visit: Visit, title: str) -> Iterator[None]:
     banner(visit.console, words)
     with Tag("nav", aria_label=words("frame.ways"), classes="ways") as ways:
         for path, key, permission in WAYS:
+            if session.bound and path in _OF_ALL:
+                continue
             if not permission or visit.may(permission):
                 here = "page" if visit.path.partition("?")[0] == path else None
                 link(words(key), path, aria_current=here)
     ways.move(context.client.layout, 1)
+    _leave_when_ended(visit)
     with Tag("div", classes="page", id="main", tabindex=-1):
         Tag("h1", title)
         visit.tell = notice(words)
@@ -78,7 +86,11 @@ def bare_frame(
 def head(words: Words, title: str) -> None:
     """Name the page and its language."""
     ui.page_title(words("frame.title", title=title))
-    ui.add_head_html(f'<script>document.documentElement.lang = "{_TAGS[words.language]}";</script>')
+    lost = orjson.dumps(words("frame.offline")).decode()
+    ui.add_head_html(
+        f'<script>document.documentElement.lang = "{_TAGS[words.language]}";'
+        f"document.addEventListener('DOMContentLoaded', () => yidao.sayLost({lost}));</script>"
+    )
 
 
 def banner(console: Console, words: Words) -> None:
@@ -117,6 +129,17 @@ def language_switch(sessions: Sessions, cookie: str, words: Words, path: str) ->
                     lang=_TAGS[language],
                     aria_pressed="true" if used else "false",
                 )
+
+
+def _leave_when_ended(visit: Visit) -> None:
+    """Lead a page that lies open to the sign-in once its session is over; looking is no action."""
+
+    def look() -> None:
+        if visit.console.sessions.find(visit.session.key) is None:
+            timer.deactivate()
+            ui.navigate.to(sign_in_address("idle", visit.path))
+
+    timer = ui.timer(_LOOKED_AFTER_SECONDS, look, immediate=False)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from yidao.catalog.pack.model import Form
 from yidao.catalog.pack.versions import PackSet
+from yidao.node.client import ReturnInfo
 from yidao.node.console.words import Words
 
 
@@ -42,3 +43,8 @@ class FormNames:
             for key, form in self.forms.items()
             if not form.stays_local and "period" in form.fields
         ]
+
+
+def named_unit(each: ReturnInfo) -> str:
+    """Give a return's institution by name and code; by its code alone where no name is known."""
+    return f"{each.unit_name} {each.unit}".strip()

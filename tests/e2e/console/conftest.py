@@ -49,7 +49,7 @@ def offices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offices]:
             put_users(client, {"wang": reviewer}, "/")
         with province.client() as client:
             wait_until("the standard arrives", lambda: len(client.packs()) == 2)
-            register(client, {number: f"样例单位{number}" for number in range(1, 8)})
+            register(client, {number: f"样例单位{number}" for number in (*range(1, 8), 9)})
             register(client, {8: HOSTILE})
             clerk = User(name="li", title="样例填报员", roles=("filler",), unit=uscc(1))
             office = User(name="zhao", title="样例经办人", roles=("filler",))
@@ -57,7 +57,8 @@ def offices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offices]:
             other = User(name="sun", title="样例填报员二", roles=("filler",), unit=uscc(3))
             hostile = User(name="evil", title=HOSTILE[:60], roles=("filler",))
             passing = User(name="qian", title="样例经办人二", roles=("filler",))
-            users = (clerk, office, fresh, other, hostile, passing)
+            locked = User(name="locked", title="样例经办人三", roles=("filler",))
+            users = (clerk, office, fresh, other, hostile, passing, locked)
             put_users(client, {user.name: user for user in users}, "/33")
         for desk in desks:
             desk.start()

@@ -36,6 +36,7 @@ SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 PASSWORD = "样例-Langes-Passwort-27"
 FIRST_PASSWORD = "样例-Erstes-Passwort-31"
 PERIOD = "2026-Q3"
+OFFICES = {"root": "样例国家事务局", "province": "样例省事务局"}
 #: Names, reasons and titles that a browser must show and never obey.
 HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>{{7*7}}`${7*7}`\'"'
 
@@ -140,13 +141,14 @@ def make_node(base: Path, name: str, path: str, parent: DemoNode | None) -> Demo
     )
     ports = ["--listen", f"127.0.0.1:{link_port}", "--join-listen", f"127.0.0.1:{join_port}"]
     if parent is None:
-        run_yidao("init", "--data", str(node.folder), *ports)
+        run_yidao("init", "--test", "--name", OFFICES[name], "--data", str(node.folder), *ports)
     else:
         bundle = base / f"{name}.bundle"
         with parent.client() as client:
             bundle.write_bytes(client.add_child("33", ttl_seconds=600, operator="admin@/"))
         bundle.chmod(0o600)
-        run_yidao("join", str(bundle), "--data", str(node.folder), *ports)
+        named = ["--bundle", str(bundle), "--name", OFFICES[name]]
+        run_yidao("init", *named, "--data", str(node.folder), *ports)
     node.start()
     return node
 
@@ -178,6 +180,17 @@ def put_users(client: Client, wanted: dict[str, User], path: str) -> None:
         if not name.startswith("new"):
             session = client.sign_in(name, FIRST_PASSWORD)
             client.with_token(session.token).change_password(FIRST_PASSWORD, PASSWORD)
+
+
+def fill(page: Page, **values: str) -> None:
+    """Type into fields by their names in the standard."""
+    for name, text in values.items():
+        page.fill(f"#field-{name}", text)
+
+
+def told(page: Page, text: str) -> None:
+    """Expect a text in the page's notice."""
+    expect(page.locator("#notice")).to_contain_text(text)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from console.seats import FIRST_PASSWORD, PASSWORD, PERIOD, Offices, Seat, Sit, uscc
+from console.seats import (
+    FIRST_PASSWORD,
+    OFFICES,
+    PASSWORD,
+    PERIOD,
+    Offices,
+    Seat,
+    Sit,
+    fill,
+    told,
+    uscc,
+)
 
 pytestmark = pytest.mark.e2e
 
 FILL = f"/fill?pack=energy&form=profile&period={PERIOD}&unit="
 REASON = "样例: 用能人数与上期相差太大, 请核对"
-
-
-def fill(page: Page, **values: str) -> None:
-    """Type into fields by their names in the standard."""
-    for name, text in values.items():
-        page.fill(f"#field-{name}", text)
-
-
-def told(page: Page, text: str) -> None:
-    """Expect a text in the page's notice."""
-    expect(page.locator("#notice")).to_contain_text(text)
 
 
 def go(seat: Seat, text: str) -> None:
@@ -99,7 +99,7 @@ def _send_back(sit: Sit, offices: Offices) -> None:
     page = reviewer.page
     reviewer.sign_in("wang")
     reviewer.open(f"/review?form=energy/profile&period={PERIOD}")
-    page.get_by_label(f"选中 {uscc(1)}").check()
+    page.get_by_label(f"选中 样例单位1 {uscc(1)}").check()
     page.get_by_role("button", name="退回所选").click()
     told(page, "必须写明原因")
     page.fill("#reason", REASON)
@@ -122,7 +122,7 @@ def test_the_reviewers_day(sit: Sit, offices: Offices) -> None:
     page = reviewer.page
     reviewer.sign_in("wang")
     reviewer.open(f"/missing?form=energy/profile&period={PERIOD}")
-    expect(page.locator(".count")).to_contain_text("共 8 个单位")
+    expect(page.locator(".count")).to_contain_text("共 9 个单位")
     expect(page.locator("tbody")).not_to_contain_text(uscc(4))
     reviewer.shoot("reviewer-2-missing")
     reviewer.open(f"/review?form=energy/profile&period={PERIOD}")
@@ -135,9 +135,16 @@ def test_the_reviewers_day(sit: Sit, offices: Offices) -> None:
     expect(page.locator("#confirm")).to_contain_text("份报表，确定吗")
     page.click("#yes")
     told(page, "已通过")
+    with offices.root.node.client() as client:
+        totals = client.roll_up(pack="energy", form="profile", period=PERIOD).accepted
+        client.list_tree(live=True)
+    assert totals.returns >= len(records)
     reviewer.open(f"/roll-up?form=energy/profile&period={PERIOD}&by=child&field=floor_area")
     expect(page.locator("figure svg").first).to_be_visible()
-    expect(page.locator("table").first).to_contain_text("15000.00")
+    # The node below goes by the name of its office, in the chart and in the table.
+    expect(page.locator("figure svg").first).to_contain_text(OFFICES["province"])
+    expect(page.locator("table").first).to_contain_text(OFFICES["province"])
+    expect(page.locator("table").first).to_contain_text(totals.fields["floor_area"])
     reviewer.shoot("reviewer-4-roll-up")
     page.locator("table").first.get_by_role("link").first.click()
     reviewer.alive()

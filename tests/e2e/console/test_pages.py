@@ -5,6 +5,7 @@ import re
 import pytest
 
 from console.seats import PERIOD, WIDTHS, Offices, Sit, uscc
+from yidao.node.console.words import Language, Words
 
 pytestmark = pytest.mark.e2e
 
@@ -17,6 +18,7 @@ PAGES = {
     "missing": "/missing",
     "roll-up": "/roll-up",
     "tree": "/tree",
+    "catalog": "/catalog",
     "verify": "/verify",
     "password": "/password",
     "nowhere": "/nowhere",
@@ -30,7 +32,7 @@ HAS_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_every_page_fits_and_is_labelled(sit: Sit, offices: Offices, language: str) -> None:
+def test_every_page_fits_and_is_labelled(sit: Sit, offices: Offices, language: Language) -> None:
     """No page scrolls sideways at 390 px; each control has a label, each page one heading."""
     seat = sit(offices.province, language=language)
     page = seat.page
@@ -43,7 +45,7 @@ def test_every_page_fits_and_is_labelled(sit: Sit, offices: Offices, language: s
         assert page.locator("#notice.error").count() == 0, name
 
 
-def _look(seat, name: str, language: str) -> None:  # type: ignore[no-untyped-def]
+def _look(seat, name: str, language: Language) -> None:  # type: ignore[no-untyped-def]
     page = seat.page
     for width, (across, down) in WIDTHS.items():
         page.set_viewport_size({"width": across, "height": down})
@@ -51,6 +53,8 @@ def _look(seat, name: str, language: str) -> None:  # type: ignore[no-untyped-de
         seat.shoot(f"{name}-{language}")
         assert page.evaluate("document.documentElement.scrollWidth") <= across, (name, width)
     assert page.locator("h1").count() == 1, name
+    # The network was founded as a test: no page may look as if its figures counted.
+    assert page.locator(".banner").inner_text() == Words(language=language)("frame.test_network")
     assert page.evaluate(UNLABELLED) == [], name
     assert page.evaluate("document.documentElement.lang") == ("zh-CN" if language == "zh" else "en")
     if language == "en":

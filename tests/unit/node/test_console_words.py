@@ -41,6 +41,52 @@ def test_every_text_that_is_asked_for_is_there() -> None:
     assert named - permissions - set(catalogue("zh")) == set()
 
 
+def test_every_text_is_used() -> None:
+    """No text that no page can show: each key is named, or put together from names in the code.
+
+    A text of a closed set (`words.named`) counts as used with its area, or with its prefix.
+    """
+    assert set(catalogue("zh")) - _used() == set()
+
+
+def _used() -> set[str]:
+    """The keys that the code can ask for."""
+    files = sorted(CONSOLE.rglob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    said = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    patterns = [_pattern(n) for n in nodes if isinstance(n, ast.JoinedStr)]
+    sets = [
+        f"{re.escape(n.args[0].value)}\\.{_pattern(n.args[1]) if _is_made(n.args[1]) else '.*'}"
+        for n in nodes
+        if isinstance(n, ast.Call)
+        and isinstance(n.func, ast.Attribute)
+        and n.func.attr == "named"
+        and isinstance(n.args[0], ast.Constant)
+    ]
+    found = set()
+    for key in catalogue("zh"):
+        made = [match for each in patterns if (match := re.fullmatch(each, key))]
+        if (
+            key in said
+            or any(set(match.groups()) <= said for match in made)
+            or any(re.fullmatch(each, key) for each in sets)
+        ):
+            found.add(key)
+    return found
+
+
+def _is_made(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr)
+
+
+def _pattern(text: ast.expr) -> str:
+    assert isinstance(text, ast.JoinedStr)
+    return "".join(
+        re.escape(str(part.value)) if isinstance(part, ast.Constant) else "([a-z_0-9]+)"
+        for part in text.values
+    )
+
+
 def test_pages_hold_no_text() -> None:
     """What a person reads stands in the catalogue: no Chinese in a string of the code."""
     wrong = []

@@ -211,6 +211,7 @@ class ListReturnsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     form: _builtins.str
     """Optional filters."""
     period: _builtins.str
@@ -221,6 +222,10 @@ class ListReturnsRequest(_message.Message):
     """Keyset paging: the last `key` of the previous page."""
     limit: _builtins.int
     """Default 200, at most 1,000."""
+    waiting: _builtins.bool
+    """Only what waits for a verdict of this node: `submitted` or `doubtful`, of direct children,
+    the newest version that waits of each return.
+    """
     def __init__(
         self,
         *,
@@ -230,10 +235,11 @@ class ListReturnsRequest(_message.Message):
         state: _builtins.str = ...,
         after: _builtins.str = ...,
         limit: _builtins.int = ...,
+        waiting: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "form", b"form", "limit", b"limit", "period", b"period", "state", b"state", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "form", b"form", "limit", b"limit", "period", b"period", "state", b"state", "unit", b"unit", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +267,7 @@ class Return(_message.Message):
     CREATED_MS_FIELD_NUMBER: _builtins.int
     WITHDRAWN_BY_FIELD_NUMBER: _builtins.int
     WITHDRAWN_REASON_FIELD_NUMBER: _builtins.int
+    UNIT_NAME_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     form: _builtins.str
     period: _builtins.str
@@ -281,6 +288,8 @@ class Return(_message.Message):
     withdrawn_by: _builtins.str
     """Who took it back, and why. Stands also where the verdict came first and holds."""
     withdrawn_reason: _builtins.str
+    unit_name: _builtins.str
+    """As the registry of this node has it; empty where the unit is not known here."""
     @_builtins.property
     def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
@@ -304,10 +313,11 @@ class Return(_message.Message):
         created_ms: _builtins.int = ...,
         withdrawn_by: _builtins.str = ...,
         withdrawn_reason: _builtins.str = ...,
+        unit_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_ms", b"created_ms", "faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack", b"pack", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "version", b"version", "withdrawn_by", b"withdrawn_by", "withdrawn_reason", b"withdrawn_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_ms", b"created_ms", "faults", b"faults", "form", b"form", "key", b"key", "origin_path", b"origin_path", "pack", b"pack", "pack_version", b"pack_version", "payload", b"payload", "period", b"period", "reason", b"reason", "record_id", b"record_id", "reviewed_by", b"reviewed_by", "state", b"state", "submitted_by", b"submitted_by", "unit", b"unit", "unit_name", b"unit_name", "version", b"version", "withdrawn_by", b"withdrawn_by", "withdrawn_reason", b"withdrawn_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +357,7 @@ class ReviewRequest(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Required. The reviewer, `user@path`."""
     form: _builtins.str
@@ -357,6 +368,8 @@ class ReviewRequest(_message.Message):
     """Required for `return`."""
     limit: _builtins.int
     """At most this many in one call, default 2,000; the answer says how many are left."""
+    dry_run: _builtins.bool
+    """Optional. Judge and answer, write nothing: `left` is how many would get the verdict."""
     @_builtins.property
     def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Either record ids, or all that are submitted and match form and period (at least one of them)."""
@@ -371,10 +384,11 @@ class ReviewRequest(_message.Message):
         decision: _builtins.str = ...,
         reason: _builtins.str = ...,
         limit: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "decision", b"decision", "form", b"form", "limit", b"limit", "period", b"period", "reason", b"reason", "record_ids", b"record_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "decision", b"decision", "dry_run", b"dry_run", "form", b"form", "limit", b"limit", "period", b"period", "reason", b"reason", "record_ids", b"record_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
