@@ -10,7 +10,7 @@ from yidao.node.console.pages.receipt import moment
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
 from yidao.node.console.widgets.html import Tag, button
 from yidao.node.console.widgets.tables import badge, table
-from yidao.node.messages import message
+from yidao.node.messages import catalogue, message
 
 _REFRESH_SECONDS = 5.0
 _DEADLINE_MS = 3_000
@@ -91,7 +91,10 @@ def _parent(visit: Visit, peer: Peer, error: str) -> None:
             if peer.next_retry_ms:
                 Tag("span", words("tree.next"))
                 _retry(visit, peer.next_retry_ms)
-        if error:
+        if error and error not in catalogue(words.language):
+            # What the transport says of a line that cannot be opened has no code of ours.
+            Tag("p", words("tree.parent_unreached", cause=error))
+        elif error:
             shown = message(error, {}, words.language)
             Tag("p", words("tree.parent_error", text=shown.text, hint=shown.hint))
 
