@@ -5,12 +5,12 @@ import time
 from nicegui import ui
 
 from yidao.api.errors import YidaoError
-from yidao.node.client import Client, NodeInfo, Peer, Problem, Status
+from yidao.node.client import Client, NodeInfo, Peer, Status
 from yidao.node.console.pages.receipt import moment
 from yidao.node.console.visit import SignInAgain, Visit, sign_in_address
 from yidao.node.console.widgets.html import Tag, button
 from yidao.node.console.widgets.tables import badge, table
-from yidao.node.messages import message
+from yidao.node.messages import catalogue, message
 
 _REFRESH_SECONDS = 5.0
 _DEADLINE_MS = 3_000
@@ -57,7 +57,7 @@ def _draw(visit: Visit, status: Status, nodes: tuple[NodeInfo, ...]) -> None:
     words = visit.words
     for peer in status.peers:
         if peer.role == "parent":
-            _parent(visit, peer, [each for each in status.problems if _is_of(each, peer)])
+            _parent(visit, peer, status.parent_error)
     headings = ("path", "state", "lag_up", "lag_down", "seen", "retry", "problems", "version")
     numeric = frozenset({2, 3, 6})
     with table(
@@ -81,13 +81,7 @@ def _depth(path: str, own: str) -> int:
     return len([each for each in path.split("/") if each]) - len([e for e in own.split("/") if e])
 
 
-def _is_of(problem: Problem, peer: Peer) -> bool:
-    """Whether a problem is about a peer: it names its path or its node."""
-    named = set(problem.params.values())
-    return bool(named & {peer.path, peer.node_id.hex()}) or problem.code.startswith("LINK_")
-
-
-def _parent(visit: Visit, peer: Peer, problems: list[Problem]) -> None:
+def _parent(visit: Visit, peer: Peer, error: str) -> None:
     words = visit.words
     with Tag("section", classes="card", aria_label=words("tree.parent")):
         Tag("h2", words("tree.parent_of", path=peer.path))
@@ -97,8 +91,11 @@ def _parent(visit: Visit, peer: Peer, problems: list[Problem]) -> None:
             if peer.next_retry_ms:
                 Tag("span", words("tree.next"))
                 _retry(visit, peer.next_retry_ms)
-        for problem in problems:
-            shown = message(problem.code, problem.params, words.language)
+        if error and error not in catalogue(words.language):
+            # What the transport says of a line that cannot be opened has no code of ours.
+            Tag("p", words("tree.parent_unreached", cause=error))
+        elif error:
+            shown = message(error, {}, words.language)
             Tag("p", words("tree.parent_error", text=shown.text, hint=shown.hint))
 
 

@@ -26,6 +26,7 @@ def test_a_lost_parent_is_seen_with_the_next_try(sit: Sit, offices: Offices) -> 
         expect(parent.locator(".badge")).not_to_have_text("已连接", timeout=20_000)
         shown = parent.locator(".countdown")
         expect(shown).to_contain_text("秒", timeout=20_000)
+        expect(parent).to_contain_text("连不上上级")
         seat.shoot("tree-parent-lost")
         page.wait_for_function(COUNTS_DOWN, arg=shown.inner_text())
     finally:
