@@ -11,7 +11,8 @@
 
 The calls of `Client`, by what they are about:
 
-- Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `withdraw`, `due`, `missing`,
+- Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `count_reviewable`,
+  `withdraw`, `due`, `missing`,
   `roll_up`, `break_down`, `receipt`; `export_evidence`, `export_return_evidence`.
 - Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
