@@ -107,7 +107,9 @@ class Hub:
         """Drop a session that ended."""
         self._sessions.pop(session_key, None)
         peer = driver.peer
-        self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
+        # A dial that nobody answered says nothing of when the peer was last there.
+        if driver.progress.last_seen_ms:
+            self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
         if self._drivers.get(peer.node_id) is driver:
             del self._drivers[peer.node_id]
         log.info("link.session.closed", peer=str(peer.path), code=driver.close_code)

@@ -256,6 +256,11 @@ def test_a_broken_line_heals_by_itself_both_ways(tmp_path: FilePath, fault: Line
             # Both sides must find out on their own that the line is dead.
             await _until(lambda: not child.hub.connected(), 20)
             assert root.objects("up:15") == _things(50)
+            if fault is LineState.DROPPED:
+                tried_ms = child.hub.next_dial_ms
+                await _until(lambda: child.hub.next_dial_ms > tried_ms)
+                # A dial that nobody answers does not make it a parent that never came.
+                assert child.hub.last_seen_ms(root.hub.identity.node_id) > 0
             await relay.set_state(LineState.OPEN)
             await _until(lambda: root.objects("up:15") == _things(100))
             await _until(lambda: child.objects("down") == _things(5))
