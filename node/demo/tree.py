@@ -4,6 +4,7 @@ Every node is one process (`yidao run`) with its own folder, ports and
 identity. Only processes started here are ended here, by their process id.
 """
 
+import itertools
 import os
 import signal
 import socket
@@ -18,6 +19,9 @@ from pathlib import Path
 from yidao.api.errors import YidaoError
 from yidao.node.client import Client
 
+# Above what is registered for most services, below Linux's range for outgoing connections (32768).
+_PORTS = range(20_000, 32_000)
+_turns = itertools.count(os.getpid() * 997)
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0
 
@@ -29,15 +33,24 @@ class DemoStepFailed(YidaoError):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ask the kernel for loopback ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Find loopback ports that are free now and stay so until they are used.
+
+    The kernel gives outgoing connections any port of its own range, so a free one of
+    that range may be taken a moment later. These lie below it; a process never gives
+    one twice, and starts where others are unlikely to be.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = _PORTS[next(_turns) % len(_PORTS)]
+        with socket.socket() as probe:
+            # As a server binds: what a closed connection left behind is not in the way.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 def wait_until(step: str, met: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from yidao.api.link.v1 import link_pb2
 from yidao.node import errors as node_errors
 from yidao.node.clock import system_clock_ms, utc
 from yidao.node.datadir import prepare
+from yidao.node.demo.tree import free_ports
 from yidao.node.keys import IDENTITY, JOURNAL_KEY, TLS_KEY, Identity, KeyFolder
 from yidao.node.link import errors, join, joinrequest, tokens
 from yidao.node.link.admission import (
@@ -140,9 +140,7 @@ def root(tmp_path: FilePath) -> Any:
 @asynccontextmanager
 async def serving(parent: Parent) -> Any:
     """Serve the parent's join port; give its number."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     server = join_server(parent.admission, parent.folder.load_certificates(), address)
     await server.start()

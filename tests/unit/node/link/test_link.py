@@ -16,6 +16,7 @@ from yidao.node import datadir
 from yidao.node.clock import system_clock_ms, utc
 from yidao.node.config import Settings
 from yidao.node.demo.relay import LineState, Relay
+from yidao.node.demo.tree import free_ports
 from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.credentials import channel_credentials, target_name
@@ -34,15 +35,6 @@ from yidao.node.store.values import Draft, DraftPart
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.errors import QueryRefused
 from yidao.sync.ids import Path
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -84,8 +76,8 @@ class Node:
 def _settings(folder: FilePath, **more: object) -> Settings:
     return Settings(
         data_dir=folder,
-        listen=f"127.0.0.1:{_free_port()}",
-        join_listen=f"127.0.0.1:{_free_port()}",
+        listen=f"127.0.0.1:{free_ports(1)[0]}",
+        join_listen=f"127.0.0.1:{free_ports(1)[0]}",
         keepalive_seconds=1,
         keepalive_timeout_seconds=1,
         backoff_min_seconds=0.05,
