@@ -26,6 +26,8 @@ from yidao.sync.wire import (
     encode_control,
 )
 
+#: A bundle's file as a courier carries it.
+MAX_FILE_BYTES: Final = 80 * 1024 * 1024
 #: A message more than so many would be a bundle of crumbs, made to cost time.
 MAX_MESSAGES: Final = 100_000
 

@@ -10,10 +10,9 @@ from yidao.api.errors import YidaoError
 from yidao.api.local.v1 import bundle_pb2, bundle_pb2_grpc
 from yidao.node.api.errors import BundleTooLarge, answered, refuse
 from yidao.sync.ids import Path
-from yidao.sync.parcel import Packed, TakenIn
+from yidao.sync.parcel import MAX_FILE_BYTES, Packed, TakenIn
 
 PIECE_BYTES: Final = 1024 * 1024
-MAX_FILE_BYTES: Final = 80 * 1024 * 1024
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

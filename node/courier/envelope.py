@@ -34,10 +34,10 @@ from yidao.node.courier.errors import (
 from yidao.sync import suite
 from yidao.sync.curve import x25519_public
 from yidao.sync.ids import NetworkId, NodeId, Path, id_from_hex
+from yidao.sync.parcel import MAX_FILE_BYTES
 from yidao.sync.suite import Signer
 
 FORMAT: Final = b"yidao-bundle-v1"
-MAX_FILE_BYTES: Final = 80 * 1024 * 1024
 MAX_PARCEL_BYTES: Final = 96 * 1024 * 1024
 
 _DOMAIN: Final = b"yidao-bundle-signature-v1\n"

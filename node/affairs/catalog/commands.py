@@ -42,7 +42,7 @@ def issue_code(desk: Desk, actor: str, class_code: str) -> tuple[str, Placed]:
     """
     author = str(desk.authorise(actor))
     check_class(class_code)
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             code = _next_code(conn, class_code)
         placed = _append(desk, author, records.CODE_ISSUED, code, 1, encode_core({}))
@@ -62,7 +62,7 @@ def save_draft(desk: Desk, actor: str, resource: Resource) -> Drafted:
         ActorInvalid, ActorElsewhere: The actor may not act here.
     """
     author = str(desk.authorise(actor))
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             if not resource.code:
                 class_code = check_class(resource.class_code)
@@ -132,7 +132,7 @@ def take_step(desk: Desk, actor: str, code: str, step: Step, reason: str = "") -
     """
     author = str(desk.authorise(actor))
     rules.check_reason(step, reason)
-    with desk.lock:
+    with desk.deciding():
         with desk.read() as conn:
             entry, copy = _own(conn, desk, code)
             submitter = copies.submitter(conn, code)
