@@ -195,6 +195,12 @@ class PartUnexpected(RefusedError):
     code = "PART_UNEXPECTED"
 
 
+class TooMuchParked(RefusedError):
+    """A peer sent more parts of records that are not here than are kept (params: limit)."""
+
+    code = "TOO_MUCH_PARKED"
+
+
 class TooManyJournals(RefusedError):
     """A peer sent more undeclared journals than are kept as a note (params: limit)."""
 

@@ -40,6 +40,9 @@ from yidao.sync.routing import lanes_for
 # Notes of journals that nothing declares are kept so that they can be asked for
 # once something does. A peer must not fill the store with them.
 MAX_UNDECLARED: Final = 4_096
+# What waits for records that never come is bounded as well. The backlog of a journal that
+# is put aside for weeks stays far below.
+MAX_PARKED_BYTES: Final = 256 << 20
 JOURNAL_REFUSED: Final = "JOURNAL_REFUSED"
 RECORD_MALFORMED: Final = "RECORD_MALFORMED"
 
@@ -212,6 +215,8 @@ class Ingest:
                 ruled = _ruled(header, record.seq, part)
                 if part.name not in held.get(record.seq, {}):
                     out.late.setdefault(head.pk, []).append(ruled)
+        if head.pk in out.early and parts.parked_bytes(self._scope.conn) > MAX_PARKED_BYTES:
+            raise errors.TooMuchParked(limit=MAX_PARKED_BYTES)
 
     def _admit_late(self, journal: JournalId) -> Head:
         origin = trust.enrolled(self._scope.conn, journal.node_id)

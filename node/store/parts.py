@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from yidao.node.store.packing import SeqPart, pack_parts, pack_seqs, unpack_parts, unpack_seqs
 from yidao.node.store.tables import parked_parts, released
@@ -138,6 +138,12 @@ def park_parts(conn: Connection, journal_pk: int, found: Iterable[SeqPart]) -> N
             for seq, part in found
         ],
     )
+
+
+def parked_bytes(conn: Connection) -> int:
+    """Return how many bytes of parts wait for records, of all journals."""
+    size = func.coalesce(func.sum(func.length(parked_parts.c.blob)), 0)
+    return int(conn.execute(select(size)).scalar_one())
 
 
 def take_parked(conn: Connection, journal_pk: int, first: int, end: int) -> list[SeqPart]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from yidao.node.store import tables
+from yidao.node.store import ingesting, tables
 from yidao.node.store.values import DraftPart
 from yidao.sync import journal as sealing
 from yidao.sync.errors import LaneGap
@@ -615,6 +615,26 @@ class TestRelease:
         assert root.store.scrub().faults == ()
         with city.store.read() as conn:
             assert conn.execute(select(tables.parked_parts)).all() == []
+
+    def test_what_waits_for_its_record_is_bounded(
+        self, four: Any, carry_all: Carry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Parts of records that never come are kept up to a limit; beyond it they are refused."""
+        _, city, county, agency = four
+        self.carry_up(four, carry_all)
+        agency.append("up:15", agency.waiting("a"), agency.waiting("b"))
+        carry_all(agency, county)
+        self.accept(county, "a")
+        self.accept(county, "b")
+        deliver(county, city, Lane.CONTROL, *items_of(county, city, Lane.CONTROL))
+        record, first, second = items_of(county, city, Lane.BULK)
+        monkeypatch.setattr(ingesting, "MAX_PARKED_BYTES", 0)
+        bad = with_header(record, flipped)
+        outcome = deliver(county, city, Lane.BULK, bad, first, second)
+        codes = {refusal.journal: refusal.code for refusal in outcome.refusals}
+        assert codes[second.seal.journal] == "TOO_MUCH_PARKED"
+        with city.store.read() as conn:
+            assert len(conn.execute(select(tables.parked_parts)).all()) == 1
 
     def test_nothing_unknown_is_released(self, four: Any) -> None:
         """An acceptance of a record that is not here is an error."""
