@@ -137,9 +137,10 @@ class Node:
         )
         self._numbers = itertools.count(1)
         self._random = itertools.count(1)
+        self.now_ms = NOW_MS
         folder.mkdir()
         self.store = Store.open(
-            f"sqlite:///{folder}/store.db", clock_ms=lambda: NOW_MS, random=self.random
+            f"sqlite:///{folder}/store.db", clock_ms=lambda: self.now_ms, random=self.random
         )
         self.store.bind(self.identity, chain)
 
