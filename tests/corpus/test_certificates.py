@@ -15,8 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from yidao.api.link.v1 import link_pb2
 from yidao.node.link import certificates, errors
@@ -434,24 +439,99 @@ def test_tier_without_fence(tree: Tree) -> None:
         check(tree, pem([tree.county.leaf, tier, *tree.county.chain[2:]]), tree.county)
 
 
-def weak_key(kind: str) -> object:
-    """Return a public key that must not be in a certificate."""
-    match kind:
-        case "RSA-2048":
-            return rsa.generate_private_key(65537, 2048).public_key()
-        case "P-384":
-            return ec.generate_private_key(ec.SECP384R1()).public_key()
-        case "secp256k1":
-            return ec.generate_private_key(ec.SECP256K1()).public_key()
-        case _:
-            return ed25519.Ed25519PrivateKey.generate().public_key()
+WEAK_KEYS: dict[str, Callable[[], object]] = {
+    "78 RSA of 512 bits": lambda: rsa.RSAPublicNumbers(65537, (1 << 511) + 111).public_key(),
+    "78 RSA of 2,048 bits": lambda: rsa.generate_private_key(65537, 2048).public_key(),
+    "78 RSA of 16,384 bits": lambda: rsa.RSAPublicNumbers(65537, (1 << 16383) + 1).public_key(),
+    "78 P-384": lambda: ec.generate_private_key(ec.SECP384R1()).public_key(),
+    "78 secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()).public_key(),
+    "79 Ed25519": lambda: ed25519.Ed25519PrivateKey.generate().public_key(),
+}
 
 
-@pytest.mark.parametrize("kind", ["RSA-2048", "P-384", "secp256k1", "Ed25519"])
-def test_bad_key_kind(tree: Tree, kind: str) -> None:
-    """Only P-256 is a key of this network (rows 78 and 79)."""
-    leaf = reissue(tree.county.leaf, tree.city.authority.key, public_key=weak_key(kind))
-    with pytest.raises(errors.PeerKeyForbidden):
+@pytest.mark.parametrize("row", WEAK_KEYS)
+def test_bad_key_kind(tree: Tree, row: str) -> None:
+    """Only P-256 is a key of this network, whatever a dishonest tier signs for."""
+    leaf = reissue(tree.county.leaf, tree.city.authority.key, public_key=WEAK_KEYS[row]())
+    with pytest.raises(errors.PeerCheckError):
+        check(tree, pem([leaf, *tree.county.chain[1:]]), tree.county)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """Return one DER element."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+def signed_again(certificate: x509.Certificate, old: bytes, new: bytes, key: object) -> bytes:
+    """Return the DER of a certificate with bytes of its signed part replaced, signed anew.
+
+    No library makes these; a tier that means harm does.
+    """
+    assert isinstance(key, EllipticCurvePrivateKey)
+    signed = certificate.tbs_certificate_bytes
+    assert signed.count(old) == 1
+    header = 4 if signed[1] == 0x82 else 3
+    signed = der(0x30, signed[header:].replace(old, new))
+    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    ecdsa_with_sha256 = bytes.fromhex("300a06082a8648ce3d040302")
+    return der(0x30, signed + ecdsa_with_sha256 + der(0x03, b"\0" + signature))
+
+
+def serial(certificate: x509.Certificate) -> bytes:
+    """Return the DER of a certificate's serial number."""
+    number = certificate.serial_number
+    return der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def point(certificate: x509.Certificate) -> bytes:
+    """Return the DER of a certificate's P-256 point."""
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return der(0x03, b"\0" + key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+FORGED: dict[str, Callable[[x509.Certificate], tuple[bytes, bytes]]] = {
+    "78 the point at infinity": lambda leaf: (point(leaf), der(0x03, b"\0\0")),
+    "78 a point of zeros": lambda leaf: (point(leaf), der(0x03, b"\0\x04" + bytes(64))),
+    "81 a negative serial number": lambda leaf: (serial(leaf), der(0x02, b"\x80" + bytes(15))),
+    "81 a serial number of 4,096 bits": lambda leaf: (
+        serial(leaf),
+        der(0x02, b"\x01" + bytes(511)),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("row", FORGED)
+def test_forged_by_the_tier_itself(tree: Tree, row: str) -> None:
+    """What no honest library issues is refused, though the tier's own key signed it."""
+    leaf = tree.county.leaf
+    data = signed_again(leaf, *FORGED[row](leaf), tree.city.authority.key)
+    body = base64.encodebytes(data)
+    block = b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n"
+    with pytest.raises(errors.PeerCheckError):
+        check(tree, block + pem(tree.county.chain[1:]), tree.county)
+
+
+def test_signed_again_as_it_was(tree: Tree) -> None:
+    """Nothing but the named flaw makes a forged row fail."""
+    leaf = tree.county.leaf
+    data = signed_again(leaf, serial(leaf), serial(leaf), tree.city.authority.key)
+    chain = [x509.load_der_x509_certificate(data), *tree.county.chain[1:]]
+    assert check(tree, pem(chain), tree.county)
+
+
+def test_nul_in_a_common_name(tree: Tree) -> None:
+    """Nodes are named by URI and DNS name alone; a common name beside them is refused (row 81)."""
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, "330106\0.yidao.internal", _validate=False)]
+    )
+    leaf = reissue(tree.county.leaf, tree.city.authority.key, subject=subject)
+    with pytest.raises(errors.PeerChainUntrusted):
         check(tree, pem([leaf, *tree.county.chain[1:]]), tree.county)
 
 

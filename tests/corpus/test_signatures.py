@@ -5,8 +5,10 @@ design that was left: here the type of a signature is in its key id and in what
 is signed, and order is the tree's. Their rows attack what took their place.
 """
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
+from yidao.node.link.certificates import issue_root, to_pem
 from yidao.sync import errors
 from yidao.sync.checkpoint import (
     Checkpoint,
@@ -29,6 +32,7 @@ from yidao.sync.ids import JournalId, NetworkId, NodeId
 from yidao.sync.journal import JournalState, Seal, check_held, extend, seal
 from yidao.sync.merkle import verify_consistency, verify_inclusion
 from yidao.sync.note import sign_note
+from yidao.sync.rootstatement import RootStatement, open_root_statement
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, check_public_key, verify
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -245,3 +249,48 @@ def test_58_an_ecdsa_signature_is_never_an_identifier() -> None:
     key.public_key().verify(twin, MESSAGE, ec.ECDSA(hashes.SHA256()))
     # The leaf is the header alone: the seal's signature changes, the tree does not.
     assert seal(EMPTY, [b"a"], NETWORK, OTHER).state == seal(EMPTY, [b"a"], NETWORK, SIGNER).state
+
+
+STATEMENT_KEY = ec.derive_private_key(11, ec.SECP256R1())
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+STATEMENT = RootStatement(
+    network=NETWORK,
+    node_id=JOURNAL.node_id,
+    journal_key=SIGNER.public_key,
+    cosign_key=OTHER.public_key,
+)
+STATEMENT_SIGNATURE = STATEMENT_KEY.sign(STATEMENT.text(), ec.ECDSA(hashes.SHA256()))
+
+
+def root_pem() -> bytes:
+    """A certificate of the statement's key."""
+    return to_pem(issue_root(STATEMENT_KEY, NETWORK, datetime(2026, 11, 26, tzinfo=UTC)))
+
+
+def long_form(signature: bytes) -> bytes:
+    """The same numbers, with a length in BER's long form that DER forbids."""
+    return signature[:1] + b"\x81" + signature[1:]
+
+
+ECDSA_SIGNATURES: dict[str, bytes] = {
+    "58 nothing": b"",
+    "58 r of zero": encode_dss_signature(0, decode_dss_signature(STATEMENT_SIGNATURE)[1]),
+    "58 s of zero": encode_dss_signature(decode_dss_signature(STATEMENT_SIGNATURE)[0], 0),
+    "58 s of n": encode_dss_signature(decode_dss_signature(STATEMENT_SIGNATURE)[0], P256_ORDER),
+    "58 s beyond n": encode_dss_signature(
+        decode_dss_signature(STATEMENT_SIGNATURE)[0],
+        decode_dss_signature(STATEMENT_SIGNATURE)[1] + P256_ORDER,
+    ),
+    "58 bytes behind the DER": STATEMENT_SIGNATURE + b"\0",
+    "58 a length in BER's long form": long_form(STATEMENT_SIGNATURE),
+    "58 cut off": STATEMENT_SIGNATURE[:-1],
+}
+
+
+@pytest.mark.parametrize("signature", ECDSA_SIGNATURES.values(), ids=ECDSA_SIGNATURES.keys())
+def test_58_only_a_strict_signature_opens_the_root_statement(signature: bytes) -> None:
+    """Every other form of an ECDSA signature is refused where the whole tree hangs from it."""
+    honest = STATEMENT.text() + base64.b64encode(STATEMENT_SIGNATURE) + b"\n"
+    assert open_root_statement(honest, root_pem()) == STATEMENT
+    with pytest.raises(errors.RootStatementInvalid):
+        open_root_statement(STATEMENT.text() + base64.b64encode(signature) + b"\n", root_pem())
