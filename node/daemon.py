@@ -58,6 +58,7 @@ from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
+from yidao.node.witnesses import WitnessDecider
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
@@ -139,7 +140,10 @@ class Daemon:
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
+        store.start(
+            affairs.projectors,
+            [*affairs.deciders, AlarmDecider(), StatementDecider(), WitnessDecider()],
+        )
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(

@@ -21,6 +21,7 @@ from yidao.node.reminders import Reminders
 from yidao.node.store import tables
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
+from yidao.node.witnesses import Witness
 from yidao.node.workdays import is_workday
 
 _WAL_SECONDS = 300.0
@@ -28,6 +29,7 @@ _HEALTH_SECONDS = 900.0
 _ALARM_SECONDS = 2.0
 # A statement is a record that goes to the root: once a minute at most, whatever changes.
 _STATEMENT_SECONDS = 60.0
+_WITNESS_SECONDS = 3600.0
 # China's offices start at 08:00, which is 00:00 UTC.
 _REMINDER_HOUR_UTC = 0
 
@@ -68,12 +70,14 @@ def watch_jobs(store: Store) -> Sequence[Job]:
     alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
     statements = Statements(store, system_clock_ms, secrets.token_bytes)
     completeness = Completeness(store, system_clock_ms)
+    witness = Witness(store, system_clock_ms, secrets.token_bytes)
     receipts = ReceiptWatch(store, system_clock_ms)
     reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
     return (
         Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
         Job(name="statements", trigger=every(_STATEMENT_SECONDS), run=statements.run),
         Job(name="completeness", trigger=every(_STATEMENT_SECONDS), run=completeness.run),
+        Job(name="witness", trigger=every(_WITNESS_SECONDS), run=witness.run),
         Job(name="receipts", trigger=every(_STATEMENT_SECONDS), run=receipts.run),
         Job(name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True),
     )

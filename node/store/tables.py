@@ -268,6 +268,20 @@ cursor = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+# Checkpoints of journals that do not come here, as nodes below were shown them: the
+# authors' own signed notes, the first one of each size.
+seen_checkpoint = Table(
+    "seen_checkpoint",
+    metadata,
+    Column("node_id", LargeBinary, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    Column("witness", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("node_id", "channel", "epoch", "size"),
+)
+
 # What nodes below have stated of their journals: the newest claim and when it came,
 # and when they last said anything. Local, since it holds times of this node.
 frontier_statement = Table(
