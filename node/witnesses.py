@@ -2,10 +2,10 @@
 
 What a node writes downward travels down only, so that the tiers above it cannot compare.
 Its children can: at most once an hour after changes each says by `node.journals.seen`, in
-its own `node` journal, which checkpoints of the journals from above it holds. The notes
-are the author's own signed words. A tier above that gets two of one size with different
-roots holds the proof that their author signed two histories, and shows it as
-`JOURNAL_SPLIT`. A child that lies has no such note to show.
+its own `node` journal, which checkpoints of journals from above it holds; and their author
+says which ones it wrote. The notes are the author's own signed words. A tier above that
+gets two of one size with different roots holds the proof that their author signed two
+histories, and shows it as `JOURNAL_SPLIT`. A child that lies has no such note to show.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def decode(core: bytes) -> tuple[bytes, ...]:
 
 
 class Witness:
-    """Says what this node holds of the journals that come down to it."""
+    """Says what this node holds of the journals that go down: what came, and what it wrote."""
 
     def __init__(
         self, store: Store, clock_ms: Callable[[], int], random: Callable[[int], bytes]
@@ -68,7 +68,7 @@ class Witness:
     async def run(self) -> None:
         """Say what has grown since it was last said; nothing where nothing has."""
         heads = await asyncio.to_thread(self._store.heads)
-        held = {_name(head): head for head in heads if _comes_down(head)}
+        held = {_name(head): head for head in heads if _goes_down(head)}
         told = await asyncio.to_thread(self._told)
         grown = [head for name, head in held.items() if told.get(name) != head.size]
         if grown:
@@ -178,13 +178,13 @@ def _forget(conn: Connection, of_journal: ColumnElement[bool]) -> None:
         conn.execute(delete(table).where(of_journal, table.c.size <= oldest))
 
 
-def _comes_down(head: JournalHead) -> bool:
+def _goes_down(head: JournalHead) -> bool:
     down = head.journal.audience.audience is Audience.DOWN
-    return down and not head.own and head.size > 0 and head.checkpoint is not None
+    return down and head.size > 0 and head.checkpoint is not None
 
 
 def _note(head: JournalHead) -> bytes:
-    assert head.checkpoint is not None, "chosen by `_comes_down`"
+    assert head.checkpoint is not None, "chosen by `_goes_down`"
     return head.checkpoint
 
 

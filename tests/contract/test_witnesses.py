@@ -110,6 +110,18 @@ def test_a_province_that_shows_its_cities_two_histories_is_proved_to_have_signed
     assert len(notes) == 2
 
 
+def test_what_a_province_says_it_wrote_is_compared_with_what_one_city_was_shown(
+    split: Split,
+) -> None:
+    """A single child is enough, where the author has stated its own journal above."""
+    split.province.append("down", split.province.draft("save a tenth"))
+    split.second.append("down", split.second.draft("save nothing"))
+    assert say(split.province, split.tree) == 1
+    split.carry(split.second, split.other)
+    split.meet()
+    assert len(shown(split.nation)) == 1
+
+
 def test_one_history_at_two_speeds_is_no_split_view(split: Split) -> None:
     """A city that is behind holds less of the same journal, and accuses nobody by it."""
     split.province.append("down", split.province.draft("a"))
