@@ -110,6 +110,19 @@ class Settings(BaseModel):
     )
     backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
     backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
+    child_kib_per_second: int = Field(
+        131_072,
+        ge=1,
+        le=16_777_216,
+        description="What one child may send on average, KiB a second; beyond it, it is slowed.",
+    )
+    child_refusals_per_minute: int = Field(
+        600,
+        ge=1,
+        le=1_000_000,
+        description="How much of what one child sends may be refused a minute before its session "
+        "ends and it is kept away for a minute.",
+    )
     join_attempts_per_minute: int = Field(
         5, ge=1, le=10_000, description="Tries to join that one address may make a minute."
     )

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
 from yidao.api.errors import YidaoError
-from yidao.node.link.errors import LinkFrameAfterFailure
+from yidao.node.link.errors import LinkFrameAfterFailure, LinkQuotaExceeded
 from yidao.node.link.peercheck import Peer as CheckedPeer
+from yidao.node.link.quota import Quota
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -64,6 +65,12 @@ class Surroundings(Protocol):
 
     def refused(self, driver: "Driver", refusal: Refusal) -> None:
         """The peer refused a journal that this node sent."""
+
+    def quota_of(self, peer: CheckedPeer) -> Quota | None:
+        """What a child may still cost; None for the parent."""
+
+    def over_quota(self, peer: CheckedPeer) -> None:
+        """A child sent too much that had to be refused; its session ends."""
 
 
 @dataclass(slots=True)
@@ -185,7 +192,13 @@ class Driver:
         while True:
             ingest, future = await self._ingests.get()
             outcome = await asyncio.wrap_future(future)
+            quota = self._around.quota_of(self.peer)
+            if quota is not None:
+                # It is durable; what waits is the acknowledgement, and the credit in it.
+                await asyncio.sleep(quota.spend(ingest.size_bytes))
             await self._run_effects(self.session.ingested(ingest, outcome.refusals))
+            if quota is not None:
+                quota.refused(outcome.refused_items)
 
     async def _until_closed(self) -> None:
         await self.closed.wait()
@@ -287,7 +300,11 @@ class Driver:
     async def _fail(self, error: BaseException) -> None:
         if self.closed.is_set():
             return
-        if isinstance(error, YidaoError):
+        if isinstance(error, LinkQuotaExceeded):
+            self._around.over_quota(self.peer)
+            wait_ms = int(error.params["seconds"]) * 1_000
+            await self.close(error.code, retry_after_ms=wait_ms)
+        elif isinstance(error, YidaoError):
             log.warning("link.session.failed", peer=str(self.peer.path), code=error.code)
             await self._run_effects(self.session.fail(error))
         else:

@@ -293,6 +293,12 @@ class LinkSessionUnknown(LinkSessionError):
     code = "LINK_SESSION_UNKNOWN"
 
 
+class LinkQuotaExceeded(LinkSessionError):
+    """A child sent too much that had to be refused (params: seconds until it may come again)."""
+
+    code = "LINK_QUOTA_EXCEEDED"
+
+
 class LinkFrameAfterFailure(LinkSessionError):
     """A frame came behind one that could not be stored; the session ends and resumes."""
 

@@ -18,6 +18,7 @@ from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSessionUnknown
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
+from yidao.node.link.quota import Quota, Quotas
 from yidao.node.logging import get_logger
 from yidao.node.store import tables
 from yidao.node.store.store import Store
@@ -31,6 +32,7 @@ from yidao.sync.session import Limits, Session
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
+OVER_QUOTA = "CHILD_OVER_QUOTA"
 
 log = get_logger()
 
@@ -59,6 +61,10 @@ class Hub:
         self._save_chain = save_chain
         self.queries = Queries(
             store=store, identity=identity, clock_ms=clock_ms, random=secrets.token_bytes
+        )
+        self._quotas = Quotas(
+            bytes_per_second=settings.child_kib_per_second * 1024,
+            refusals_per_minute=settings.child_refusals_per_minute,
         )
         self._drivers: dict[NodeId, Driver] = {}
         self._sessions: dict[str, Driver] = {}
@@ -131,8 +137,11 @@ class Hub:
             raise LinkNetworkMismatch
         if hello.path != driver.peer.path:
             raise LinkPathMismatch(said=str(hello.path), certified=str(driver.peer.path))
-        if driver.peer.path.is_ancestor_of(self.identity.path):
+        quota = self.quota_of(driver.peer)
+        if quota is None:
             await self.learn_chain(hello)
+        else:
+            quota.check()
         await self.registered(driver)
         peer_id = driver.peer.node_id
         await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
@@ -164,6 +173,18 @@ class Hub:
                 peer=peer.node_id,
                 reason=refusal.code,
             )
+        )
+
+    def quota_of(self, peer: CheckedPeer) -> Quota | None:
+        """What a child may still cost; None for the parent."""
+        is_parent = peer.path.is_ancestor_of(self.identity.path)
+        return None if is_parent else self._quotas.of(peer.node_id)
+
+    def over_quota(self, peer: CheckedPeer) -> None:
+        """Show whose session was ended for what it sent."""
+        log.warning("link.child.over_quota", peer=str(peer.path))
+        self.store.submit(
+            lambda tx: tx.raise_problem(OVER_QUOTA, peer=peer.node_id, path=str(peer.path))
         )
 
     def told_revoked(self, parent: CheckedPeer) -> None:

@@ -51,6 +51,7 @@ RECORD_MALFORMED: Final = "RECORD_MALFORMED"
 class _Tally:
     records: int = 0
     duplicates: int = 0
+    refused_items: int = 0
     refusals: dict[JournalId, Refusal] = field(default_factory=dict)
     touched: dict[int, Head] = field(default_factory=dict)
 
@@ -91,6 +92,7 @@ class Ingest:
             records=self._tally.records,
             duplicates=self._tally.duplicates,
             refusals=tuple(self._tally.refusals.values()),
+            refused_items=self._tally.refused_items,
             last_position=scope.last_position,
         )
 
@@ -98,6 +100,7 @@ class Ingest:
         try:
             head = self._admit(item.seal.journal)
         except PeerError as error:
+            self._tally.refused_items += 1
             self._refuse_undeclared(item, error)
             return
         if head.quarantine_code is not None and item.seal.first_seq > head.size:
@@ -106,6 +109,7 @@ class Ingest:
         try:
             self._store(head, item)
         except PeerError as error:
+            self._tally.refused_items += 1
             self._quarantine(head, item, error)
 
     def _admit(self, journal: JournalId) -> Head:

@@ -111,7 +111,8 @@ class Outcome:
     Attributes:
         records: New records.
         duplicates: Records that were held already.
-        refusals: For the sender; at most one for a journal.
+        refusals: For the sender; at most one for a journal, and only what is news.
+        refused_items: How many items were refused, news or not: each cost its checks.
         last_position: The last position of this store.
     """
 
@@ -119,6 +120,7 @@ class Outcome:
     duplicates: int
     refusals: tuple[Refusal, ...]
     last_position: int
+    refused_items: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -329,6 +329,21 @@ class TestRefusal:
         told.append(deliver(child, root, Lane.BULK, second).refusals)
         assert [len(refusals) for refusals in told] == [1, 0, 0]
 
+    def test_every_attempt_is_counted_though_it_is_told_once(self, pair: Any) -> None:
+        """What costs a verification each time counts each time; the quota of the child needs it."""
+        root, child = pair
+        child.append("up:15", child.draft("a"))
+        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
+        bad = with_header(items_of(child, root, Lane.BULK)[0], flipped)
+        outcomes = [deliver(child, root, Lane.BULK, bad) for _ in range(3)]
+        assert [outcome.refused_items for outcome in outcomes] == [1, 1, 1]
+        assert [len(outcome.refusals) for outcome in outcomes] == [1, 0, 0]
+        stranger = dataclasses.replace(
+            bad.seal, journal=dataclasses.replace(bad.seal.journal, channel="up:14")
+        )
+        item = dataclasses.replace(bad, seal=stranger)
+        assert deliver(child, root, Lane.BULK, item).refused_items == 1
+
     def test_an_undeclared_journal_waits_for_its_declaration(self, pair: Any) -> None:
         """Records before their journal's declaration are refused, and wanted once it came."""
         root, child = pair

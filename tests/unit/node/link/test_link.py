@@ -21,9 +21,9 @@ from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.dialer import Dialer
-from yidao.node.link.errors import PeerRevoked
+from yidao.node.link.errors import LinkQuotaExceeded, PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
-from yidao.node.link.hub import REVOKED_BY_PARENT, Hub
+from yidao.node.link.hub import OVER_QUOTA, REVOKED_BY_PARENT, Hub
 from yidao.node.link.join import join
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
@@ -265,6 +265,28 @@ async def _revoke(root: Node) -> None:
     assert root.server is not None
     revocations = Revocations(root.store, system_clock_ms, secrets.token_bytes, root.server.recheck)
     await revocations.revoke(Path.parse("/33"), reason="key-stolen", operator="admin@/")
+
+
+def test_a_child_over_its_quota_is_kept_away_and_told_why(tmp_path: FilePath) -> None:
+    """A new session does not renew the quota; the child shows the reason."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            await _until(lambda: bool(root.hub.connected()))
+            (driver,) = root.hub.connected()
+            quota = root.hub.quota_of(driver.peer)
+            assert quota is not None
+            with pytest.raises(LinkQuotaExceeded) as over:
+                quota.refused(601)
+            await driver._fail(over.value)
+            await _until(lambda: child.hub.dial_error == LinkQuotaExceeded.code)
+            assert [problem.code for problem in root.store.problems()] == [OVER_QUOTA]
+            child.append("up:15", 1)
+            assert root.objects("up:15") == []
+            parent = Peer(node_id=root.identity.node_id, path=Path(), tls_sha256=bytes(32))
+            assert child.hub.quota_of(parent) is None
+
+    asyncio.run(run())
 
 
 def test_a_revoked_child_is_put_out_and_knows_why(tmp_path: FilePath) -> None:
