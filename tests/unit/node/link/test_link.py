@@ -281,8 +281,8 @@ def test_a_child_over_its_quota_is_kept_away_and_told_why(tmp_path: FilePath) ->
             await driver._fail(over.value)
             await _until(lambda: child.hub.dial_error == LinkQuotaExceeded.code)
             assert [problem.code for problem in root.store.problems()] == [OVER_QUOTA]
-            child.append("up:15", 1)
-            assert root.objects("up:15") == []
+            with pytest.raises(LinkQuotaExceeded):
+                await root.hub.greeted(driver, child.hub.hello())
             parent = Peer(node_id=root.identity.node_id, path=Path(), tls_sha256=bytes(32))
             assert child.hub.quota_of(parent) is None
 
