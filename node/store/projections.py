@@ -2,17 +2,19 @@
 
 Both see each record once, in position order, in the writer's thread; their
 cursor moves in the transaction of what they write. A projector only folds: no
-clock, no settings, no emission. A decider may append. One that raises is
-stalled, with a problem, and the others go on.
+clock, no settings, no emission. A decider may append. A record of another
+node that breaks one of them is left out (see `poison`); one that breaks by
+itself is stalled, with a problem, and the others go on.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
+from yidao.node.store import poison, rawsql
 from yidao.node.store.engine import is_fatal, may_pass
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.group import Group, GroupBroken
@@ -128,6 +130,7 @@ class Runner:
         before = {one.name: digest_table(tx.conn, one)[1] for one in tables}
         for one in reversed(tables):
             tx.conn.execute(delete(one))
+        poison.clear(tx, poison.BREAKS_VIEW)
         after = count = 0
         reader = Reader(tx.conn, tx.identity)
         while True:
@@ -137,7 +140,7 @@ class Runner:
             after = scanned
             count += len(records)
             for projector in self._projectors.values():
-                projector.fold(tx.conn, records, reader)
+                _fold_again(tx, projector, records, reader)
         for name in self._projectors:
             self._move(tx.conn, name, after)
         digests = []
@@ -157,15 +160,36 @@ class Runner:
     def _give(
         self, name: str, group: Group, records: Sequence[StoredRecord], reader: Reader
     ) -> bool:
-        def work(tx: Tx) -> None:
-            projector = self._projectors.get(name)
+        projector = self._projectors.get(name)
+
+        def work(tx: Tx, some: Sequence[StoredRecord]) -> None:
             if projector is not None:
-                projector.fold(tx.conn, records, reader)
+                projector.fold(tx.conn, some, reader)
             else:
-                self._deciders[name].decide(tx, records, reader)
+                self._deciders[name].decide(tx, some, reader)
+
+        def apart(tx: Tx) -> None:
+            code = poison.BREAKS_DECISION if projector is None else poison.BREAKS_VIEW
+            failed = poison.one_by_one(
+                records,
+                lambda record: group.attempt(lambda tx: work(tx, [record])),
+                reader.own.node_id,
+            )
+            poison.show(tx, code, name, failed)
 
         try:
-            group.attempt(work)
+            group.attempt(lambda tx: work(tx, records))
+        except GroupBroken:
+            raise
+        except Exception as error:
+            if may_pass(error) or is_fatal(error):
+                raise
+            return self._give_apart(name, group, apart)
+        return True
+
+    def _give_apart(self, name: str, group: Group, apart: Callable[[Tx], None]) -> bool:
+        try:
+            group.attempt(apart)
         except GroupBroken:
             raise
         except Exception as error:
@@ -182,6 +206,30 @@ class Runner:
 
     def _move(self, conn: Connection, name: str, position: int) -> None:
         conn.execute(update(table).where(table.c.name == name).values(position=position))
+
+
+def _fold_again(
+    tx: Tx, projector: Projector, records: Sequence[StoredRecord], reader: Reader
+) -> None:
+    """Fold a batch in a rebuild, leaving out what was left out, or would be, the first time."""
+
+    def attempt(some: Sequence[StoredRecord]) -> None:
+        rawsql.run(tx.conn, "SAVEPOINT fold")
+        try:
+            projector.fold(tx.conn, some, reader)
+        except Exception:
+            rawsql.run(tx.conn, "ROLLBACK TO SAVEPOINT fold")
+            raise
+        finally:
+            rawsql.run(tx.conn, "RELEASE SAVEPOINT fold")
+
+    try:
+        attempt(records)
+    except Exception as error:
+        if may_pass(error) or is_fatal(error):
+            raise
+        failed = poison.one_by_one(records, lambda record: attempt([record]), reader.own.node_id)
+        poison.show(tx, poison.BREAKS_VIEW, projector.name, failed)
 
 
 def digest_table(conn: Connection, one: Table) -> tuple[int, bytes]:

@@ -42,7 +42,9 @@ class Counter:
             error, self.raises_once = self.raises_once, None
             raise error
         for record in records:
-            if record.header.object_id == self.fails_at:
+            foreign = record.journal.node_id != reader.own.node_id
+            everything = self.fails_at == "everything" and foreign
+            if record.header.object_id == self.fails_at or everything:
                 raise ZeroDivisionError
             self.seen.append(record.position)
             kind = record.header.kind
@@ -62,6 +64,7 @@ class Answerer:
     def __init__(self) -> None:
         self.calls = 0
         self.fails = False
+        self.fails_at: str | None = None
 
     def decide(self, tx: Tx, records: Sequence[StoredRecord], reader: Reader) -> None:
         """Answer."""
@@ -69,6 +72,8 @@ class Answerer:
 
         self.calls += 1
         made = [r for r in records if r.header.kind == "test.thing.made"]
+        if any(record.header.object_id == self.fails_at for record in made):
+            raise ZeroDivisionError
         for record in made:
             answer = Draft(
                 record_id=bytes(b ^ 255 for b in record.header.record_id),
@@ -147,6 +152,51 @@ class TestFolding:
         wait(root)
         assert rows_of(root)["test.thing.made"][0] == 3
 
+    def test_r51_a_childs_record_that_breaks_a_view_is_left_out_alone(
+        self, tree: Any, projected: Any, carry_all: Any
+    ) -> None:
+        """Siblings and later records of the same child are folded, and the record is named.
+
+        A rebuild gives the same tables, and once the defect is mended the whole ones.
+        """
+        counter, answerer = Counter(), Answerer()
+        counter.fails_at = answerer.fails_at = "thing/bad"
+        root = tree.reopen(projected, projectors=[counter], deciders=[answerer])
+        children = [tree.node(path, root) for path in ("/33", "/34")]
+        for child, names in zip(children, (["a", "bad", "b"], ["c"]), strict=True):
+            child.append("up:15", *(child.draft(name) for name in names))
+            carry_all(child, root)
+        wait(root)
+        assert rows_of(root)["test.thing.made"][0] == 3
+        shown = {(p.code, p.params["name"], p.seq) for p in root.store.problems()}
+        assert shown == {
+            ("RECORD_BREAKS_VIEW", "sample.counter", 1),
+            ("RECORD_BREAKS_DECISION", "sample.answerer", 1),
+        }
+        assert root.store.rebuild().equal
+        assert len(root.store.problems()) == 2
+        counter.fails_at = None
+        root.store.rebuild()
+        assert rows_of(root)["test.thing.made"][0] == 4
+        assert [p.code for p in root.store.problems()] == ["RECORD_BREAKS_DECISION"]
+
+    def test_r52_what_breaks_at_everybodys_records_is_our_own_defect(
+        self, tree: Any, projected: Any, carry_all: Any
+    ) -> None:
+        """Nothing is left out where records of three authors fail and none is well."""
+        root = tree.reopen(projected)
+        for number, path in enumerate(("/33", "/34", "/35")):
+            child = tree.node(path, root)
+            child.append("up:15", child.draft(f"bad {number}"))
+            carry_all(child, root)
+        counter = Counter()
+        counter.fails_at = "everything"
+        root = tree.reopen(root, projectors=[counter])
+        with pytest.raises(errors.ProjectionStalled):
+            root.store.applied(root.store.last_position()).result(timeout=60)
+        assert rows_of(root) == {}
+        assert [p.code for p in root.store.problems()] == ["PROJECTION_STALLED"]
+
     def test_one_that_meets_a_full_disk_tries_again(self, tree: Any, projected: Any) -> None:
         """No space is no defect of a projector: it is not stalled and folds when there is space."""
         counter = Counter()
@@ -196,7 +246,8 @@ class TestDeciding:
         root.append("up:15", root.draft("b"))
         wait(root)
         assert "test.thing.answered" not in rows_of(root)
-        assert answerer.calls == 1
+        # Once with the batch, once alone.
+        assert answerer.calls == 2
         assert [h.journal.channel for h in root.store.heads()] == ["node", "up:15"]
 
 
