@@ -58,9 +58,10 @@ from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
-from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
+from yidao.sync.selftest import self_test_for
+from yidao.sync.suite import ED25519_SHA256
 
 SOCKET_NAME = "local.sock"
 
@@ -110,7 +111,7 @@ def self_test() -> None:
     """
     if api_implementation.Type() != "upb":
         raise ProtobufSlow(found=api_implementation.Type())
-    suite.self_test()
+    self_test_for([ED25519_SHA256])
 
 
 class Daemon:
@@ -234,9 +235,8 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(
-            hub.store, hub, self._keys.load_box_key(), system_clock_ms, secrets.token_bytes
-        )
+        box = self._keys.load_box_key(hub.identity.suite)
+        courier = Courier(hub.store, hub, box, system_clock_ms, secrets.token_bytes)
         servicers = [
             *affair_servicers(affairs),
             FollowServicer(hub.store),

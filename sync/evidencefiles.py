@@ -9,7 +9,7 @@ over is known to be nothing.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -18,10 +18,12 @@ from yidao.sync.archive import read_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignature
 from yidao.sync.enrolment import MAX_PROOFS, Enrolment
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
+from yidao.sync.keytypes import cosigner_type, log_type
 from yidao.sync.message import EnrolmentProof
-from yidao.sync.note import TYPE_COSIGNATURE, TYPE_ED25519, key_id, parse_note
+from yidao.sync.note import key_id, parse_note
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 from yidao.sync.record import Header, Part, check_part, decode_header
+from yidao.sync.suite import ED25519_SHA256, ML_DSA_44
 
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "root-statement"
@@ -29,11 +31,46 @@ STATEMENT: Final = "root-statement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigner:
-    """A tier that held the journal up to the checkpoint, at the latest at `time_s` (Unix)."""
+    """A tier that held the journal up to the checkpoint, at the latest at `time_s` (Unix).
+
+    Attributes:
+        suites: Under which keys it cosigned: its own suite, ML-DSA-44 (4), or both.
+    """
 
     node_id: NodeId
     path: Path
     time_s: int
+    suites: tuple[int, ...] = (ED25519_SHA256,)
+
+
+class KeyHolder(Protocol):
+    """Whose lines are known: an enrolment, wherever it was learned."""
+
+    @property
+    def node_id(self) -> NodeId:
+        """The node."""
+
+    @property
+    def suite(self) -> int:
+        """Of its two keys."""
+
+    @property
+    def journal_key(self) -> bytes:
+        """The key of its journals."""
+
+    @property
+    def cosign_key(self) -> bytes:
+        """The key of its cosignatures."""
+
+    @property
+    def cosign_pq(self) -> bytes:
+        """A second one, of ML-DSA-44; b"" for none."""
+
+
+def cosigning_keys(holder: KeyHolder) -> tuple[tuple[int, bytes], ...]:
+    """Return suite and key of all cosignatures that a node may make."""
+    keys: tuple[tuple[int, bytes], ...] = ((holder.suite, holder.cosign_key),)
+    return (*keys, (ML_DSA_44, holder.cosign_pq)) if holder.cosign_pq else keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +217,9 @@ def take_record(
 
     proof = parse_proof(take(files, f"{folder}/proof.tlog-proof"))
     journal = _journal_of(proof, network, origin)
-    checkpoint = verify_proof(proof, header_bytes, journal.origin(network), origin.journal_key)
+    checkpoint = verify_proof(
+        proof, header_bytes, journal.origin(network), origin.journal_key, origin.suite
+    )
     return ProvenRecord(
         raw=header_bytes,
         header=header,
@@ -205,16 +244,12 @@ def check_lines(record: ProvenRecord, network: NetworkId) -> None:
         EvidenceMalformed: A line that is neither the author's nor of a tier above,
             or extra data.
     """
-    tiers = [(tier.node_id, tier.cosign_key) for tier in record.tiers]
-    if with_known_lines(record.proof, network, record.origin.journal_key, tiers) != record.proof:
+    if with_known_lines(record.proof, network, record.origin, record.tiers) != record.proof:
         raise errors.EvidenceMalformed(reason="unknown line")
 
 
 def with_known_lines(
-    proof: TlogProof,
-    network: NetworkId,
-    journal_key: bytes,
-    tiers: Sequence[tuple[NodeId, bytes]],
+    proof: TlogProof, network: NetworkId, author: KeyHolder, tiers: Sequence[KeyHolder]
 ) -> TlogProof:
     """Return a proof with the lines of its author and of some tiers alone, each once.
 
@@ -223,14 +258,15 @@ def with_known_lines(
     Args:
         proof: Of the author's journal.
         network: Whose cosigners are named.
-        journal_key: The author's.
-        tiers: Node and cosigning key.
+        author: Whose journal it is.
+        tiers: Who may have cosigned.
     """
     origin = parse_checkpoint(proof.checkpoint).origin
-    known = {(origin, key_id(origin, TYPE_ED25519, journal_key))}
-    for node_id, cosign_key in tiers:
-        name = cosigner_name(network, node_id)
-        known.add((name, key_id(name, TYPE_COSIGNATURE, cosign_key)))
+    known = {(origin, key_id(origin, log_type(author.suite), author.journal_key))}
+    for tier in tiers:
+        name = cosigner_name(network, tier.node_id)
+        for suite, key in cosigning_keys(tier):
+            known.add((name, key_id(name, cosigner_type(suite), key)))
     note = parse_note(proof.checkpoint)
     lines = [each.line() for each in note.signatures if (each.name, each.key_id) in known]
     body = "\n".join(dict.fromkeys(lines))
@@ -270,12 +306,23 @@ def _cosigners(
     signatures = parse_note(checkpoint).signatures
     for tier in tiers:
         name = cosigner_name(network, tier.node_id)
-        key_hint = key_id(name, TYPE_COSIGNATURE, tier.cosign_key)
-        times = [
-            verify_cosignature(checkpoint, signature.line(), name, tier.cosign_key)
-            for signature in signatures
-            if (signature.name, signature.key_id) == (name, key_hint)
-        ]
+        times = {}
+        for suite, key in cosigning_keys(tier):
+            hint = (name, key_id(name, cosigner_type(suite), key))
+            verified = [
+                verify_cosignature(checkpoint, each.line(), name, key, suite)
+                for each in signatures
+                if (each.name, each.key_id) == hint
+            ]
+            if verified:
+                times[suite] = min(verified)
         if times:
-            found.append(Cosigner(node_id=tier.node_id, path=tier.path, time_s=min(times)))
+            found.append(
+                Cosigner(
+                    node_id=tier.node_id,
+                    path=tier.path,
+                    time_s=min(times.values()),
+                    suites=tuple(times),
+                )
+            )
     return tuple(found)

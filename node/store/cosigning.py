@@ -10,7 +10,7 @@ evidence for its records.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -22,15 +22,19 @@ from yidao.node.store.tables import enrolment as enrolment_table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Peer
 from yidao.sync.checkpoint import cosign, verify_cosignature
-from yidao.sync.errors import SyncError
+from yidao.sync.errors import CosignatureInvalid, SyncError
+from yidao.sync.evidencefiles import cosigning_keys
 from yidao.sync.ids import NodeId, Path, cosigner_name
+from yidao.sync.keytypes import cosigner_type
 from yidao.sync.message import Receipt
+from yidao.sync.note import key_id, parse_signature_line
+from yidao.sync.suite import ML_DSA_44
 
 # Cosigned sizes of a journal that are kept; the evidence of an old record is as
 # good under a newer checkpoint.
 KEPT_SIZES: Final = 16
-# A note has at most 16 signature lines, and one is the origin's.
-MAX_LINES: Final = 15
+# Of 15 tiers above an origin; each may have a second line.
+MAX_COSIGNERS: Final = 15
 RECEIPT_INVALID: Final = "RECEIPT_INVALID"
 
 
@@ -109,14 +113,16 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             cosigner = _cosigner_of(scope, line)
             if cosigner is None or not _may_bring(scope, cosigner, peer):
                 continue
-            name = cosigner_name(scope.identity.network, cosigner.node_id)
-            time_s = verify_cosignature(checkpoint, line, name, cosigner.cosign_key)
+            suite, time_s = _verify(scope, checkpoint, line, cosigner)
         except SyncError as error:
             scope.raise_problem(
                 RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
             )
             continue
-        _store(scope, head, cosigner.node_id, size, line, time_s)
+        if suite == ML_DSA_44:
+            _store_second(scope, head, cosigner.node_id, size, line)
+        else:
+            _store(scope, head, cosigner.node_id, size, line, time_s)
 
 
 def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
@@ -127,15 +133,17 @@ def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
 
 
 def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
-    """Return the cosignature lines on a journal's checkpoint of one size, the first ones."""
-    return tuple(
-        conn.execute(
-            select(table.c.line)
-            .where(table.c.journal_id == journal_pk, table.c.size == size)
-            .order_by(table.c.id)
-            .limit(MAX_LINES)
-        ).scalars()
+    """Return the cosignature lines on a journal's checkpoint of one size, of the first nodes.
+
+    A cosigner's second line stands right behind its first.
+    """
+    rows = conn.execute(
+        select(table.c.line, table.c.line_pq)
+        .where(table.c.journal_id == journal_pk, table.c.size == size)
+        .order_by(table.c.id)
+        .limit(MAX_COSIGNERS)
     )
+    return tuple(line for row in rows for line in row if line is not None)
 
 
 def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple[NodeId, ...]]:
@@ -158,7 +166,7 @@ def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple
         select(table.c.cosigner)
         .where(table.c.journal_id == journal_pk, table.c.size == row.size)
         .order_by(table.c.id)
-        .limit(MAX_LINES)
+        .limit(MAX_COSIGNERS)
     ).scalars()
     return row.size, tuple(NodeId(value) for value in cosigners)
 
@@ -224,7 +232,24 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
     time_s = scope.now_ms // 1000
     name = cosigner_name(scope.identity.network, own)
     line = cosign(checkpoint, name, scope.identity.cosign, time_s)
-    _store(scope, head, own, size, line, time_s)
+    second = scope.identity.cosign_pq
+    if not _store(scope, head, own, size, line, time_s) or second is None:
+        return
+    _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
+
+
+def _verify(scope: Scope, checkpoint: bytes, line: str, cosigner: EnrolledNode) -> tuple[int, int]:
+    """Return under which suite a cosigner signed a line, and when.
+
+    Raises:
+        SyncError: The line is by none of its keys.
+    """
+    name = cosigner_name(scope.identity.network, cosigner.node_id)
+    hint = parse_signature_line(line).key_id
+    for suite, key in cosigning_keys(cosigner):
+        if hint == key_id(name, cosigner_type(suite), key):
+            return suite, verify_cosignature(checkpoint, line, name, key, suite)
+    raise CosignatureInvalid(cosigner=name)
 
 
 def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
@@ -247,14 +272,31 @@ def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:
     return cosigner.path.is_within(peer.path)
 
 
-def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> None:
+def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> bool:
+    """Store a line; False if the cosigner has one on that size already."""
     is_sqlite = scope.conn.dialect.name == "sqlite"
     make = sqlite_insert if is_sqlite else postgresql_insert
     statement = make(table).values(
         journal_id=head.pk, cosigner=cosigner, size=size, line=line, time_s=time_s
     )
-    if scope.conn.execute(statement.on_conflict_do_nothing()).rowcount:
+    is_new = scope.conn.execute(statement.on_conflict_do_nothing()).rowcount > 0
+    if is_new:
         _prune(scope.conn, head.pk, cosigner, size)
+    return is_new
+
+
+def _store_second(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str) -> None:
+    """Store the line of a cosigner's second key beside that of its first; alone it is dropped."""
+    scope.conn.execute(
+        update(table)
+        .where(
+            table.c.journal_id == head.pk,
+            table.c.cosigner == cosigner,
+            table.c.size == size,
+            table.c.line_pq.is_(None),
+        )
+        .values(line_pq=line)
+    )
 
 
 def _prune(conn: Connection, journal_pk: int, cosigner: NodeId, size: int) -> None:

@@ -119,6 +119,7 @@ class Store:
             journal_key=identity.journal.public_key,
             cosign_key=identity.cosign.public_key,
             suite=identity.suite,
+            cosign_pq=b"" if identity.cosign_pq is None else identity.cosign_pq.public_key,
         )
         with self._translated(), self._engines.writer.begin() as conn:
             _claim(conn, "network", identity.network)

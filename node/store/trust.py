@@ -21,6 +21,7 @@ from yidao.node.store.tables import enrolment as table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
+from yidao.sync import suite
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.errors import (
@@ -31,6 +32,7 @@ from yidao.sync.errors import (
 )
 from yidao.sync.ids import Audience, JournalId, NodeId, Path
 from yidao.sync.record import Header
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 NODE_CHANNEL: Final = "node"
 KIND_OPENED: Final = "node.journal.opened"
@@ -74,6 +76,7 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
         tls_sha256=row.tls_sha256,
         ca_sha256=row.ca_sha256,
         position=row.position,
+        cosign_pq=row.cosign_pq or b"",
         revoked=row.revoked,
     )
 
@@ -102,6 +105,7 @@ def learn(
                 tls_sha256=found.tls_sha256,
                 ca_sha256=found.ca_sha256,
                 position=position,
+                cosign_pq=found.cosign_pq,
                 revoked=_is_revoked(conn, found),
             )
         )
@@ -114,13 +118,15 @@ def learn(
         found.cosign_key,
     ):
         raise errors.EnrolmentConflict(path=str(found.path), node_id=found.node_id.hex())
-    # What a chain taught has neither TLS keys (the root statement) nor a position.
+    # What a chain taught has neither TLS keys nor a second cosigning key (the root
+    # statement) nor a position.
     conn.execute(
         update(table)
         .where(table.c.node_id == found.node_id)
         .values(
             tls_sha256=found.tls_sha256 or known.tls_sha256,
             ca_sha256=found.ca_sha256 or known.ca_sha256,
+            cosign_pq=known.cosign_pq or found.cosign_pq,
             position=known.position if position is None else position,
         )
     )
@@ -161,7 +167,7 @@ def declare(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Head:
             own=origin.node_id == scope.identity.node_id,
         )
     if head.public_key is None:
-        head.suite, head.public_key = origin.suite, origin.journal_key
+        head.declare(origin.suite, origin.journal_key)
         head.routes = routes(scope, journal, origin)
         head.is_dirty = True
     return head
@@ -226,6 +232,8 @@ def fold_enrolled(
     if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
+    if not suite.is_available(found.suite):
+        scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite}, peer=found.node_id)
     _clear_revoked(scope, found)
     _declare_noted(scope, found.node_id)
     return found.node_id

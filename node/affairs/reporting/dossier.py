@@ -113,10 +113,10 @@ def _proof(store: Store, proven: Proven) -> bytes:
         above = store.enrolled(below.parent_id)
         if above is None:
             break
-        tiers.append((above.node_id, above.cosign_key))
+        tiers.append(above)
         below = above
     proof = parse_proof(proven.proof)
-    return with_known_lines(proof, store.identity.network, author.journal_key, tiers).encode()
+    return with_known_lines(proof, store.identity.network, author, tiers).encode()
 
 
 def _check_count(count: int) -> None:
