@@ -13,6 +13,7 @@ import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
@@ -56,6 +57,7 @@ from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.sync.enrolment import verify_chain
@@ -127,7 +129,7 @@ class Daemon:
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
-        identity = self._keys.load_identity()
+        identity = self._load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
@@ -141,6 +143,7 @@ class Daemon:
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
+        check_met_suites(store)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -193,6 +196,13 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _load_identity(self) -> Identity:
+        identity = self._keys.load_identity()
+        if not self._settings.cosign_pq:
+            identity = replace(identity, cosign_pq=None)
+        check_own_suites(identity)
+        return identity
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

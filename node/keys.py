@@ -80,6 +80,22 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyKinds:
+    """Of what kind the keys are that a new node makes for itself.
+
+    Attributes:
+        suite: Of the journal and the cosigning key.
+        pq: Whether there is a second cosigning key, of ML-DSA-44.
+    """
+
+    suite: int = ED25519_SHA256
+    pq: bool = False
+
+
+STANDARD_KEYS: Final = KeyKinds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCertificates:
     """What TLS and the enrolment of children need, as PEM.
 

@@ -22,7 +22,8 @@ from yidao.sync.rootstatement import RootStatement, open_root_statement
 
 KIND: Final = "node.child.enrolled"
 CHANNEL: Final = "node"
-MAX_CORE_BYTES: Final = 4 * 1024
+# A second cosigning key takes 2,624 digits of it.
+MAX_CORE_BYTES: Final = 8 * 1024
 # One for the root itself and one for each of 15 tiers.
 MAX_PROOFS: Final = MAX_DEPTH + 1
 

@@ -274,6 +274,18 @@ def with_known_lines(
     return TlogProof(index=proof.index, path=proof.path, checkpoint=checkpoint)
 
 
+def bare_proof(enrolment: EnrolmentProof) -> EnrolmentProof:
+    """Give an enrolment whose proof bears its author's signature alone: a chain needs no more."""
+    proof = parse_proof(enrolment.proof)
+    origin = parse_checkpoint(proof.checkpoint).origin
+    note = parse_note(proof.checkpoint)
+    [line, *_] = [each.line() for each in note.signatures if each.name == origin] or [""]
+    bare = TlogProof(
+        index=proof.index, path=proof.path, checkpoint=f"{note.text}\n{line}\n".encode()
+    )
+    return EnrolmentProof(header=enrolment.header, core=enrolment.core, proof=bare.encode())
+
+
 def _take_parts(files: dict[str, bytes], folder: str, header: Header) -> tuple[Part, ...]:
     parts = []
     for number, digest in enumerate(header.parts):

@@ -277,6 +277,11 @@ class Store:
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 
+    def suites(self) -> tuple[int, ...]:
+        """Return the suites of all keys that are enrolled, sorted."""
+        with self.read() as conn:
+            return trust.suites(conn)
+
     def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
         """Return problems, the latest seen first."""
         with self.read() as conn:

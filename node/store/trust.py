@@ -12,7 +12,7 @@ their enrolment alone: their `node` journals do not travel down.
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from yidao.node.store import errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
@@ -56,6 +56,15 @@ def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
     here = (table.c.path == str(path)) & table.c.revoked.is_(False)
     row = conn.execute(select(table).where(here)).one_or_none()
     return None if row is None else enrolled_of(row)
+
+
+def suites(conn: Connection) -> tuple[int, ...]:
+    """Return the suites of all keys that are enrolled, sorted."""
+    found = set(conn.execute(select(table.c.suite).distinct()).scalars())
+    second = select(table.c.node_id).where(func.length(table.c.cosign_pq) > 0).limit(1)
+    if conn.execute(second).first() is not None:
+        found.add(suite.ML_DSA_44)
+    return tuple(sorted(found))
 
 
 def was_revoked_at(conn: Connection, path: Path) -> bool:
@@ -233,7 +242,7 @@ def fold_enrolled(
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
     if not suite.is_available(found.suite):
-        scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite}, peer=found.node_id)
+        scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite})
     _clear_revoked(scope, found)
     _declare_noted(scope, found.node_id)
     return found.node_id
