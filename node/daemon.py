@@ -13,6 +13,7 @@ import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
@@ -56,12 +57,14 @@ from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.node.witnesses import WitnessDecider
-from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
+from yidao.sync.selftest import self_test_for
+from yidao.sync.suite import ED25519_SHA256
 
 SOCKET_NAME = "local.sock"
 
@@ -111,7 +114,7 @@ def self_test() -> None:
     """
     if api_implementation.Type() != "upb":
         raise ProtobufSlow(found=api_implementation.Type())
-    suite.self_test()
+    self_test_for([ED25519_SHA256])
 
 
 class Daemon:
@@ -127,7 +130,7 @@ class Daemon:
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
-        identity = self._keys.load_identity()
+        identity = self._load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
@@ -144,6 +147,7 @@ class Daemon:
             affairs.projectors,
             [*affairs.deciders, AlarmDecider(), StatementDecider(), WitnessDecider()],
         )
+        check_met_suites(store)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -197,6 +201,13 @@ class Daemon:
         if self._defect is not None:
             raise self._defect
 
+    def _load_identity(self) -> Identity:
+        identity = self._keys.load_identity()
+        if not self._settings.cosign_pq:
+            identity = replace(identity, cosign_pq=None)
+        check_own_suites(identity)
+        return identity
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -238,7 +249,8 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        box = self._keys.load_box_key(hub.identity.suite)
+        courier = Courier(hub.store, hub, box, system_clock_ms, secrets.token_bytes)
         servicers = [
             *affair_servicers(affairs),
             FollowServicer(hub.store),

@@ -10,16 +10,16 @@ are written once, completely, and survive a power loss before the call returns.
 import base64
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Final, Self
+from typing import Final, Self, TypedDict, cast
 
 import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -30,12 +30,16 @@ from cryptography.hazmat.primitives.serialization import (
 from yidao.api.errors import YidaoError
 from yidao.node import errors
 from yidao.node.datadir import sync_folder
-from yidao.sync import ids
-from yidao.sync.curve import x25519_private
+from yidao.node.keyforms import read_sm2_pem, sm2_pem
+from yidao.sync import ids, sm2
 from yidao.sync.epoch import FIRST
+from yidao.sync.errors import KeyMalformed
 from yidao.sync.message import EnrolmentProof
+from yidao.sync.mldsa44 import SEED_BYTES, MlDsa44Signer
 from yidao.sync.record import Part
-from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, Signer
+from yidao.sync.sealing import BoxKey, Sm2Box, X25519Box
+from yidao.sync.sm2 import SM2_SM3, Sm2Signer
+from yidao.sync.suite import ED25519_SHA256, SPOKEN, Ed25519Signer, Signer
 
 FOLDER_NAME: Final = "keys"
 TLS_KEY: Final = "tls.key"
@@ -44,6 +48,7 @@ CA_KEY: Final = "ca.key"
 CA_CHAIN: Final = "ca.chain.pem"
 JOURNAL_KEY: Final = "journal.key"
 COSIGN_KEY: Final = "cosign.key"
+COSIGN_PQ_KEY: Final = "cosign-pq.key"
 ROOT_CERTIFICATE: Final = "root.pem"
 ROOT_STATEMENT: Final = "root.statement"
 CHAIN: Final = "chain.json"
@@ -58,7 +63,12 @@ _IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "sui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a node is, and the two signers that speak for it."""
+    """Who a node is, and the signers that speak for it.
+
+    Attributes:
+        cosign_pq: Makes a second cosignature, of ML-DSA-44; None where the node has
+            no such key.
+    """
 
     network: ids.NetworkId
     node_id: ids.NodeId
@@ -67,6 +77,23 @@ class Identity:
     suite: int
     journal: Signer
     cosign: Signer
+    cosign_pq: Signer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyKinds:
+    """Of what kind the keys are that a new node makes for itself.
+
+    Attributes:
+        suite: Of the journal and the cosigning key.
+        pq: Whether there is a second cosigning key, of ML-DSA-44.
+    """
+
+    suite: int = ED25519_SHA256
+    pq: bool = False
+
+
+STANDARD_KEYS: Final = KeyKinds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,19 +210,66 @@ class KeyFolder:
         self.write(name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return Ed25519Signer(seed)
 
-    def load_signer(self, name: str) -> Signer:
-        """Return the signer of a kept Ed25519 key."""
+    def make_signer(self, name: str, suite: int, random: Callable[[int], bytes]) -> Signer:
+        """Keep a new key of a suite of journals and return its signer.
+
+        A key of SM2 comes out of the library's own generator.
+
+        Raises:
+            SuiteUnavailable: The library of the suite is not installed.
+        """
+        if suite != SM2_SM3:
+            return self.write_signer(name, random(SEED_BYTES))
+        private, public = sm2.generate()
+        self.write(name, sm2_pem(private, public))
+        return Sm2Signer(private, public)
+
+    def make_pq_signer(self, random: Callable[[int], bytes]) -> Signer:
+        """Keep a new second cosigning key, of ML-DSA-44, and return its signer."""
+        signer = MlDsa44Signer(random(SEED_BYTES))
+        self.write(COSIGN_PQ_KEY, signer.pem())
+        return signer
+
+    def load_signer(self, name: str, suite: int = ED25519_SHA256) -> Signer:
+        """Return the signer of a kept key.
+
+        Raises:
+            KeyFileError: See `read`; a key of another suite is malformed.
+            SuiteUnavailable: The library of the suite is not installed.
+        """
+        if suite == SM2_SM3:
+            try:
+                return Sm2Signer(*self._sm2_key(name))
+            except KeyMalformed:
+                raise errors.KeyFileMalformed(name=name) from None
+        return Ed25519Signer(self._ed25519_seed(name))
+
+    def load_pq_signer(self) -> Signer | None:
+        """Return the signer of the second cosigning key; None where there is none."""
+        if not self.has(COSIGN_PQ_KEY):
+            return None
+        key = _load_private_key(self.read(COSIGN_PQ_KEY), COSIGN_PQ_KEY)
+        if not isinstance(key, MLDSA44PrivateKey):
+            raise errors.KeyFileMalformed(name=COSIGN_PQ_KEY)
+        return MlDsa44Signer(key.private_bytes_raw())
+
+    def load_box_key(self, suite: int) -> BoxKey:
+        """Return the key that is used to open what was sealed to this node."""
+        if suite == SM2_SM3:
+            return Sm2Box(*self._sm2_key(COSIGN_KEY))
+        return X25519Box(self._ed25519_seed(COSIGN_KEY))
+
+    def _ed25519_seed(self, name: str) -> bytes:
         key = _load_private_key(self.read(name), name)
         if not isinstance(key, Ed25519PrivateKey):
             raise errors.KeyFileMalformed(name=name)
-        return Ed25519Signer(key.private_bytes_raw())
+        return key.private_bytes_raw()
 
-    def load_box_key(self) -> X25519PrivateKey:
-        """Return the key that bundles for this node are encrypted to (see `sync.curve`)."""
-        key = _load_private_key(self.read(COSIGN_KEY), COSIGN_KEY)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise errors.KeyFileMalformed(name=COSIGN_KEY)
-        return X25519PrivateKey.from_private_bytes(x25519_private(key.private_bytes_raw()))
+    def _sm2_key(self, name: str) -> tuple[bytes, bytes]:
+        halves = read_sm2_pem(self.read(name))
+        if halves is None:
+            raise errors.KeyFileMalformed(name=name)
+        return halves
 
     def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
         """Keep a new P-256 key of TLS or of the node's authority."""
@@ -232,7 +306,8 @@ class KeyFolder:
         if not self.is_enrolled():
             raise errors.NotEnrolled(path=str(self.path.parent))
         fields = _identity_fields(self.read(IDENTITY))
-        journal, cosign = self.load_signer(JOURNAL_KEY), self.load_signer(COSIGN_KEY)
+        suite = fields["suite"]
+        journal, cosign = (self.load_signer(name, suite) for name in (JOURNAL_KEY, COSIGN_KEY))
         try:
             ids.JournalId(
                 node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
@@ -244,9 +319,10 @@ class KeyFolder:
                 node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
                 path=ids.Path.parse(fields["path"]),
                 epoch=fields["epoch"],
-                suite=ED25519_SHA256,
+                suite=suite,
                 journal=journal,
                 cosign=cosign,
+                cosign_pq=self.load_pq_signer(),
             )
         except YidaoError:
             raise errors.KeyFileMalformed(name=IDENTITY) from None
@@ -350,15 +426,24 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _identity_fields(data: bytes) -> Mapping[str, str]:
+class _Fields(TypedDict):
+    network: str
+    node_id: str
+    path: str
+    epoch: str
+    suite: int
+
+
+def _identity_fields(data: bytes) -> _Fields:
     try:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise errors.KeyFileMalformed(name=IDENTITY) from None
     if not isinstance(fields, dict) or fields.keys() != _IDENTITY_FIELDS:
         raise errors.KeyFileMalformed(name=IDENTITY)
-    if fields.pop("format") != 1 or fields.pop("suite") != ED25519_SHA256:
+    if fields.pop("format") != 1 or fields["suite"] not in SPOKEN.values():
         raise errors.KeyFileMalformed(name=IDENTITY)
-    if not all(isinstance(value, str) for value in fields.values()):
+    texts = {name: value for name, value in fields.items() if name != "suite"}
+    if not all(isinstance(value, str) for value in texts.values()):
         raise errors.KeyFileMalformed(name=IDENTITY)
-    return fields
+    return cast("_Fields", fields)

@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from yidao.node.store import tables
+from yidao.node.store.epochs import key_of
 from yidao.node.store.records import Reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -124,9 +125,11 @@ def _signed(
     try:
         _, journal = JournalId.parse_origin(parse_checkpoint(note).origin)
         author = enrolled(conn, journal.node_id)
-        if author is None:
+        key = None if author is None else key_of(conn, author, journal.epoch)
+        if key is None:
             return None
-        return journal, open_checkpoint(note, journal.origin(network), author.journal_key)
+        origin = journal.origin(network)
+        return journal, open_checkpoint(note, origin, key.journal_key, key.suite)
     except SyncError:
         # Whoever shows what is not signed shows nothing.
         return None

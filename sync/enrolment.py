@@ -24,11 +24,12 @@ from yidao.sync.rootstatement import RootStatement, open_root_statement
 
 KIND: Final = "node.child.enrolled"
 CHANNEL: Final = "node"
-MAX_CORE_BYTES: Final = 4 * 1024
+# A second cosigning key takes 2,624 digits of it.
+MAX_CORE_BYTES: Final = 8 * 1024
 # One for the root itself and one for each of 15 tiers, and the epochs that these opened.
 MAX_PROOFS: Final = MAX_CHAIN
 
-_DIGEST_HEX_CHARS: Final = 64
+_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Enrolment:
         ca_sha256: The same of its CA key; b"" if it may have no children.
         token_id: The join token that was spent; "" where none was.
         operator: The actor who made the token; "" where none did.
+        cosign_pq: A second cosigning key, of ML-DSA-44; b"" where there is none.
         changes: The epochs that the node opened since, in order, as a chain proves
             them. No part of the record.
     """
@@ -53,6 +55,7 @@ class Enrolment:
     ca_sha256: bytes = b""
     token_id: str = ""
     operator: str = ""
+    cosign_pq: bytes = b""
     changes: tuple[EpochOpened, ...] = ()
 
     def key_of(self, epoch: str) -> EpochKey:
@@ -79,10 +82,12 @@ class Enrolment:
         return self.changes[-1].key if self.changes else self.key_of(FIRST)
 
     @property
-    def cosign_keys(self) -> tuple[bytes, ...]:
-        """Every key by which the node ever cosigned, each once."""
-        keys = (self.cosign_key, *(opened.cosign_key for opened in self.changes))
-        return tuple(dict.fromkeys(keys))
+    def cosigning(self) -> tuple[tuple[int, bytes], ...]:
+        """Suite and key of every cosignature that the node may have made, each once."""
+        first = (self.suite, self.cosign_key)
+        later = ((opened.suite, opened.cosign_key) for opened in self.changes)
+        second = ((suite.ML_DSA_44, self.cosign_pq),) if self.cosign_pq else ()
+        return tuple(dict.fromkeys((first, *later, *second)))
 
     def check_end(self, journal: JournalId, size: int) -> None:
         """Return only if the first `size` records of a journal belong to its epoch.
@@ -95,9 +100,14 @@ class Enrolment:
                 raise EpochClosed(size=size, valid=opened.size_of(journal))
 
     def encode(self) -> bytes:
-        """Return the JSON bytes of the core part: sorted keys, ids and keys in hex."""
+        """Return the JSON bytes of the core part: sorted keys, ids and keys in hex.
+
+        `cosign_pq` is a member only where there is such a key.
+        """
+        second = {"cosign_pq": self.cosign_pq.hex()} if self.cosign_pq else {}
         return orjson.dumps(
-            {
+            second
+            | {
                 "node_id": self.node_id.hex(),
                 "path": str(self.path),
                 "journal_key": self.journal_key.hex(),
@@ -131,25 +141,30 @@ class Enrolment:
             journal_key=_hex(members, "journal_key"),
             cosign_key=_hex(members, "cosign_key"),
             suite=number,
-            tls_sha256=_hex(members, "tls_sha256"),
-            ca_sha256=_hex(members, "ca_sha256"),
+            tls_sha256=_digest(members, "tls_sha256"),
+            ca_sha256=_digest(members, "ca_sha256"),
             token_id=_text(members, "token_id"),
             operator=_text(members, "operator"),
+            cosign_pq=_hex(members, "cosign_pq") if "cosign_pq" in members else b"",
         )
         enrolment.check_keys()
         return enrolment
 
     def check_keys(self) -> None:
-        """Return only if both keys are fit for the suite and differ.
+        """Return only if both keys are fit for the suite and differ, and a second one is fit.
 
         Raises:
-            SuiteUnknown, KeyMalformed, KeyWeak: See `suite.check_public_key`.
+            SuiteUnknown: Also where it is a suite of no journals.
+            KeyMalformed, KeyWeak: See `suite.check_public_key`.
             EnrolmentMalformed: One key for two purposes.
         """
+        suite.hasher(self.suite)
         suite.check_public_key(self.suite, self.journal_key)
         suite.check_public_key(self.suite, self.cosign_key)
         if self.journal_key == self.cosign_key:
             raise errors.EnrolmentMalformed(field="cosign_key")
+        if self.cosign_pq:
+            suite.check_public_key(suite.ML_DSA_44, self.cosign_pq)
 
 
 def verify_chain(
@@ -199,6 +214,7 @@ def root_enrolment(root: RootStatement) -> Enrolment:
         path=Path(),
         journal_key=root.journal_key,
         cosign_key=root.cosign_key,
+        suite=root.suite,
     )
 
 
@@ -262,7 +278,8 @@ def _verify_step(
     origin_network, journal = JournalId.parse_origin(origin)
     if (origin_network, journal.node_id, journal.channel) != (network, writer.node_id, CHANNEL):
         raise errors.EnrolmentMalformed(field="journal")
-    signed = verify_proof(tlog, proof.header, origin, writer.key_of(journal.epoch).journal_key)
+    key = writer.key_of(journal.epoch)
+    signed = verify_proof(tlog, proof.header, origin, key.journal_key, key.suite)
     writer.check_end(journal, signed.size)
     return journal, tlog.index
 
@@ -271,6 +288,7 @@ def _is_root_itself(enrolment: Enrolment, root: RootStatement) -> bool:
     return (
         enrolment.path == Path()
         and enrolment.node_id == root.node_id
+        and enrolment.suite == root.suite
         and enrolment.journal_key == root.journal_key
         and enrolment.cosign_key == root.cosign_key
     )
@@ -304,6 +322,13 @@ def _hex(members: dict[str, object], field: str) -> bytes:
     except ValueError:
         raise errors.EnrolmentMalformed(field=field) from None
     # fromhex skips spaces and reads upper case.
-    if value.hex() != text or len(text) not in (0, _DIGEST_HEX_CHARS):
+    if value.hex() != text:
+        raise errors.EnrolmentMalformed(field=field)
+    return value
+
+
+def _digest(members: dict[str, object], field: str) -> bytes:
+    value = _hex(members, field)
+    if len(value) not in (0, _DIGEST_BYTES):
         raise errors.EnrolmentMalformed(field=field)
     return value

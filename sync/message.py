@@ -15,8 +15,10 @@ from yidao.sync.record import Part
 MAX_FRAME_BYTES: Final = 1 << 20
 MAX_CONTROL_BYTES: Final = 1 << 20
 MAX_ITEMS: Final = 2_048
-MAX_COSIGNATURES: Final = 16
-MAX_COSIGNATURE_BYTES: Final = 512
+# Two of each of 15 tiers, and some; a line of ML-DSA-44 has 3,244 characters of
+# base64 behind a name of 78.
+MAX_COSIGNATURES: Final = 32
+MAX_COSIGNATURE_BYTES: Final = 3_584
 MAX_CHECKPOINT_BYTES: Final = 4 * 1024
 MAX_RUNS: Final = 2_000
 MAX_RUN_RECORDS: Final = 2_000

@@ -152,4 +152,5 @@ def _facts(report: "EvidenceReport") -> dict[str, object]:
         "tree_size": report.checkpoint.size,
         "parts": [part.name for part in report.parts],
         "cosigned_by": [str(each.path) for each in report.cosigners],
+        "cosigned_by_suites": {str(each.path): list(each.suites) for each in report.cosigners},
     }

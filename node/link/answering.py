@@ -31,6 +31,7 @@ from yidao.sync.query import (
     check_question,
     error_params,
 )
+from yidao.sync.suite import ED25519_SHA256
 
 #: Of one asker in two minutes; as many questions are remembered.
 MAX_REMEMBERED: Final = 8_192
@@ -181,6 +182,7 @@ class Answering:
             network=self._identity.network,
             now_ms=self._clock_ms(),
             asker_key=keys[-1].cosign_key if keys else None,
+            asker_suite=keys[-1].suite if keys else ED25519_SHA256,
         )
         # 2.
         is_above = asker is not None and asker.path.is_ancestor_of(self._identity.path)

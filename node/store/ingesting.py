@@ -204,7 +204,8 @@ class Ingest:
         if held is not None and held != item.seal.checkpoint:
             assert head.public_key is not None, "admitted journals have a key"
             root = parse_checkpoint(held).root
-            check_held(item.seal, root, self._scope.identity.network, head.public_key)
+            network, suite = self._scope.identity.network, head.state.suite
+            check_held(item.seal, root, network, head.public_key, suite)
 
     def _check_parts(self, head: Head, item: Item) -> _Checked:
         checked = _Checked(own=[], late={}, early={})

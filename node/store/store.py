@@ -273,6 +273,11 @@ class Store:
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 
+    def suites(self) -> tuple[int, ...]:
+        """Return the suites of all keys that are enrolled, sorted."""
+        with self.read() as conn:
+            return trust.suites(conn)
+
     def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
         """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
         with self.read() as conn:
@@ -439,6 +444,7 @@ def _check_identity(conn: Connection, identity: Identity, by_path: Mapping[Path,
             journal_key=identity.journal.public_key,
             cosign_key=identity.cosign.public_key,
             suite=identity.suite,
+            cosign_pq=b"" if identity.cosign_pq is None else identity.cosign_pq.public_key,
         )
         parent = identity.path.parent
         above = None if parent is None else by_path.get(parent)

@@ -185,6 +185,8 @@ cosignature = Table(
     Column("cosigner", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("line", Text, nullable=False),
+    # The line of the cosigner's second key, of ML-DSA-44.
+    Column("line_pq", Text, nullable=True),
     Column("time_s", BigInteger, nullable=False),
     UniqueConstraint("journal_id", "size", "cosigner", name="cosignature_size"),
     # Marks are handed to links; a number must never come back after a pruning.
@@ -204,6 +206,7 @@ enrolment = Table(
     Column("ca_sha256", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=True),
     Column("revoked", Boolean, nullable=False),
+    Column("cosign_pq", LargeBinary, nullable=True),
 )
 # One node stands at a path; those that stood there and were revoked stay known.
 Index(

@@ -14,7 +14,7 @@ has no key.
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from yidao.node.store import epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
@@ -23,7 +23,7 @@ from yidao.node.store.tables import enrolment as table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
-from yidao.sync import epoch
+from yidao.sync import epoch, suite
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.epocherrors import EpochUnknown
@@ -35,6 +35,7 @@ from yidao.sync.errors import (
 )
 from yidao.sync.ids import Audience, JournalId, NodeId, Path
 from yidao.sync.record import Header
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 NODE_CHANNEL: Final = "node"
 KIND_OPENED: Final = "node.journal.opened"
@@ -60,6 +61,15 @@ def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
     return None if row is None else enrolled_of(row)
 
 
+def suites(conn: Connection) -> tuple[int, ...]:
+    """Return the suites of all keys that are enrolled, sorted."""
+    found = set(conn.execute(select(table.c.suite).distinct()).scalars())
+    second = select(table.c.node_id).where(func.length(table.c.cosign_pq) > 0).limit(1)
+    if conn.execute(second).first() is not None:
+        found.add(suite.ML_DSA_44)
+    return tuple(sorted(found))
+
+
 def was_revoked_at(conn: Connection, path: Path) -> bool:
     """Whether a node once stood at a path and was revoked."""
     here = (table.c.path == str(path)) & table.c.revoked.is_(True)
@@ -78,6 +88,7 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
         tls_sha256=row.tls_sha256,
         ca_sha256=row.ca_sha256,
         position=row.position,
+        cosign_pq=row.cosign_pq or b"",
         revoked=row.revoked,
     )
 
@@ -118,6 +129,7 @@ def _learn_enrolment(
                 tls_sha256=found.tls_sha256,
                 ca_sha256=found.ca_sha256,
                 position=position,
+                cosign_pq=found.cosign_pq,
                 revoked=_is_revoked(conn, found),
             )
         )
@@ -130,13 +142,15 @@ def _learn_enrolment(
         found.cosign_key,
     ):
         raise errors.EnrolmentConflict(path=str(found.path), node_id=found.node_id.hex())
-    # What a chain taught has neither TLS keys (the root statement) nor a position.
+    # What a chain taught has neither TLS keys nor a second cosigning key (the root
+    # statement) nor a position.
     conn.execute(
         update(table)
         .where(table.c.node_id == found.node_id)
         .values(
             tls_sha256=found.tls_sha256 or known.tls_sha256,
             ca_sha256=found.ca_sha256 or known.ca_sha256,
+            cosign_pq=known.cosign_pq or found.cosign_pq,
             position=known.position if position is None else position,
         )
     )
@@ -184,7 +198,7 @@ def declare(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Head:
             own=origin.node_id == scope.identity.node_id,
         )
     if head.public_key is None:
-        head.suite, head.public_key = key.suite, key.journal_key
+        head.declare(key.suite, key.journal_key)
         head.routes = routes(scope, journal, origin)
         head.is_dirty = True
     return head
@@ -251,6 +265,8 @@ def fold_enrolled(
     if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
+    if not suite.is_available(found.suite):
+        scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite})
     _clear_revoked(scope, found)
     _declare_noted(scope, found.node_id)
     return found.node_id

@@ -21,6 +21,7 @@ from yidao.sync.checkpoint import cosign, with_cosignatures
 from yidao.sync.ids import JournalId, NetworkId, NodeId, RecordId, cosigner_name
 from yidao.sync.ids import Path as TreePath
 from yidao.sync.journal import JournalState, seal
+from yidao.sync.keytypes import TYPE_COSIGNATURE, TYPE_ED25519, KeyType
 from yidao.sync.merkle import (
     Frontier,
     consistency_proof,
@@ -28,7 +29,7 @@ from yidao.sync.merkle import (
     leaf_hash,
     leaf_hashes,
 )
-from yidao.sync.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
+from yidao.sync.note import VerifierKey
 from yidao.sync.proof import TlogProof
 from yidao.sync.record import Grade, Header, Part, Release
 from yidao.sync.rootstatement import RootStatement
@@ -220,7 +221,7 @@ def enrolment() -> dict[str, Any]:
     }
 
 
-def vkey(name: str, key_type: int, signer: Ed25519Signer) -> str:
+def vkey(name: str, key_type: KeyType, signer: Ed25519Signer) -> str:
     return VerifierKey(name=name, key_type=key_type, public_key=signer.public_key).encode()
 
 

@@ -200,8 +200,8 @@ CROWDED = {
     "bytes of a header": lambda item: item.seal.headers.append(b"h" * 8193),
     "bytes of headers": lambda item: item.seal.headers.extend([b"h" * 8192] * 65),
     "bytes of a checkpoint": lambda item: setattr(item.seal, "checkpoint", b"c" * 4097),
-    "cosignatures": lambda item: item.seal.cosignatures.extend(["x"] * 17),
-    "bytes of a cosignature": lambda item: item.seal.cosignatures.append("x" * 513),
+    "cosignatures": lambda item: item.seal.cosignatures.extend(["x"] * 33),
+    "bytes of a cosignature": lambda item: item.seal.cosignatures.append("x" * 3_585),
     "bytes of a part": lambda item: (
         _run(item)
         .records.add()
@@ -347,7 +347,7 @@ BAD_CONTROL = {
     ),
     "too many cosignatures": (
         CONTROL["receipt"],
-        lambda c: c.receipt.cosignatures.extend(["x"] * 15),
+        lambda c: c.receipt.cosignatures.extend(["x"] * 31),
     ),
     "ack of no lane": (CONTROL["ack"], lambda c: setattr(c.ack, "lane", 0)),
 }

@@ -48,7 +48,10 @@ class Tree:
         self.identities = {path: _identity(path) for path in PATHS}
         self.known = known = {
             each.node_id: SimpleNamespace(
-                path=each.path, cosign_key=each.cosign.public_key, revoked=False
+                path=each.path,
+                cosign_key=each.cosign.public_key,
+                suite=each.suite,
+                revoked=False,
             )
             for each in self.identities.values()
         }
