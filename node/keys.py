@@ -441,7 +441,8 @@ def _identity_fields(data: bytes) -> _Fields:
         raise errors.KeyFileMalformed(name=IDENTITY) from None
     if not isinstance(fields, dict) or fields.keys() != _IDENTITY_FIELDS:
         raise errors.KeyFileMalformed(name=IDENTITY)
-    if fields.pop("format") != 1 or fields["suite"] not in SPOKEN.values():
+    suite = fields["suite"]
+    if fields.pop("format") != 1 or type(suite) is not int or suite not in SPOKEN.values():
         raise errors.KeyFileMalformed(name=IDENTITY)
     texts = {name: value for name, value in fields.items() if name != "suite"}
     if not all(isinstance(value, str) for value in texts.values()):

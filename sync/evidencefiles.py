@@ -24,7 +24,7 @@ from yidao.sync.message import EnrolmentProof
 from yidao.sync.note import key_id, parse_note
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 from yidao.sync.record import Header, Part, check_part, decode_header
-from yidao.sync.suite import ED25519_SHA256
+from yidao.sync.suite import ED25519_SHA256, SUITES
 
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "root-statement"
@@ -42,6 +42,13 @@ class Cosigner:
     path: Path
     time_s: int
     suites: tuple[int, ...] = (ED25519_SHA256,)
+
+    @property
+    def signed_with(self) -> str:
+        """Names of those suites, where they are not the default one alone; else ""."""
+        if self.suites == (ED25519_SHA256,):
+            return ""
+        return ", ".join(SUITES[number].name for number in self.suites)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

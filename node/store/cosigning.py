@@ -235,9 +235,9 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
     name = cosigner_name(scope.identity.network, own)
     line = cosign(checkpoint, name, scope.identity.cosign, time_s)
     second = scope.identity.cosign_pq
-    if not _store(scope, head, own, size, line, time_s) or second is None:
-        return
-    _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
+    _store(scope, head, own, size, line, time_s)
+    if second is not None:
+        _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
 
 
 def _verify(
@@ -278,17 +278,14 @@ def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:
     return cosigner.path.is_within(peer.path)
 
 
-def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> bool:
-    """Store a line; False if the cosigner has one on that size already."""
+def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> None:
     is_sqlite = scope.conn.dialect.name == "sqlite"
     make = sqlite_insert if is_sqlite else postgresql_insert
     statement = make(table).values(
         journal_id=head.pk, cosigner=cosigner, size=size, line=line, time_s=time_s
     )
-    is_new = scope.conn.execute(statement.on_conflict_do_nothing()).rowcount > 0
-    if is_new:
+    if scope.conn.execute(statement.on_conflict_do_nothing()).rowcount:
         _prune(scope.conn, head.pk, cosigner, size)
-    return is_new
 
 
 def _store_second(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str) -> None:
