@@ -28,6 +28,7 @@ from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
@@ -40,7 +41,8 @@ from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
-from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
+from yidao.node.keychanges import KeyChanges, settled
+from yidao.node.keys import Chain, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
@@ -131,7 +133,8 @@ class Daemon:
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, root_pem)
+        store = self._open_store(chain, root_pem)
+        identity = store.identity
         affairs = Affairs(
             store,
             identity,
@@ -234,9 +237,11 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        courier = Courier(hub.store, hub, self._keys, system_clock_ms)
+        changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
         servicers = [
             *affair_servicers(affairs),
+            IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
             *others,
@@ -279,11 +284,11 @@ class Daemon:
             system_clock_ms,
         )
 
-    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(identity, known)
+        store.bind(settled(store, self._keys), known)
         return store
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
