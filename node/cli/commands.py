@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    approver,
     bundle,
     catalog,
     child,
@@ -25,6 +26,7 @@ from yidao.node.cli import (
     returns,
     run,
     sample,
+    signoff,
     status,
     store,
     systemd,
@@ -81,6 +83,8 @@ VERBS = (
     imports,
     form,
     returns,
+    signoff,
+    approver,
     directive,
     pack,
     catalog,
