@@ -238,7 +238,7 @@ def _check_standing(conn: Connection, batch: Batch, positions: Sequence[int]) ->
                 newest_of(State.SUBMITTED).label("newest"),
                 is_signed().label("signed"),
             ).where(table.position.in_(some))
-        )
+        ).all()
         for row in rows:
             found += 1
             if (row.pack, row.form, row.period) != (batch.pack, batch.form, batch.period):
