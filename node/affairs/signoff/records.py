@@ -21,6 +21,8 @@ FILED: Final = "signoff.policy.filed"
 DEMANDED: Final = "signoff.demand.set"
 #: The kinds of a node's own sign-offs.
 OF_NODE: Final = frozenset({PROPOSED, CONFIRMED, SIGNED})
+#: Those that the evidence of a return may hold.
+ALL: Final = OF_NODE | {FILED}
 DEMAND_CHANNEL: Final = "down"
 
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}")
