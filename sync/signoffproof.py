@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from yidao.sync import signofferrors as errors
+from yidao.sync.ids import id_from_hex
 from yidao.sync.merkle import HASH_BYTES, verify_inclusion
 from yidao.sync.signoff import MAX_RETURNS, Batch
 
@@ -39,21 +40,24 @@ class SignedPlace:
 
     @classmethod
     def decode(cls, data: bytes) -> "SignedPlace":
-        """Return the place that a text says; raises `SignoffMalformed`."""
+        """Return the place that a text says; raises `SignoffMalformed`, `IdInvalid`."""
         try:
             lines = data[: _MAX_BYTES + 1].decode("ascii").split("\n")[:-1]
             if not 3 <= len(lines) <= _MAX_LINES:
                 raise errors.SignoffMalformed(field="place")
-            index = lines[2].removeprefix("index ")
             place = cls(
-                batch=bytes.fromhex(lines[1]),
-                index=int(index) if index.isdigit() else -1,
+                batch=id_from_hex(lines[1], "batch"),
+                index=int(lines[2].removeprefix("index ")),
                 path=tuple(b64decode(line, validate=True) for line in lines[3:]),
             )
         except (ValueError, Base64Error):
             raise errors.SignoffMalformed(field="place") from None
         # One form alone, so that nothing else can stand in it.
-        if place.encode() != data or any(len(each) != HASH_BYTES for each in place.path):
+        if (
+            place.index < 0
+            or place.encode() != data
+            or any(len(each) != HASH_BYTES for each in place.path)
+        ):
             raise errors.SignoffMalformed(field="place")
         return place
 
