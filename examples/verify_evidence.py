@@ -23,6 +23,9 @@ from cryptography.x509 import load_pem_x509_certificate
 ED25519_COSIGNATURE_BYTES = 8 + 64
 Node = tuple[str, str]
 """Network and node id, in hex."""
+Json = dict[str, Any]
+Said = tuple[dict[int, list[bytes]], Json]
+"""The fields of a header, and its core."""
 
 
 def check(true: object, otherwise: str) -> None:
@@ -178,6 +181,55 @@ def chain_of(files: dict[str, bytes], root_pem: bytes) -> Chain:
     return chain
 
 
+def signers(core: Json, what: str, statement: str, known: set[str]) -> set[str]:
+    """Check approvers' signatures over a statement; give the keys that they are by."""
+    for each in core["signatures"]:
+        check(each["key"] in known, "signed off by a stranger")
+        text = f"yidao/signoff-{what}/v1\ntime {each['time_s']}\n{statement}".encode()
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(each["key"]))
+        key.verify(bytes.fromhex(each["signature"]), text)
+    return {each["key"] for each in core["signatures"]}
+
+
+def policy_of(digest: str, said: list[Said]) -> Json:
+    """Find who may sign: named by two persons, by themselves, and by enough of those before."""
+    [(name, proposer, core)] = [
+        (of[3][0], of[5][0], core)
+        for of, core in said
+        if of[4] == [b"signoff.policy.proposed"]
+        and sha256(core["statement"].encode()).hexdigest() == digest
+    ]
+    [(confirmer, signed)] = [
+        (of[5][0], core)
+        for of, core in said
+        if of[4] == [b"signoff.policy.confirmed"] and of[9] == [name]
+    ]
+    check(proposer != confirmer, "one person alone named those who sign off")
+    policy: Json = loads(core["statement"])
+    before = policy_of(policy["previous"], said) if policy["previous"] else None
+    new, old = ({each["key"] for each in (p or {}).get("approvers", ())} for p in (policy, before))
+    by = signers(signed, "policy", core["statement"], new | old)
+    check(new <= by, "somebody was named to sign off who did not agree")
+    check(not before or len(old & by) >= before["threshold"], "named against those before")
+    return policy
+
+
+def signed_off(place: bytes, header: bytes, said: list[Said]) -> str:
+    """Check that a return stands under a root which enough of those who may have signed."""
+    _, name, index, *path = place.decode().strip().split("\n")
+    [core] = [core for of, core in said if of[3] == [bytes.fromhex(name)]]
+    batch = loads(core["statement"])
+    at, last = int(index.removeprefix("index ")), batch["count"] - 1
+    check(0 <= at <= last, "no place among the returns that are signed off")
+    root = root_of(header, at, last, path)
+    check(root.hex() == batch["root"], "not among the returns that are signed off")
+    policy = policy_of(batch["policy"], said)
+    people = {each["key"]: each["actor"] for each in policy["approvers"]}
+    by = signers(core, "batch", core["statement"], set(people))
+    check(len(by) >= policy["threshold"], "signed off by too few")
+    return "signed off by " + ", ".join(sorted(people[key] for key in by))
+
+
 def verify(evidence: Path, root_pem: Path) -> str:
     """Verify a record, or each record of a return; raises where something does not hold.
 
@@ -187,7 +239,7 @@ def verify(evidence: Path, root_pem: Path) -> str:
         files = {name: archive.read(name) for name in archive.namelist()}
     chain = chain_of(files, root_pem.read_bytes())
     names = [name for name in files if name.startswith("record")]
-    said, returns = [], set()
+    said, returns, own = [], set(), []
     for folder in sorted({name[:10] if "records/" in name else "record" for name in names}):
         header = files[f"{folder}/header"]
         of = fields(header)
@@ -201,8 +253,13 @@ def verify(evidence: Path, root_pem: Path) -> str:
                 check(fields(part)[2] == [sha256(salted).digest()], "a part was changed")
         if of[7][0].startswith(b"return/"):
             returns.add(of[7][0])
+        if of[4][0].startswith(b"signoff.") and author == [*chain.nodes][-1]:
+            own.append((of, loads(files[f"{folder}/parts/0/body"])))
         kind, actor = of[4][0].decode(), of[5][0].decode()
         said.append(f"{kind} by {actor} at {chain.nodes[author]}, held by {len(held_by)} nodes")
+    for name in (name for name in names if name.endswith("/signed-off")):
+        header = files[name.replace("signed-off", "header")]
+        said.append(signed_off(files[name], header, own))
     check(said and len(returns) < 2, "no record, or records of several returns")
     return "\n".join(said)
 

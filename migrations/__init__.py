@@ -10,6 +10,7 @@
 | 0008     | what nodes below have stated of their journals       |
 | 0009     | nodes that were revoked, another node at their path  |
 | 0010     | epochs that nodes opened after their first           |
+| 0014     | policies and batches of sign-offs, filings, demands  |
 | 0016     | second cosigning keys and their cosignatures         |
 | 0018     | checkpoints that nodes below were shown from above   |
 
@@ -19,4 +20,16 @@ upgrade. A new revision is one file in `versions/` and one entry here.
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009", "0010", "0016", "0018")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0008",
+    "0009",
+    "0010",
+    "0014",
+    "0016",
+    "0018",
+)

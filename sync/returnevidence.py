@@ -5,6 +5,7 @@ Entries of the zip, sorted by name:
     chain/<n>/header, salt, body, proof.tlog-proof     enrolments from the root to the origin
     manifest.json                                      {"files": …, "format": FORMAT}
     records/<nn>/header, proof.tlog-proof, parts/<i>/salt, body    as in `evidence`
+    records/<nn>/signed-off                            see `signoffproof`; where it is signed off
     root-statement
 
 Whoever may speak about a return stands on the way from the root to the node that
@@ -14,8 +15,8 @@ together is for the affair to say; here each is proved by itself.
 """
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from yidao.sync import errors
@@ -39,18 +40,25 @@ from yidao.sync.ids import NetworkId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part, decode_header
 from yidao.sync.rootstatement import open_root_statement
+from yidao.sync.signoffproof import SignedPlace
 
 FORMAT: Final = "yidao-return-evidence-v1"
 MAX_RECORDS: Final = 32
+_PLACE: Final = "signed-off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPieces:
-    """What goes into the file of one record: its header, its `.tlog-proof`, parts to hand out."""
+    """What goes into the file of one record: its header, its `.tlog-proof`, parts to hand out.
+
+    Attributes:
+        signed_place: Of a return that is signed off: its place in the batch; else empty.
+    """
 
     header: bytes
     proof: bytes
     parts: tuple[Part, ...]
+    signed_place: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +68,13 @@ class ReturnEvidence:
     Attributes:
         chain: Enrolments from the root to the node that the return is of.
         records: In the order of the file.
+        signed_places: By the header bytes of a record: its place in a batch, not yet verified.
     """
 
     network: NetworkId
     chain: tuple[Enrolment, ...]
     records: tuple[ProvenRecord, ...]
+    signed_places: Mapping[bytes, SignedPlace] = field(default_factory=dict)
 
 
 def build_return_evidence(
@@ -89,6 +99,8 @@ def build_return_evidence(
     for number, each in enumerate(ordered):
         folder = f"records/{number:02}"
         entries |= record_entries(folder, header=each.header, proof=each.proof, parts=each.parts)
+        if each.signed_place:
+            entries[f"{folder}/{_PLACE}"] = each.signed_place
     entries[MANIFEST] = manifest_of(FORMAT, entries)
     return write_archive(dict(sorted(entries.items())))
 
@@ -127,12 +139,17 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     records = tuple(
         take_record(files, f"records/{number:02}", network, chain) for number in range(count)
     )
+    places = {
+        each.raw: SignedPlace.decode(place)
+        for number, each in enumerate(records)
+        if (place := files.pop(f"records/{number:02}/{_PLACE}", None)) is not None
+    }
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
     for each in records:
         check_lines(each, network)
     _check_order([each.raw for each in records])
-    return ReturnEvidence(network=network, chain=chain, records=records)
+    return ReturnEvidence(network=network, chain=chain, records=records, signed_places=places)
 
 
 def _check_count(count: int) -> None:

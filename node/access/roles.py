@@ -30,6 +30,8 @@ class Permission(StrEnum):
     REPORTING_SUBMIT = "reporting.submit"
     REPORTING_WITHDRAW = "reporting.withdraw"
     REPORTING_REVIEW = "reporting.review"
+    SIGNOFF_SUBMIT = "signoff.submit"
+    SIGNOFF_MANAGE = "signoff.manage"
     REGISTRY_READ = "registry.read"
     STANDARDS_READ = "standards.read"
     STANDARDS_PUBLISH = "standards.publish"
@@ -66,10 +68,17 @@ _READS: Final = frozenset(
 ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.VIEWER: _READS,
     Role.FILLER: _READS
-    | {_P.REPORTING_SUBMIT, _P.REPORTING_WITHDRAW, _P.CATALOG_DRAFT, _P.EVIDENCE_EXPORT},
+    | {
+        _P.REPORTING_SUBMIT,
+        _P.REPORTING_WITHDRAW,
+        _P.SIGNOFF_SUBMIT,
+        _P.CATALOG_DRAFT,
+        _P.EVIDENCE_EXPORT,
+    },
     Role.REVIEWER: _READS
     | {
         _P.REPORTING_REVIEW,
+        _P.SIGNOFF_SUBMIT,
         _P.CATALOG_REVIEW,
         _P.QUERY_ASK,
         _P.RECORDS_FOLLOW,
@@ -77,6 +86,8 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
     },
     Role.APPROVER: _READS
     | {
+        _P.SIGNOFF_SUBMIT,
+        _P.SIGNOFF_MANAGE,
         _P.STANDARDS_PUBLISH,
         _P.DIRECTIVES_ISSUE,
         _P.DIRECTIVES_REPORT,

@@ -15,6 +15,10 @@ from yidao.node.affairs.reporting.views import ReturnProjector
 from yidao.node.affairs.reporting.withdrawal import Withdrawal
 from yidao.node.affairs.sharing.answers import Answers
 from yidao.node.affairs.sharing.offers import CatalogShelf
+from yidao.node.affairs.signoff.batches import Batches
+from yidao.node.affairs.signoff.deciders import SignoffAlarm
+from yidao.node.affairs.signoff.policies import Policies
+from yidao.node.affairs.signoff.views import SignoffProjector
 from yidao.node.affairs.standards.views import PackProjector
 from yidao.node.keys import Identity
 from yidao.node.store.projections import Decider, Projector
@@ -53,10 +57,17 @@ class Affairs:
             DirectiveProjector(),
             self.access.projector,
             CatalogProjector(),
+            SignoffProjector(),
         )
-        self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))
+        self.deciders: tuple[Decider, ...] = (
+            DoubtDecider(self.desk),
+            DeliveryDecider(self.desk),
+            SignoffAlarm(),
+        )
         self.submission = Submission(self.desk)
         self.review = Review(self.desk)
         self.withdrawal = Withdrawal(self.desk)
+        self.policies = Policies(self.desk)
+        self.batches = Batches(self.desk)
         self.shelf = CatalogShelf()
         self.answers = Answers(self.desk, self.shelf)

@@ -42,6 +42,11 @@ class Core:
     def __init__(self, members: Mapping[str, object]) -> None:
         self._members = members
 
+    @property
+    def members(self) -> Mapping[str, object]:
+        """All of it, for a reader that is strict by itself."""
+        return self._members
+
     @classmethod
     def decode(cls, data: bytes | None) -> Self:
         """Read a core part.
@@ -97,6 +102,14 @@ class Core:
         if len(texts) != len(values):
             raise CoreMalformed(field=name)
         return texts
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        """Give a list of integers of 64 bits. Raises `CoreMalformed` otherwise."""
+        values = self._list(name)
+        numbers = tuple(value for value in values if type(value) is int and 0 <= value < 2**63)
+        if len(numbers) != len(values):
+            raise CoreMalformed(field=name)
+        return numbers
 
     def cores(self, name: str) -> tuple["Core", ...]:
         """Give a list of objects. Raises `CoreMalformed` otherwise."""

@@ -20,6 +20,7 @@ from yidao.api.local.v1 import (
     query_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
+    signoff_pb2_grpc,
     standards_pb2_grpc,
 )
 from yidao.node.api.access_service import AccessServicer
@@ -54,6 +55,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         reporting_pb2_grpc.ReportingServiceServicer,
         "yidao.api.local.v1.ReportingService",
         reporting_pb2_grpc.add_ReportingServiceServicer_to_server,
+    ),
+    (
+        signoff_pb2_grpc.SignoffServiceServicer,
+        "yidao.api.local.v1.SignoffService",
+        signoff_pb2_grpc.add_SignoffServiceServicer_to_server,
     ),
     (
         directives_pb2_grpc.DirectivesServiceServicer,

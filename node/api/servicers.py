@@ -10,6 +10,7 @@ from yidao.node.api.directives_service import DirectivesServicer
 from yidao.node.api.guard import AccessGuard
 from yidao.node.api.registry_service import RegistryServicer
 from yidao.node.api.reporting_service import ReportingServicer
+from yidao.node.api.signoff_service import SignoffServicer
 from yidao.node.api.standards_service import StandardsServicer
 from yidao.node.api.workers import Workers
 
@@ -31,6 +32,7 @@ def affair_servicers(affairs: Affairs) -> tuple[object, ...]:
         StandardsServicer(desk, workers),
         RegistryServicer(desk, workers),
         ReportingServicer(affairs, workers),
+        SignoffServicer(affairs, workers),
         DirectivesServicer(desk, workers),
         CatalogServicer(desk, workers),
     )

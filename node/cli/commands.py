@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    approver,
     bundle,
     catalog,
     child,
@@ -26,6 +27,7 @@ from yidao.node.cli import (
     returns,
     run,
     sample,
+    signoff,
     status,
     store,
     systemd,
@@ -79,6 +81,8 @@ VERBS = (
     dev,
     child,
     keys,
+    approver,
+    signoff,
     user,
     imports,
     form,

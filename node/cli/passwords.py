@@ -22,3 +22,11 @@ def ask_password(from_stdin: bool) -> str:
         return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
     prompt = say("新密码", "New password")
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+
+
+def ask_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
+    """Read the passphrase of a key: the first line of stdin, or from the terminal."""
+    if from_stdin:
+        return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
+    prompt = say("密钥口令", "Passphrase of the key")
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))

@@ -1,6 +1,7 @@
 """The facts that the evidence of a return proves, for programs."""
 
 from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
+from yidao.node.affairs.signoff.told import SignoffTold
 from yidao.sync.evidencefiles import ProvenRecord
 
 
@@ -27,11 +28,13 @@ def story_facts(story: Story, file_sha256: str) -> dict[str, object]:
 
 def _version(story: Story, version: VersionTold) -> dict[str, object]:
     verdict = story.verdict_on(version)
+    signed = story.signoff_of(version)
     return _record(version.record) | {
         "version": version.number,
         "figures": None if version.row is None else dict(version.row),
         "verdict": None if verdict is None or verdict.decision is None else verdict.decision.value,
         "said": [_said(each) for each in story.said_of(version)],
+        "signed_off": None if signed is None else _signoff(signed),
     }
 
 
@@ -41,6 +44,23 @@ def _said(said: SaidTold) -> dict[str, object]:
         "reason": said.reason,
         "by_letter": said.by_letter,
         "other_returns_in_letter": said.others,
+    }
+
+
+def _signoff(told: SignoffTold) -> dict[str, object]:
+    policy = told.policy.policy
+    return _record(told.record) | {
+        "signers": [
+            {"actor": each.approver.actor, "name": each.approver.name, "time_s": each.time_s}
+            for each in told.signers
+        ],
+        "threshold": policy.threshold,
+        "approvers": len(policy.approvers),
+        "returns": told.batch.count,
+        "signed_root": told.batch.root,
+        "policy": told.batch.policy,
+        "base_policy": told.policy.line[-1].policy.digest(),
+        "filed_by": told.filing.header.actor if told.filing else None,
     }
 
 

@@ -14,6 +14,8 @@ The calls of `Client`, by what they are about:
 - Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `count_reviewable`,
   `withdraw`, `due`, `missing`,
   `roll_up`, `break_down`, `receipt`; `export_evidence`, `export_return_evidence`.
+- What leaders sign off: `propose_policy`, `confirm_policy`, `file_policy`, `demand_signoff`;
+  `prepare_signoff`, `submit_signoff`, `signoff`, `unsigned`.
 - Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
@@ -87,6 +89,16 @@ from yidao.node.client.reporting_values import (
     Withdrawn,
 )
 from yidao.node.client.retries import Retries
+from yidao.node.client.signoff_values import (
+    BatchPrepared,
+    PolicyProposed,
+    SignoffBatch,
+    SignoffPolicy,
+    SignoffRefused,
+    SignoffSigner,
+    SignoffStanding,
+    SignoffWaiting,
+)
 from yidao.node.client.texts import Explanation, explain, explanations
 from yidao.node.client.values import (
     DirectiveInfo,
@@ -123,6 +135,7 @@ __all__ = [
     "AsyncFollowing",
     "AsyncRows",
     "AuditEntry",
+    "BatchPrepared",
     "BreakDownPage",
     "BreakDownRow",
     "Bundle",
@@ -161,6 +174,7 @@ __all__ = [
     "PackInfo",
     "Peer",
     "Placed",
+    "PolicyProposed",
     "Problem",
     "Progress",
     "QueryAnswer",
@@ -184,6 +198,12 @@ __all__ = [
     "RowResult",
     "RowStream",
     "Session",
+    "SignoffBatch",
+    "SignoffPolicy",
+    "SignoffRefused",
+    "SignoffSigner",
+    "SignoffStanding",
+    "SignoffWaiting",
     "SocketPathTooLong",
     "Status",
     "Submitted",

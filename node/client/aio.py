@@ -255,6 +255,16 @@ class AsyncClient:
     break_down = _Awaited(Client.break_down)
     receipt = _Awaited(Client.receipt)
 
+    # What is signed off.
+    propose_policy = _Awaited(Client.propose_policy)
+    confirm_policy = _Awaited(Client.confirm_policy)
+    file_policy = _Awaited(Client.file_policy)
+    demand_signoff = _Awaited(Client.demand_signoff)
+    signoff = _Awaited(Client.signoff)
+    prepare_signoff = _Awaited(Client.prepare_signoff)
+    submit_signoff = _Awaited(Client.submit_signoff)
+    unsigned = _Awaited(Client.unsigned)
+
     # The catalog.
     issue_code = _Awaited(Client.issue_code)
     save_draft = _Awaited(Client.save_draft)

@@ -19,6 +19,7 @@ from yidao.node.client.node import NodeCalls
 from yidao.node.client.query import QueryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
+from yidao.node.client.signoff import SignoffCalls
 from yidao.node.client.standards import StandardsCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
@@ -32,6 +33,7 @@ class Client(
     AccessCalls,
     StandardsCalls,
     ReportingCalls,
+    SignoffCalls,
     DirectivesCalls,
     BundleCalls,
     CatalogCalls,

@@ -32,6 +32,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
         "BreakDown",
         "GetReceipt",
     ),
+    "SignoffService": ("ListSignoff", "PrepareBatch", "ListUnsigned"),
     "StandardsService": ("PublishPack", "ListPacks", "GetPack"),
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
@@ -54,6 +55,13 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "IdentityService": ("ActivateKeys",),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
+    "SignoffService": (
+        "ProposePolicy",
+        "ConfirmPolicy",
+        "FilePolicy",
+        "SetDemand",
+        "SubmitBatch",
+    ),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),
     # The client opens it again at its last position.

@@ -42,6 +42,7 @@ from yidao.node.console.pages import (
     roll_up,
     search,
     sign_in,
+    sign_off,
     tree,
     withdraw,
 )
@@ -80,6 +81,7 @@ PAGES: Final[tuple[tuple[str, str, Draw], ...]] = (
     ("/verify", "receipt.verify_title", receipt.draw_verify),
     ("/missing", "missing.title", missing.draw),
     ("/review", "review.title", review.draw),
+    ("/sign-off", "sign_off.title", sign_off.draw),
     ("/roll-up", "roll_up.title", roll_up.draw),
     ("/catalog", "search.title", search.draw),
     ("/entry", "search.entry_title", search.draw_entry),

@@ -39,6 +39,10 @@ def add_file_routes(web: FastAPI, console: Console) -> None:
     async def template(request: Request) -> Response:
         return await _given(console, request, _template)
 
+    @web.get("/files/sign-off")
+    async def sign_off(request: Request) -> Response:
+        return await _given(console, request, _sign_off)
+
     @web.get("/files/annotated")
     async def annotated(request: Request) -> Response:
         return await _given(console, request, _annotated)
@@ -47,7 +51,8 @@ def add_file_routes(web: FastAPI, console: Console) -> None:
 async def _upload(console: Console, request: Request) -> Response:
     """Take the body as a file of the session; the guard has set its limits."""
     session = session_of(console, request)
-    if session is None or not session.may("reporting.submit"):
+    # Workbooks of returns, and signatures over them.
+    if session is None or not (session.may("reporting.submit") or session.may("signoff.submit")):
         return JSONResponse({"code": "SESSION_ENDED"}, 403)
     name = request.query_params.get("name", "")[:_MAX_NAME_CHARACTERS]
     held = console.folder.place(owner=session.key, name=name)
@@ -63,14 +68,15 @@ async def _upload(console: Console, request: Request) -> Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Workbook:
+class _Given:
     """A file as it goes to the browser."""
 
     name: str
     body: bytes
+    media_type: str = _WORKBOOK
 
 
-Make = Callable[[Console, Session, Request, Words], _Workbook | None]
+Make = Callable[[Console, Session, Request, Words], _Given | None]
 
 
 async def _given(console: Console, request: Request, make: Make) -> Response:
@@ -87,12 +93,10 @@ async def _given(console: Console, request: Request, make: Make) -> Response:
     if made is None:
         return PlainTextResponse(words("frame.missing_page"), 404)
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
-    return Response(made.body, media_type=_WORKBOOK, headers=headers)
+    return Response(made.body, media_type=made.media_type, headers=headers)
 
 
-def _template(
-    console: Console, session: Session, request: Request, words: Words
-) -> _Workbook | None:
+def _template(console: Console, session: Session, request: Request, words: Words) -> _Given | None:
     """Make the workbook of a form, with the person's units and the period filled in."""
     asked = request.query_params
     client = console.client.with_token(session.token)
@@ -101,7 +105,7 @@ def _template(
     form = pack.form(asked.get("form", ""))
     units = _units(console, client, session.unit or asked.get("unit", ""))
     body = form_workbook(pack, form.id, period=period, units=units, language=words.language)
-    return _Workbook(name=f"{words.of(form.title)} {period}.xlsx", body=body)
+    return _Given(name=f"{words.of(form.title)} {period}.xlsx", body=body)
 
 
 def _units(console: Console, client: Client, unit: str) -> list[tuple[str, str]]:
@@ -113,9 +117,18 @@ def _units(console: Console, client: Client, unit: str) -> list[tuple[str, str]]
     return [(each.unit, each.name) for each in islice(mine, MAX_UNITS)]
 
 
-def _annotated(
-    console: Console, session: Session, request: Request, words: Words
-) -> _Workbook | None:
+def _sign_off(console: Console, session: Session, request: Request, words: Words) -> _Given | None:
+    """Make the file that approvers sign, of what waits of a form and period."""
+    asked = request.query_params
+    form, period = asked.get("form", ""), asked.get("period", "")
+    made = console.client.with_token(session.token).prepare_signoff(
+        actor=session.actor, form=form, period=period, pack=asked.get("pack", "")
+    )
+    name = f"{words('sign_off.title')} {form} {period}".strip()
+    return _Given(name=f"{name}.json", body=made.file, media_type="application/json")
+
+
+def _annotated(console: Console, session: Session, request: Request, words: Words) -> _Given | None:
     """Make the copy of an imported file that shows each fault in its cell."""
     file_id = request.query_params.get("id", "")
     held = console.folder.find(file_id, owner=session.key)
@@ -124,4 +137,4 @@ def _annotated(
         return None
     body = annotate(held.path.read_bytes(), report.refused, words.language)
     name = PurePath(held.name).stem
-    return _Workbook(name=words("imports.annotated_name", name=name), body=body)
+    return _Given(name=words("imports.annotated_name", name=name), body=body)

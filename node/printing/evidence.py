@@ -13,6 +13,7 @@ from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
 from yidao.node.printing.evidencewords import KINDS, NOT_PROVED
 from yidao.node.printing.paper import Speech, civil_time, cosigned_time
 from yidao.node.printing.sections import Report, Section
+from yidao.node.printing.signedoff import outcome_of, signoff_rows
 from yidao.sync.evidencefiles import ProvenRecord
 from yidao.sync.merkle import leaf_hash
 
@@ -42,7 +43,9 @@ class _Writer:
         return Report(
             language=self._language,
             title=say("报表存证核验报告", "Report on the evidence of a return"),
-            verdict=say("核验通过。", "VERIFIED. ") + self._outcome(self._story.newest),
+            verdict=say("核验通过。", "VERIFIED. ")
+            + self._outcome(self._story.newest)
+            + outcome_of(self._story, self._story.newest, say),
             sections=(
                 Section(title=say("报送单位", "Who"), rows=rows(self._who())),
                 Section(title=say("报表", "What"), rows=rows(self._what())),
@@ -58,6 +61,14 @@ class _Writer:
                 ),
                 Section(
                     title=say("审核与决定", "What was decided, by whom"), rows=rows(self._said())
+                ),
+                Section(
+                    title=say("签发", "Who signed it off"),
+                    rows=rows(signoff_rows(self._story, say)),
+                    note=say(
+                        "签名时间取自签发人自己的时钟。",
+                        "Times of signatures are by the approvers' own clocks.",
+                    ),
                 ),
                 Section(
                     title=say("核验步骤", "What was checked"),
@@ -267,6 +278,8 @@ class _Writer:
         background = [record for _, record in story.packs.values()]
         if story.registration is not None:
             background.append(story.registration)
+        for told in story.signoffs.values():
+            background += [told.record, *told.background]
         for record in (
             *(version.record for version in story.versions),
             *(each.record for each in story.said),

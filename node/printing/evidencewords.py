@@ -4,6 +4,7 @@ from typing import Final
 
 from yidao.node.affairs.registry.records import REGISTERED
 from yidao.node.affairs.reporting import records
+from yidao.node.affairs.signoff import records as signoff
 from yidao.node.affairs.standards.records import PUBLISHED
 
 KINDS: Final = {
@@ -15,6 +16,10 @@ KINDS: Final = {
     records.WITHDRAWN: ("撤回", "withdrawal"),
     records.NOTIFIED: ("审核通知", "letter about the review"),
     REGISTERED: ("单位登记", "registration of the unit"),
+    signoff.SIGNED: ("签发", "sign-off"),
+    signoff.PROPOSED: ("签发人名单拟定", "proposal of approvers"),
+    signoff.CONFIRMED: ("签发人名单确认", "confirmation of approvers"),
+    signoff.FILED: ("签发人名单备案", "filing of approvers"),
     PUBLISHED: ("标准发布", "publication of the standard"),
 }
 NOT_PROVED: Final = (
@@ -35,6 +40,10 @@ NOT_PROVED: Final = (
         "文件是否齐全: 可能另有版本、意见或撤回未列入本文件。",
         "That nothing was left out: there may be versions, verdicts or withdrawals that this file "
         "does not hold.",
+    ),
+    (
+        "签发人名单当时是否仍有效: 其后更换名单的记录可能未列入本文件。",
+        "That the policy of approvers was still in force: a later one may be left out of the file.",
     ),
     (
         "密钥此后是否被盗或停用: 本文件不含吊销信息, 因为网络尚无吊销记录。",

@@ -4,8 +4,8 @@ The views do not keep where verdicts, withdrawals and letters lie, so the few
 journals that may hold them are looked through: the origin's, and its parent's.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -16,6 +16,7 @@ from yidao.node.affairs.registry.views import unit as unit_table
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.tables import return_version
+from yidao.node.affairs.signoff.dossier import signoff_pieces
 from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.records import record_at
@@ -52,10 +53,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """Where the records of one return lie, and which node handed it in."""
+    """Where the records of one return lie, and which node handed it in.
+
+    Attributes:
+        signed_places: Of versions that are signed off: their places in batches, by position.
+    """
 
     origin: NodeId
     positions: tuple[int, ...]
+    signed_places: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def find_dossier(store: Store, wanted: Wanted) -> Dossier:
@@ -74,8 +80,13 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         _check_count(len(found))
         found |= set(_said(conn, store, versions, with_letters=wanted.with_letters))
         found |= set(_background(conn, versions, wanted.unit))
+        node = store.enrolled(origin)
+        signed = signoff_pieces(
+            conn, [row.position for row in versions], node.parent_id if node else None
+        )
+    found |= signed.positions
     _check_count(len(found))
-    return Dossier(origin=origin, positions=tuple(sorted(found)))
+    return Dossier(origin=origin, positions=tuple(sorted(found)), signed_places=signed.places)
 
 
 def prove_dossier(
@@ -87,7 +98,13 @@ def prove_dossier(
         EvidenceTooLarge: It does not fit one file.
         StoreTampered: What is stored does not verify; nothing is given out.
     """
-    pieces = prove_records(store, dossier.positions)
+    places = dossier.signed_places
+    pieces = [
+        replace(each, signed_place=places.get(position, b""))
+        for position, each in zip(
+            dossier.positions, prove_records(store, dossier.positions), strict=True
+        )
+    ]
     try:
         return build_return_evidence(records=pieces, statement=statement, chain=chain)
     except EvidenceMalformed:

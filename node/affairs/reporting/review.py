@@ -19,6 +19,7 @@ from yidao.node.affairs.reporting.rules import (
     check_waiting,
 )
 from yidao.node.affairs.reporting.tables import return_version
+from yidao.node.affairs.signoff.gate import acceptable, check_acceptable
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, Ticket
 from yidao.sync.ids import Path
@@ -74,6 +75,7 @@ class Review:
             ReviewForbidden: A return's origin is no direct child of this node.
             ReviewOwn: The reviewer submitted a named return; of all that wait, these stay.
             ReturnStateWrong: A return does not wait for a verdict.
+            SignoffMissing, SignoffUnfiled: See `check_acceptable`; of all that wait, such stay.
             ActorInvalid, ActorElsewhere: The actor may not act here.
         """
         author = str(self._desk.authorise(actor))
@@ -113,6 +115,8 @@ class Review:
                 raise ReviewOwn(record=record_id.hex())
             check_waiting(State(row.state), verdict.step)
             chosen.append(row)
+        if verdict is Decision.ACCEPT:
+            check_acceptable(self._desk, conn, [row.position for row in chosen])
         return chosen
 
     def _matching(
@@ -123,6 +127,8 @@ class Review:
         doubtful = (State.DOUBTFUL,) if verdict is Decision.RETURN else ()
         wanted = [*waits_here(self._desk, State.SUBMITTED, *doubtful)]
         wanted.append(table.submitted_by != author)
+        if verdict is Decision.ACCEPT:
+            wanted.extend(acceptable(self._desk, conn))
         if choice.form:
             wanted.append(table.form == choice.form)
         if choice.period:
@@ -211,6 +217,7 @@ class Review:
 def _query() -> Any:
     table = return_version.c
     return select(
+        table.position,
         table.journal_pk,
         table.seq,
         table.pack,
@@ -236,6 +243,11 @@ def waits_here(desk: Desk, *states: State) -> tuple[ColumnElement[bool], ...]:
     names = [state.value for state in states]
     table = return_version.c
     return (table.state.in_(names), table.origin.in_(children), ~_has_newer(names))
+
+
+def newest_of(*states: State) -> ColumnElement[bool]:
+    """Say of a version that no newer one of the same return is in one of these states."""
+    return ~_has_newer([state.value for state in states])
 
 
 def _has_newer(states: Sequence[str]) -> ColumnElement[bool]:

@@ -19,6 +19,8 @@ from yidao.node.affairs.registry.rules import entry_of
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.rules import Decision
+from yidao.node.affairs.signoff import records as signoff_records
+from yidao.node.affairs.signoff.told import SignoffTold, read_signoffs
 from yidao.node.affairs.standards import records as standards
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.errors import EvidenceIncomplete, EvidenceMismatch
@@ -82,6 +84,7 @@ class Story:
         said: Verdicts, withdrawals and letters, in the order of their times.
         unit_name: As registered; empty where the file holds no registration.
         packs: By the digest that versions name, with the record that published it.
+        signoffs: By the header of a version, who signed it off.
     """
 
     network: NetworkId
@@ -92,6 +95,7 @@ class Story:
     registration: ProvenRecord | None = None
     unit_name: str = ""
     packs: dict[bytes, tuple[Pack, ProvenRecord]] = field(default_factory=dict)
+    signoffs: Mapping[bytes, SignoffTold] = field(default_factory=dict)
 
     @property
     def origin(self) -> Enrolment:
@@ -102,6 +106,10 @@ class Story:
     def newest(self) -> VersionTold:
         """The version with the highest number."""
         return self.versions[-1]
+
+    def signoff_of(self, version: VersionTold) -> SignoffTold | None:
+        """Give who signed a version off; None if the file does not say."""
+        return self.signoffs.get(version.record.raw)
 
     def said_of(self, version: VersionTold) -> tuple[SaidTold, ...]:
         """Give what was said of a version."""
@@ -133,7 +141,8 @@ def read_story(evidence: ReturnEvidence) -> Story:
     3. Letters are of the parent to that node, and have a line on a version here.
     4. The registration is of the unit, by that node; a pack is the root's, is one
        that a version names, and is the bytes that its header names.
-    5. Nothing else is here.
+    5. Sign-offs are as `read_signoffs` judges them.
+    6. Nothing else is here.
 
     Raises:
         EvidenceMismatch: A record does not belong to the return.
@@ -141,9 +150,10 @@ def read_story(evidence: ReturnEvidence) -> Story:
         YidaoError: A core part or a pack that cannot be read.
     """
     story = _begin(evidence)
+    story.signoffs = read_signoffs(evidence, [each.record for each in story.versions])
     for record in evidence.records:
         kind = record.header.kind
-        if kind in _HAND_IN_CHANNELS:
+        if kind in _HAND_IN_CHANNELS or kind in signoff_records.ALL:
             continue
         if kind in {records.ACCEPTED, records.RETURNED}:
             _add_verdict(story, record)

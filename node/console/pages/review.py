@@ -34,6 +34,7 @@ class _Queue:
     names: FormNames
     choice: Choice
     acceptable: int
+    unsigned: frozenset[bytes]
     asked: Tag | None = field(default=None)
 
 
@@ -56,7 +57,12 @@ async def draw(visit: Visit) -> None:
         Tag("p", words("review.none"), classes="card empty")
         return
     acceptable = await visit.ask(partial(_acceptable, visit.session.actor, choice))
-    queue = _Queue(visit=visit, names=names, choice=choice, acceptable=acceptable)
+    unsigned = await visit.ask(
+        lambda client: client.unsigned([each.record_id for each in page.returns])
+    )
+    queue = _Queue(
+        visit=visit, names=names, choice=choice, acceptable=acceptable, unsigned=unsigned
+    )
     _draw_rows(queue, page.returns)
     if page.next:
         more = address("/review", **{**visit.query, "after": page.next})
@@ -72,7 +78,7 @@ def _acceptable(actor: str, choice: Choice, client: Client) -> int:
 
 
 def _draw_rows(queue: _Queue, rows: Sequence[ReturnInfo]) -> None:
-    visit, words = queue.visit, queue.visit.words
+    words = queue.visit.words
     labels = queue.names.fields(queue.choice.pack, queue.choice.form)
     headings = [
         words(f"review.{each}") for each in ("pick", "unit", "node", "version", "state", "look")
@@ -94,17 +100,20 @@ def _draw_rows(queue: _Queue, rows: Sequence[ReturnInfo]) -> None:
                 named_unit(each),
                 each.origin_path,
                 str(each.version),
-                lambda each=each: _state(visit, each, labels),
+                lambda each=each: _state(queue, each, labels),
                 lambda record=record: link(
                     words("review.compare"), address("/return", record=record)
                 ),
             )
 
 
-def _state(visit: Visit, each: ReturnInfo, labels: dict[str, str]) -> None:
+def _state(queue: _Queue, each: ReturnInfo, labels: dict[str, str]) -> None:
+    words = queue.visit.words
     with Tag("div"):
-        badge(visit.words.named("state", each.state), each.state)
-        fault_list(visit.words, each.faults, labels)
+        badge(words.named("state", each.state), each.state)
+        if each.record_id in queue.unsigned:
+            badge(words("review.unsigned"), "returned")
+        fault_list(words, each.faults, labels)
 
 
 def _draw_doing(queue: _Queue) -> None:

@@ -20,13 +20,14 @@ WAYS: Final = (
     ("/returns", "frame.returns", ""),
     ("/missing", "frame.missing", ""),
     ("/review", "frame.review", "reporting.review"),
+    ("/sign-off", "frame.sign_off", "signoff.submit"),
     ("/roll-up", "frame.roll_up", ""),
     ("/catalog", "frame.catalog", "catalog.read"),
     ("/tree", "frame.tree", ""),
     ("/verify", "frame.verify", ""),
 )
 #: Pages about all institutions: closed to who fills for one.
-_OF_ALL: Final = frozenset({"/missing", "/roll-up", "/tree"})
+_OF_ALL: Final = frozenset({"/missing", "/sign-off", "/roll-up", "/tree"})
 _LOOKED_AFTER_SECONDS: Final = 4.0
 _TAGS: Final = {"zh": "zh-CN", "en": "en"}
 

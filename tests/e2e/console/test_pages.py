@@ -16,6 +16,7 @@ PAGES = {
     "import": "/import",
     "returns": "/returns",
     "missing": "/missing",
+    "sign-off": "/sign-off",
     "roll-up": "/roll-up",
     "tree": "/tree",
     "catalog": "/catalog",

@@ -37,7 +37,7 @@ def test_every_text_that_is_asked_for_is_there() -> None:
     asked = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', CODE))
     areas = {key.partition(".")[0] for key in catalogue("zh")}
     named = {key for key in asked if key.partition(".")[0] in areas}
-    permissions = {"reporting.submit", "reporting.review"}
+    permissions = {"reporting.submit", "reporting.review", "signoff.submit"}
     assert named - permissions - set(catalogue("zh")) == set()
 
 

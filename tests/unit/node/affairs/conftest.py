@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 import orjson
 import pytest
 
+from tests.unit.node.affairs import signing
 from yidao.catalog.codes import sample_uscc
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.reporting.commands import Submitted
@@ -318,3 +319,26 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tree, s
 def packs() -> Callable[[str], bytes]:
     """The exact bytes of a version of the energy pack."""
     return pack_file
+
+
+@pytest.fixture
+def small(tree: Tree, rows: Rows) -> Tree:
+    """A root, its child, and below that the agency that hosts three units."""
+    tree.grow(*reversed(signing.TIERS))
+    tree.publish("2022")
+    tree[signing.AGENCY].submit(*(rows.institution(index) for index in range(3)))
+    tree.exchange()
+    return tree
+
+
+@pytest.fixture
+def waiting(small: Tree, rows: Rows) -> tuple[Tree, list[bytes]]:
+    """Three returns at the agency, where two of three must sign; the county demands it."""
+    tree = small
+    digest = signing.appoint(tree, *signing.NAMES)
+    county = tree[signing.COUNTY].affairs.policies
+    county.file(f"shen@{signing.COUNTY}", digest)
+    county.demand(f"shen@{signing.COUNTY}", "energy/consumption", demanded=True)
+    done = tree[signing.AGENCY].submit(*(rows.consumption(index) for index in range(3)))
+    tree.exchange()
+    return tree, [each.record_id for each in done.results]
