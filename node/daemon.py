@@ -23,9 +23,11 @@ from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
 from yidao.node.access.service import AccessOptions
+from yidao.node.admissions import Admissions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
+from yidao.node.api.admission_service import AdmissionServicer
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
@@ -41,10 +43,12 @@ from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
-from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.admission import Admission, Policy, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
+from yidao.node.link.invitation import Invitations
+from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
@@ -154,16 +158,24 @@ class Daemon:
         links = LinkServer(hub, certificates, self._settings)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
-        local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
+        admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
+        codes = AdmissionServicer(identity.path, admissions, self._children(hub, links))
+        local = self._local(affairs, hub, [node_service, codes, QueryServicer(gathering)])
         admission = Admission(
             store=store,
             identity=identity,
             chain=lambda: hub.chain,
             authority=load_authority(certificates),
             clock_ms=system_clock_ms,
-            attempts_per_minute=self._settings.join_attempts_per_minute,
+            policy=Policy(
+                attempts_per_minute=self._settings.join_attempts_per_minute,
+                approve=self._settings.join_policy == "approve",
+                request_ms=self._settings.join_request_hours * 3_600_000,
+            ),
         )
-        joins = join_server(admission, certificates, self._settings.join_listen)
+        joins = join_server(
+            admission, self._invitations(hub), certificates, self._settings.join_listen
+        )
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
         jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
         hub.start()
@@ -203,14 +215,6 @@ class Daemon:
         self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
     ) -> NodeServicer:
         identity = hub.identity
-        tokens = ChildTokens(
-            store=store,
-            identity=identity,
-            chain=hub.chain,
-            root_pem=hub.root_pem,
-            clock_ms=system_clock_ms,
-            random=secrets.token_bytes,
-        )
         tree = Tree(
             store=store,
             identity=identity,
@@ -222,16 +226,35 @@ class Daemon:
             store,
             identity,
             Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Children(
-                tokens,
-                Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
-                self._settings,
-            ),
+            self._children(hub, links),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
         )
         return service
+
+    def _children(self, hub: Hub, links: LinkServer) -> "Children":
+        tokens = ChildTokens(
+            store=hub.store,
+            identity=hub.identity,
+            chain=hub.chain,
+            root_pem=hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        revocations = Revocations(hub.store, system_clock_ms, secrets.token_bytes, links.recheck)
+        return Children(tokens, revocations, self._settings)
+
+    def _invitations(self, hub: Hub) -> Invitations:
+        return Invitations(
+            store=hub.store,
+            identity=hub.identity,
+            root_pem=hub.root_pem,
+            statement=hub.chain.statement,
+            link_address=self._settings.listen_seen or self._settings.listen,
+            test_network=self._settings.test_network,
+            clock_ms=system_clock_ms,
+        )
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
@@ -324,3 +347,8 @@ class Children:
             test_network=self._settings.test_network,
         )
         return bundle.encode()
+
+    def add_code(self, path: Path, *, operator: str, life: timedelta) -> tuple[str, str]:
+        """Return the code of a new child at `path`, and where it must ask."""
+        code = self._tokens.add_code(path, operator=operator, life=life)
+        return code.format(), self._settings.join_listen_seen or self._settings.join_listen

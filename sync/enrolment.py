@@ -38,6 +38,8 @@ class Enrolment:
         ca_sha256: The same of its CA key; b"" if it may have no children.
         token_id: The join token that was spent; "" where none was.
         operator: The actor who made the token; "" where none did.
+        basis: The record, in hex, that lets this node in where another one stood, or
+            lets it move here; "" where none is needed, and then not in the JSON.
     """
 
     node_id: NodeId
@@ -49,11 +51,14 @@ class Enrolment:
     ca_sha256: bytes = b""
     token_id: str = ""
     operator: str = ""
+    basis: str = ""
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part: sorted keys, ids and keys in hex."""
+        basis = {"basis": self.basis} if self.basis else {}
         return orjson.dumps(
             {
+                **basis,
                 "node_id": self.node_id.hex(),
                 "path": str(self.path),
                 "journal_key": self.journal_key.hex(),
@@ -91,6 +96,7 @@ class Enrolment:
             ca_sha256=_hex(members, "ca_sha256"),
             token_id=_text(members, "token_id"),
             operator=_text(members, "operator"),
+            basis=_text(members, "basis") if "basis" in members else "",
         )
         enrolment.check_keys()
         return enrolment

@@ -1,12 +1,16 @@
 """`yidao init`: found a network with this node as its root, or join one by a bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
+
+if TYPE_CHECKING:
+    from yidao.node.link.join import Pause
 
 _LISTEN = "127.0.0.1:7350"
 
@@ -69,12 +73,22 @@ def register(app: typer.Typer) -> None:
         with told_errors(as_json):
             if not as_json and someone_can_type():
                 told.update(answers(told))
-            begin(data, told, join_listen, as_json=as_json)
+            begin(data, told, Begun(join_listen=join_listen), as_json=as_json)
 
 
-def begin(
-    data: Path, told: dict[str, str | None], join_listen: str | None, *, as_json: bool
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """How a node is begun, beside what it is told.
+
+    Attributes:
+        pause: What to do while an operator must approve; None to end with an error.
+    """
+
+    join_listen: str | None
+    pause: "Pause | None" = None
+
+
+def begin(data: Path, told: dict[str, str | None], how: Begun, *, as_json: bool) -> None:
     """Set the node up as it was told, and say what comes next."""
     from yidao.node import setup
 
@@ -82,7 +96,7 @@ def begin(
     settings: dict[str, str | int | float] = {
         key: value for key in ("office_name", "proxy") if (value := told.get(key))
     }
-    settings |= {"listen": listen, "join_listen": join_listen or _next_port(listen)}
+    settings |= {"listen": listen, "join_listen": how.join_listen or _next_port(listen)}
     if told.get("parent_address"):
         settings["parent_address"] = str(told["parent_address"])
     if bundle := told.get("bundle"):
@@ -91,7 +105,11 @@ def begin(
                 say("加入包自己说明是否为试用网络", "the bundle says whether it is a test network"),
                 param_hint="--test/--real",
             )
-        identity = setup.join_network(data, Path(bundle), settings)
+        identity = setup.join_network(data, Path(bundle), settings, how.pause)
+        said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
+    elif code := told.get("code"):
+        address = str(told["join_address"])
+        identity = setup.join_by_code(data, code, address, settings, how.pause)
         said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
     else:
         if told.get("test_network") == "test":

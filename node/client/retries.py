@@ -20,6 +20,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "AccessService": ("WhoAmI", "ListUsers", "ListAudit"),
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
+    "AdmissionService": ("ListOpenRequests",),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
@@ -49,6 +50,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
         "WithdrawEntry",
     ),
     "DirectivesService": ("Issue", "Report"),
+    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
     # Each question is signed and answered once.

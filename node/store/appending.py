@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from yidao.node.store import errors, parts, rawsql, revoking, segments, trust
+from yidao.node.store import errors, papering, parts, rawsql, revoking, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -219,8 +219,10 @@ class Appender:
     def _fold_trust(self, channel: str, header: Header, core: bytes | None) -> NodeId | None:
         """Fold a record that says whom to trust, and return whom it enrols."""
         scope = self._scope
+        by, by_path = scope.identity.node_id, scope.identity.path
+        papering.fold(scope, channel, header, core, by, by_path)
         if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
-            revoking.fold(scope, core, scope.identity.node_id, scope.identity.path)
+            revoking.fold(scope, core, by, by_path)
         if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
             return None
         own = trust.enrolled(scope.conn, scope.identity.node_id)

@@ -20,7 +20,16 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from yidao.node.store import cosigning, errors, lanecursors, parts, revoking, segments, trust
+from yidao.node.store import (
+    cosigning,
+    errors,
+    lanecursors,
+    papering,
+    parts,
+    revoking,
+    segments,
+    trust,
+)
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
@@ -283,6 +292,7 @@ class Ingest:
                 trust.fold_foreign(self._scope, head, seq, header, core, position + offset)
             if header.kind == revocation.KIND:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
+            papering.fold_foreign(self._scope, head.journal, seq, header, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
         if isinstance(error, SealFork):
