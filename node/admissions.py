@@ -184,6 +184,15 @@ class Admissions:
 
         return await asyncio.wrap_future(self._store.submit(job))
 
+    async def close_expired(self) -> None:
+        """Close the requests that nobody decided on in time; they are no problem any more."""
+
+        def job(tx: Tx) -> None:
+            for each in waiting.close_expired(tx.conn, self._clock_ms()):
+                tx.clear_problems(JOIN_WAITS, peer=each.claim.node_id)
+
+        await asyncio.wrap_future(self._store.submit(job))
+
     def _answer(self, tx: Tx, decided: Decided) -> None:
         claim, operator, core = decided.claim, decided.operator, decided.encode()
         record_ids = (decided.record_id, self._record_id())

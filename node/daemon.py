@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
 
+import grpc.aio
 from google.protobuf.internal import api_implementation
 
 from yidao.api.local.v1.node_pb2 import StatusResponse
@@ -159,25 +160,15 @@ class Daemon:
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
-        codes = AdmissionServicer(identity.path, admissions, self._children(hub, links))
-        local = self._local(affairs, hub, [node_service, codes, QueryServicer(gathering)])
-        admission = Admission(
-            store=store,
-            identity=identity,
-            chain=lambda: hub.chain,
-            authority=load_authority(certificates),
-            clock_ms=system_clock_ms,
-            policy=Policy(
-                attempts_per_minute=self._settings.join_attempts_per_minute,
-                approve=self._settings.join_policy == "approve",
-                request_ms=self._settings.join_request_hours * 3_600_000,
-            ),
-        )
-        joins = join_server(
-            admission, self._invitations(hub), certificates, self._settings.join_listen
-        )
+        admitting = AdmissionServicer(identity.path, admissions, self._children(hub, links))
+        local = self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)])
+        joins = self._joins(hub, certificates)
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
+        more = [
+            Job(name="certificate", trigger=every(60), run=watch.run),
+            Job(name="requests", trigger=every(600), run=admissions.close_expired),
+        ]
+        jobs = self._jobs(store, hub, links, affairs.access.auditor, more)
         hub.start()
         await links.start()
         await joins.start()
@@ -245,16 +236,30 @@ class Daemon:
         revocations = Revocations(hub.store, system_clock_ms, secrets.token_bytes, links.recheck)
         return Children(tokens, revocations, self._settings)
 
-    def _invitations(self, hub: Hub) -> Invitations:
-        return Invitations(
+    def _joins(self, hub: Hub, certificates: NodeCertificates) -> grpc.aio.Server:
+        settings = self._settings
+        admission = Admission(
+            store=hub.store,
+            identity=hub.identity,
+            chain=lambda: hub.chain,
+            authority=load_authority(certificates),
+            clock_ms=system_clock_ms,
+            policy=Policy(
+                attempts_per_minute=settings.join_attempts_per_minute,
+                approve=settings.join_policy == "approve",
+                request_ms=settings.join_request_hours * 3_600_000,
+            ),
+        )
+        invitations = Invitations(
             store=hub.store,
             identity=hub.identity,
             root_pem=hub.root_pem,
             statement=hub.chain.statement,
-            link_address=self._settings.listen_seen or self._settings.listen,
-            test_network=self._settings.test_network,
+            link_address=settings.listen_seen or settings.listen,
+            test_network=settings.test_network,
             clock_ms=system_clock_ms,
         )
+        return join_server(admission, invitations, certificates, settings.join_listen)
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
@@ -288,16 +293,15 @@ class Daemon:
         hub: Hub,
         links: LinkServer,
         auditor: Auditor,
-        certificate: CertificateWatch,
+        more: Sequence[Job],
     ) -> Jobs:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, ending],
+            [*routine, *watch_jobs(store), counting, *more],
             last_runs(store),
             system_clock_ms,
         )

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, PrimaryKeyConst
 from yidao.node.store.tables import metadata
 
 # A request to join that a person, here or one tier above, must decide on.
-# state: `waiting`, `approved`, `rejected`, `joined`.
+# state: `waiting`, `approved`, `rejected`, `joined`, `expired`.
 join_request: Final = Table(
     "join_request",
     metadata,

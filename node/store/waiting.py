@@ -23,6 +23,7 @@ class State(Enum):
     APPROVED = "approved"
     REJECTED = "rejected"
     JOINED = "joined"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,15 @@ def all_open(conn: Connection, now_ms: int) -> tuple[Waiting, ...]:
     """Return the requests that are open, the oldest first."""
     rows = conn.execute(select(table).order_by(table.c.asked_ms, table.c.token_id))
     return tuple(each for each in map(_waiting, rows) if each.is_open(now_ms))
+
+
+def close_expired(conn: Connection, now_ms: int) -> tuple[Waiting, ...]:
+    """Close the requests whose time is over, and return them."""
+    undecided = table.c.state.in_((State.WAITING.value, State.APPROVED.value))
+    rows = conn.execute(select(table).where(undecided, table.c.expires_ms <= now_ms)).all()
+    for row in rows:
+        settle(conn, row.token_id, State.EXPIRED)
+    return tuple(map(_waiting, rows))
 
 
 def bind(
