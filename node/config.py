@@ -134,6 +134,14 @@ class Settings(BaseModel):
     join_token_hours: int = Field(
         24, ge=1, le=720, description="How long a join bundle may be used."
     )
+    join_policy: Literal["token", "approve"] = Field(
+        "token",
+        description="Who comes in below: whoever has a valid token, or whom an operator "
+        "approves besides (`yidao child approve`).",
+    )
+    join_request_hours: int = Field(
+        72, ge=1, le=720, description="How long a request to join waits for a decision."
+    )
     session_idle_minutes: int = Field(
         20,
         ge=1,

@@ -18,15 +18,18 @@ from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
 
+import grpc.aio
 from google.protobuf.internal import api_implementation
 
 from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
 from yidao.node.access.service import AccessOptions
+from yidao.node.admissions import Admissions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
+from yidao.node.api.admission_service import AdmissionServicer
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.identity_service import IdentityServicer
@@ -44,10 +47,12 @@ from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keychanges import KeyChanges, settled
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
-from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.admission import Admission, Policy, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
+from yidao.node.link.invitation import Invitations
+from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import LinkServer
@@ -153,30 +158,20 @@ class Daemon:
         check_met_suites(store)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = Hub(
-            store=store,
-            identity=identity,
-            chain=chain,
-            root_pem=root_pem,
-            settings=self._settings,
-            clock_ms=system_clock_ms,
-            save_chain=self._keys.save_chain,
-        )
+        hub = self._hub(store, chain, root_pem)
         links = LinkServer(hub, certificates, self._settings)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
-        local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
-        admission = Admission(
-            store=store,
-            identity=identity,
-            chain=lambda: hub.chain,
-            authority=load_authority(certificates),
-            clock_ms=system_clock_ms,
-            attempts_per_minute=self._settings.join_attempts_per_minute,
-        )
-        joins = join_server(admission, certificates, self._settings.join_listen)
+        admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
+        admitting = AdmissionServicer(identity.path, admissions, self._children(hub, links))
+        local = self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)])
+        joins = self._joins(hub, certificates)
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
+        more = [
+            Job(name="certificate", trigger=every(60), run=watch.run),
+            Job(name="requests", trigger=every(600), run=admissions.close_expired),
+        ]
+        jobs = self._jobs(store, hub, links, affairs.access.auditor, more)
         hub.start()
         await links.start()
         await joins.start()
@@ -211,6 +206,17 @@ class Daemon:
         check_own_suites(identity)
         return identity
 
+    def _hub(self, store: Store, chain: Chain, root_pem: bytes) -> Hub:
+        return Hub(
+            store=store,
+            identity=store.identity,
+            chain=chain,
+            root_pem=root_pem,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+            save_chain=self._keys.save_chain,
+        )
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -221,14 +227,6 @@ class Daemon:
         self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
     ) -> NodeServicer:
         identity = hub.identity
-        tokens = ChildTokens(
-            store=store,
-            identity=identity,
-            chain=hub.chain,
-            root_pem=hub.root_pem,
-            clock_ms=system_clock_ms,
-            random=secrets.token_bytes,
-        )
         tree = Tree(
             store=store,
             identity=identity,
@@ -240,16 +238,49 @@ class Daemon:
             store,
             identity,
             Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
-            Children(
-                tokens,
-                Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
-                self._settings,
-            ),
+            self._children(hub, links),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
         )
         return service
+
+    def _children(self, hub: Hub, links: LinkServer) -> "Children":
+        tokens = ChildTokens(
+            store=hub.store,
+            identity=hub.identity,
+            chain=hub.chain,
+            root_pem=hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        revocations = Revocations(hub.store, system_clock_ms, secrets.token_bytes, links.recheck)
+        return Children(tokens, revocations, self._settings)
+
+    def _joins(self, hub: Hub, certificates: NodeCertificates) -> grpc.aio.Server:
+        settings = self._settings
+        admission = Admission(
+            store=hub.store,
+            identity=hub.identity,
+            chain=lambda: hub.chain,
+            authority=load_authority(certificates),
+            clock_ms=system_clock_ms,
+            policy=Policy(
+                attempts_per_minute=settings.join_attempts_per_minute,
+                approve=settings.join_policy == "approve",
+                request_ms=settings.join_request_hours * 3_600_000,
+            ),
+        )
+        invitations = Invitations(
+            store=hub.store,
+            identity=hub.identity,
+            root_pem=hub.root_pem,
+            statement=hub.chain.statement,
+            link_address=settings.listen_seen or settings.listen,
+            test_network=settings.test_network,
+            clock_ms=system_clock_ms,
+        )
+        return join_server(admission, invitations, certificates, settings.join_listen)
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys, system_clock_ms, secrets.token_bytes)
@@ -285,16 +316,15 @@ class Daemon:
         hub: Hub,
         links: LinkServer,
         auditor: Auditor,
-        certificate: CertificateWatch,
+        more: Sequence[Job],
     ) -> Jobs:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, ending],
+            [*routine, *watch_jobs(store), counting, *more],
             last_runs(store),
             system_clock_ms,
         )
@@ -344,3 +374,8 @@ class Children:
             test_network=self._settings.test_network,
         )
         return bundle.encode()
+
+    def add_code(self, path: Path, *, operator: str, life: timedelta) -> tuple[str, str]:
+        """Return the code of a new child at `path`, and where it must ask."""
+        code = self._tokens.add_code(path, operator=operator, life=life)
+        return code.format(), self._settings.join_listen_seen or self._settings.join_listen

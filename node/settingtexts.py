@@ -27,6 +27,9 @@ CHINESE: Final[Mapping[str, str]] = {
     "child_refusals_per_minute": "一个下级每分钟可有多少内容被拒收; 超出则断开, 一分钟内不再接入",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",
     "join_token_hours": "加入包的有效时间, 小时",
+    "join_policy": "下级如何加入: 有有效加入包即可 (token), 还是另须经办人批准 (approve, "
+    "`yidao child approve`)",
+    "join_request_hours": "加入申请等待批准的时间, 小时",
     "session_idle_minutes": "个人会话可闲置多久, 分钟; GB/T 22239 最多允许 30 分钟",
     "gateway_listen": "REST 网关 (`yidao gateway`) 的监听地址",
     "gateway_hosts": "访问网关还可使用的主机名, 用逗号分隔",

@@ -42,6 +42,8 @@ class Enrolment:
         token_id: The join token that was spent; "" where none was.
         operator: The actor who made the token; "" where none did.
         cosign_pq: A second cosigning key, of ML-DSA-44; b"" where there is none.
+        basis: The record, in hex, that lets this node in where another one stood, or
+            lets it move here; "" where none is needed, and then not in the JSON.
         changes: The epochs that the node opened since, in order, as a chain proves
             them. No part of the record.
     """
@@ -56,6 +58,7 @@ class Enrolment:
     token_id: str = ""
     operator: str = ""
     cosign_pq: bytes = b""
+    basis: str = ""
     changes: tuple[EpochOpened, ...] = ()
 
     def key_of(self, epoch: str) -> EpochKey:
@@ -102,12 +105,14 @@ class Enrolment:
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part: sorted keys, ids and keys in hex.
 
-        `cosign_pq` is a member only where there is such a key.
+        `cosign_pq` and `basis` are members only where there is such a thing.
         """
         second = {"cosign_pq": self.cosign_pq.hex()} if self.cosign_pq else {}
+        basis = {"basis": self.basis} if self.basis else {}
         return orjson.dumps(
-            second
-            | {
+            {
+                **second,
+                **basis,
                 "node_id": self.node_id.hex(),
                 "path": str(self.path),
                 "journal_key": self.journal_key.hex(),
@@ -146,6 +151,7 @@ class Enrolment:
             token_id=_text(members, "token_id"),
             operator=_text(members, "operator"),
             cosign_pq=_hex(members, "cosign_pq") if "cosign_pq" in members else b"",
+            basis=_text(members, "basis") if "basis" in members else "",
         )
         enrolment.check_keys()
         return enrolment

@@ -11,6 +11,7 @@ from grpc_health.v1._async import HealthServicer
 
 from yidao.api.local.v1 import (
     access_pb2_grpc,
+    admission_pb2_grpc,
     bundle_pb2_grpc,
     catalog_pb2_grpc,
     directives_pb2_grpc,
@@ -80,6 +81,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         node_pb2_grpc.NodeServiceServicer,
         "yidao.api.local.v1.NodeService",
         node_pb2_grpc.add_NodeServiceServicer_to_server,
+    ),
+    (
+        admission_pb2_grpc.AdmissionServiceServicer,
+        "yidao.api.local.v1.AdmissionService",
+        admission_pb2_grpc.add_AdmissionServiceServicer_to_server,
     ),
     (
         bundle_pb2_grpc.BundleServiceServicer,

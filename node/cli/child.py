@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yidao.api.errors import YidaoError
+from yidao.node.cli import childrequests
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
 
@@ -28,12 +29,16 @@ def register(app: typer.Typer) -> None:
     """Add the verb."""
     child = typer.Typer(help=say("下级节点", "Nodes below"), no_args_is_help=True)
     app.add_typer(child, name="child")
+    _register_add(child)
     _register_revoke(child)
+    childrequests.register_into(child)
 
+
+def _register_add(child: typer.Typer) -> None:
     @child.command(
         help=say(
-            "生成一次性加入包 (内含密钥, 请当面或加密转交)",
-            "Make a single-use join bundle; it holds a secret, hand it over in private",
+            "生成一次性加入包或加入码 (内含密钥, 请当面或加密转交)",
+            "Make a single-use join bundle or code; it holds a secret, hand it over in private",
         )
     )
     def add(
@@ -41,34 +46,73 @@ def register(app: typer.Typer) -> None:
         label: Annotated[
             str, typer.Argument(help=say("下级名称, 如 33", "Label of the child, such as 33"))
         ],
-        out: Annotated[
-            Path, typer.Option("--out", "-o", help=say("写到此文件 (0600)", "Write to this file"))
-        ],
         operator: Annotated[
             str, typer.Option(help=say("经办人, 如 admin@/33", "Operator, such as admin@/33"))
         ],
+        out: Annotated[
+            Path | None,
+            typer.Option("--out", "-o", help=say("写到此文件 (0600)", "Write to this file")),
+        ] = None,
+        short: Annotated[
+            bool,
+            typer.Option(
+                "--short", help=say("显示加入码, 可电话告知或抄写", "Show a code to read out")
+            ),
+        ] = False,
         hours: Annotated[
             int, typer.Option(min=1, max=_MAX_HOURS, help=say("有效小时数", "Hours it is valid"))
         ] = 24,
         as_json: Json = False,
     ) -> None:
-        with told_errors(as_json):
-            from yidao.node.cli.connection import connect
-            from yidao.node.cli.files import write_file
-
-            with connect(data) as client:
-                bundle = client.add_child(label, ttl_seconds=hours * 3600, operator=operator)
-            write_file(out, bundle, mode=0o600)
-            answer(
-                as_json,
-                {"bundle": str(out), "label": label, "hours": hours},
-                say(
-                    f"加入包: {out} ({hours} 小时内有效, 只能用一次)\n"
-                    f"在下级机器上: yidao join {out.name} --data 目录",
-                    f"Join bundle: {out} (valid for {hours} h, once)\n"
-                    f"On the child's machine: yidao join {out.name} --data FOLDER",
-                ),
+        if short == (out is not None):
+            raise typer.BadParameter(
+                say("二者择一: --out 或 --short", "one of the two: --out or --short"),
+                param_hint="--out/--short",
             )
+        with told_errors(as_json):
+            if out is None:
+                _add_code(data, label, operator, hours, as_json=as_json)
+            else:
+                _add_bundle(data, label, operator, hours, out, as_json=as_json)
+
+
+def _add_bundle(
+    data: Path, label: str, operator: str, hours: int, out: Path, *, as_json: bool
+) -> None:
+    from yidao.node.cli.connection import connect
+    from yidao.node.cli.files import write_file
+
+    with connect(data) as client:
+        bundle = client.add_child(label, ttl_seconds=hours * 3600, operator=operator)
+    write_file(out, bundle, mode=0o600)
+    answer(
+        as_json,
+        {"bundle": str(out), "label": label, "hours": hours},
+        say(
+            f"加入包: {out} ({hours} 小时内有效, 只能用一次)\n"
+            f"在下级机器上: yidao join {out.name} --data 目录",
+            f"Join bundle: {out} (valid for {hours} h, once)\n"
+            f"On the child's machine: yidao join {out.name} --data FOLDER",
+        ),
+    )
+
+
+def _add_code(data: Path, label: str, operator: str, hours: int, *, as_json: bool) -> None:
+    from yidao.node.cli.connection import connect
+
+    with connect(data) as client:
+        made = client.add_child_code(label, ttl_seconds=hours * 3600, operator=operator)
+    where = made.join_address
+    answer(
+        as_json,
+        {"code": made.code, "join_address": where, "label": label, "hours": hours},
+        say(
+            f"加入码 ({hours} 小时内有效, 只能用一次): {made.code}\n"
+            f"在下级机器上: yidao join --code - --parent {where} --data 目录",
+            f"Join code (valid for {hours} h, once): {made.code}\n"
+            f"On the child's machine: yidao join --code - --parent {where} --data FOLDER",
+        ),
+    )
 
 
 def _register_revoke(child: typer.Typer) -> None:

@@ -1,12 +1,16 @@
 """`yidao init`: found a network with this node as its root, or join one by a bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
+
+if TYPE_CHECKING:
+    from yidao.node.link.join import Pause
 
 _LISTEN = "127.0.0.1:7350"
 
@@ -92,7 +96,8 @@ def register(app: typer.Typer) -> None:
         with told_errors(as_json):
             if not as_json and someone_can_type():
                 told.update(answers(told))
-            begin(data, told, join_listen, Keys(suite, pq), as_json=as_json)
+            how = Begun(join_listen=join_listen, keys=Keys(suite, pq))
+            begin(data, told, how, as_json=as_json)
 
 
 class Keys(NamedTuple):
@@ -102,20 +107,31 @@ class Keys(NamedTuple):
     pq: bool
 
 
-def begin(
-    data: Path, told: dict[str, str | None], join_listen: str | None, keys: Keys, *, as_json: bool
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """How a node is begun, beside what it is told.
+
+    Attributes:
+        pause: What to do while an operator must approve; None to end with an error.
+    """
+
+    join_listen: str | None
+    keys: Keys
+    pause: "Pause | None" = None
+
+
+def begin(data: Path, told: dict[str, str | None], how: Begun, *, as_json: bool) -> None:
     """Set the node up as it was told, and say what comes next."""
     from yidao.node import setup
     from yidao.node.keys import KeyKinds
     from yidao.sync.suite import SPOKEN
 
-    kinds = KeyKinds(suite=SPOKEN[keys.suite], pq=keys.pq)
+    kinds = KeyKinds(suite=SPOKEN[how.keys.suite], pq=how.keys.pq)
     listen = told.get("listen") or _LISTEN
     settings: dict[str, str | int | float] = {
         key: value for key in ("office_name", "proxy") if (value := told.get(key))
     }
-    settings |= {"listen": listen, "join_listen": join_listen or _next_port(listen)}
+    settings |= {"listen": listen, "join_listen": how.join_listen or _next_port(listen)}
     if told.get("parent_address"):
         settings["parent_address"] = str(told["parent_address"])
     if bundle := told.get("bundle"):
@@ -124,7 +140,13 @@ def begin(
                 say("加入包自己说明是否为试用网络", "the bundle says whether it is a test network"),
                 param_hint="--test/--real",
             )
-        identity = setup.join_network(data, Path(bundle), settings, kinds)
+        how_to_join = setup.Joining(kinds=kinds, pause=how.pause)
+        identity = setup.join_network(data, Path(bundle), settings, how_to_join)
+        said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
+    elif code := told.get("code"):
+        address = str(told["join_address"])
+        how_to_join = setup.Joining(kinds=kinds, pause=how.pause)
+        identity = setup.join_by_code(data, code, address, settings, how_to_join)
         said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
     else:
         if told.get("test_network") == "test":

@@ -25,6 +25,9 @@ The calls of `Client`, by what they are about:
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
+- Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_request`,
+  `ask_reenrolment`, `revoke_child`.
+- The node: `status`, `list_tree`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
@@ -47,6 +50,7 @@ Unix milliseconds. A call raises `ClientError` (the node refused; `error.code` s
 
 from yidao.api.errors import YidaoError
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
+from yidao.node.client.admission import ChildCode, OpenRequest, ReenrolmentAsked
 from yidao.node.client.aio import AsyncClient, AsyncFollowing, AsyncRows
 from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Metadata, Progress
@@ -145,6 +149,7 @@ __all__ = [
     "CatalogFacet",
     "CatalogFault",
     "CatalogPage",
+    "ChildCode",
     "Client",
     "ClientError",
     "Cursor",
@@ -171,6 +176,7 @@ __all__ = [
     "NodeKeys",
     "NodeUnreachable",
     "OfflineQueue",
+    "OpenRequest",
     "PackInfo",
     "Peer",
     "Placed",
@@ -186,6 +192,7 @@ __all__ = [
     "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "ReenrolmentAsked",
     "Retries",
     "ReturnInfo",
     "ReturnPage",

@@ -8,6 +8,7 @@ from typing import Final, Self
 import grpc
 
 from yidao.node.client.access import AccessCalls
+from yidao.node.client.admission import AdmissionCalls
 from yidao.node.client.bundles import BundleCalls
 from yidao.node.client.calls import metadata_of
 from yidao.node.client.catalog import CatalogCalls
@@ -40,6 +41,7 @@ class Client(
     QueryCalls,
     NodeCalls,
     IdentityCalls,
+    AdmissionCalls,
     FollowCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.

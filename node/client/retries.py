@@ -21,6 +21,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "IdentityService": ("ListKeys", "PrepareKeys", "TaintKeys", "RevokeKeys"),
+    "AdmissionService": ("ListOpenRequests",),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
@@ -53,6 +54,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("Issue", "Report"),
     # Again it would ask for the pair after the next.
     "IdentityService": ("ActivateKeys",),
+    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
     "SignoffService": (

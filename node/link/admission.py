@@ -1,4 +1,4 @@
-"""Admitting a child: the parent's side of joining, and the service on the join port.
+"""Admitting a child: the parent's side of joining.
 
 One request, in these steps; the first that fails refuses it:
 
@@ -12,62 +12,71 @@ One request, in these steps; the first that fails refuses it:
 6. Network and path are the token's.
 7. All four keys are fit and proved to be the sender's.
 8. Neither node id nor path is enrolled.
-9. Certificates are issued, from the token's path and nothing of the request but
+9. Where people decide who comes in, an operator approved exactly this request. Where
+   another node stood at the path before, the tier above did (`yidao.sync.approval`).
+   Until then the request is kept, and the same one may come again to ask.
+10. Certificates are issued, from the token's path and nothing of the request but
    its keys; the token is spent, on condition that it still is unspent; the
-   enrolment is appended to this node's `node` journal. Steps 2 to 9 are one job of
-   the store's writer, and one transaction.
+   enrolment is appended to this node's `node` journal. Steps 2 to 10 are one
+   job of the store's writer, and one transaction.
 """
 
 import asyncio
 import hashlib
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-import grpc.aio
 from cryptography import x509
-from google.protobuf.message import DecodeError
 
-from yidao.api.errors import YidaoError
 from yidao.api.link.v1 import link_pb2
 from yidao.node.clock import utc
 from yidao.node.keys import CA_KEY, Chain, Identity, NodeCertificates, load_tls_key
 from yidao.node.link import errors, tokens
 from yidao.node.link.certificates import Authority, issue_leaf, issue_tier, to_pem
-from yidao.node.link.credentials import join_server_credentials
-from yidao.node.link.joinrequest import Candidate, check_mac, prove_keys, read_request
-from yidao.node.link.options import GUARD_OPTIONS
+from yidao.node.link.joinrequest import Candidate, ProvedKeys, check_mac, prove_keys, read_request
 from yidao.node.logging import get_logger
+from yidao.node.store import approving, waiting
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync import ids
+from yidao.sync.approval import Claim
 from yidao.sync.enrolment import CHANNEL, KIND, Enrolment
 from yidao.sync.evidencefiles import bare_proof
 from yidao.sync.message import EnrolmentProof
 
 # Callers whose tries are remembered; the least recent are forgotten first.
 MAX_CALLERS: Final = 4096
-MAX_REQUEST_BYTES: Final = 16 * 1024
-SERVICE: Final = "yidao.api.link.v1.EnrolmentService"
-
-# How long the one message of a caller may be on its way; the caller itself waits 20 s.
-REQUEST_SECONDS: Final = 10.0
-
-# Whoever has not joined yet gets little room: one small message, and little time for it.
-SERVER_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
-    *GUARD_OPTIONS,
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.max_concurrent_streams", 4),
-    ("grpc.max_connection_idle_ms", 10_000),
-    ("grpc.max_connection_age_ms", 60_000),
-    ("grpc.max_connection_age_grace_ms", 30_000),
-)
+#: The problem at a parent whose operator must decide on a request.
+JOIN_WAITS: Final = "JOIN_WAITS"
 
 log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Who comes in.
+
+    Attributes:
+        attempts_per_minute: Tries that one caller may make a minute.
+        approve: An operator decides on each request; else a valid token suffices.
+        request_ms: How long a request waits for a decision.
+    """
+
+    attempts_per_minute: int = 5
+    approve: bool = False
+    request_ms: int = 72 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Permission:
+    """What lets a candidate in beside its token; see `Enrolment.basis`."""
+
+    basis: str = ""
+    approver: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +112,7 @@ class Admission:
         chain: Callable[[], Chain],
         authority: Authority | None,
         clock_ms: Callable[[], int],
-        attempts_per_minute: int,
+        policy: Policy,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the parts it works with.
@@ -115,15 +124,20 @@ class Admission:
             authority: This node's certificate authority; without one everybody is
                 refused.
             clock_ms: Unix milliseconds.
-            attempts_per_minute: Tries that one caller may make a minute.
+            policy: Who comes in.
             monotonic: Seconds, for counting tries.
         """
+        self._policy = policy
         self._store = store
         self._identity = identity
         self._chain = chain
         self._authority = authority
         self._clock_ms = clock_ms
-        self._attempts = Attempts(attempts_per_minute, monotonic)
+        self._attempts = Attempts(policy.attempts_per_minute, monotonic)
+
+    def count_try(self, caller: str) -> None:
+        """Count a try of a caller; raise `JoinRateLimited` if it is one too many."""
+        self._attempts.count(caller)
 
     async def admit(self, request: link_pb2.JoinRequest, caller: str) -> link_pb2.JoinResponse:
         """Enrol the sender of a request, or give the answer of its first time again.
@@ -135,7 +149,7 @@ class Admission:
         Raises:
             JoinRefusal: The first step that fails.
         """
-        self._attempts.count(caller)  # (1)
+        self.count_try(caller)  # (1)
         candidate = read_request(request)
         now_ms = self._clock_ms()
         # A refusal is a result here: raised inside the job it would undo the count
@@ -143,6 +157,10 @@ class Admission:
         outcome = await asyncio.wrap_future(
             self._store.submit(lambda tx: self._decide(tx, candidate, now_ms))
         )
+        if isinstance(outcome, errors.JoinWaiting):
+            # It knew the secret, and does as it should by asking again.
+            self._attempts.forgive(caller)
+            raise outcome
         if isinstance(outcome, errors.JoinRefusal):
             log.warning("link.join.refused", child=str(candidate.path), error=outcome)
             raise outcome
@@ -201,7 +219,8 @@ class Admission:
         proved = prove_keys(candidate)  # (7)
         if tokens.is_taken(tx.conn, candidate.node_id, path):  # (8)
             raise errors.JoinNodeTaken
-        network, node_id = self._identity.network, candidate.node_id  # (9)
+        permission = self._permission(tx, candidate, _claim(candidate, proved), now_ms)  # (9)
+        network, node_id = self._identity.network, candidate.node_id  # (10)
         leaf = issue_leaf(authority, proved.tls, network, node_id, path, now)
         tier = issue_tier(authority, proved.ca, node_id, path, now) if proved.ca else None
         tls_chain = to_pem(leaf) + authority.chain_pem
@@ -216,14 +235,57 @@ class Admission:
             tls_sha256=proved.tls_sha256,
             ca_sha256=proved.ca_sha256 if tier else b"",
             token_id=token.token_id,
-            operator=f"{token.operator}@{self._identity.path}",
+            operator=permission.approver or f"{token.operator}@{self._identity.path}",
             cosign_pq=candidate.cosign_pq,
+            basis=permission.basis,
         )
         # Spent before anything is appended: a refusal does not undo the job.
         if not tokens.spend(tx.conn, candidate, now_ms, tls_chain=tls_chain, ca_chain=ca_chain):
             raise errors.JoinTokenUsed
         tx.append(CHANNEL, [enrolment_draft(enrolment, record_id, now_ms)])
+        waiting.settle(tx.conn, token.token_id, waiting.State.JOINED)
+        tx.clear_problems(JOIN_WAITS, peer=node_id)
         return Granted(record_id=record_id, tls_chain=tls_chain, ca_chain=ca_chain)
+
+    def _permission(self, tx: Tx, candidate: Candidate, claim: Claim, now_ms: int) -> _Permission:
+        """Return what lets a candidate in; keep its request until there is something.
+
+        Raises:
+            JoinWaiting, JoinRejected, JoinRequestExpired, JoinTokenUsed: Not yet, or never.
+        """
+        another_stood = approving.had_another(tx.conn, claim.node_id, claim.path)
+        if not (self._policy.approve or another_stood):
+            return _Permission()
+        kept = waiting.by_token(tx.conn, candidate.token_id)
+        if kept is None:
+            tx.raise_problem(
+                JOIN_WAITS, peer=claim.node_id, path=str(claim.path), request=claim.claim_id
+            )
+        request = waiting.bind(
+            tx.conn,
+            candidate.token_id,
+            candidate.sha256,
+            claim,
+            now_ms=now_ms,
+            expires_ms=now_ms + self._policy.request_ms,
+        )
+        if request.request_sha256 != candidate.sha256:
+            tx.raise_problem("JOIN_TOKEN_REUSED", path=str(claim.path), token=candidate.token_id)
+            raise errors.JoinTokenUsed
+        decided = approving.decisions_on(tx.conn, claim) if another_stood else ()
+        refused = next((each for each in decided[:1] if not each.approved), None)
+        if request.state is waiting.State.REJECTED or refused is not None:
+            tx.clear_problems(JOIN_WAITS, peer=claim.node_id)
+            raise errors.JoinRejected(reason=refused.reason if refused else request.reason)
+        if not request.is_open(now_ms):
+            tx.clear_problems(JOIN_WAITS, peer=claim.node_id)
+            raise errors.JoinRequestExpired
+        is_held_up = self._policy.approve and request.state is waiting.State.WAITING
+        if is_held_up or (another_stood and not decided):
+            raise errors.JoinWaiting(request=claim.claim_id, fingerprint=claim.fingerprint)
+        return _Permission(
+            basis=decided[0].record_id.hex() if decided else "", approver=request.operator
+        )
 
     def _prove(self, record_id: ids.RecordId) -> EnrolmentProof:
         return prove_enrolment(self._store, record_id)
@@ -250,75 +312,11 @@ class Attempts:
             raise errors.JoinRateLimited
         times.append(now)
 
-
-class EnrolmentServicer:
-    """`EnrolmentService`: a refusal travels as its code in the status details.
-
-    Served as a stream of requests, of which the first is taken: gRPC waits without
-    end for the message of a unary call, and has no deadline for callers who set none.
-    """
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-
-    async def join(
-        self,
-        requests: AsyncIterator[bytes],
-        context: grpc.aio.ServicerContext[bytes, link_pb2.JoinResponse],
-    ) -> link_pb2.JoinResponse:
-        """Spend a token and be enrolled."""
-        caller = context.peer().rpartition(":")[0]
-        try:
-            return await self._admission.admit(await _first(requests), caller)
-        except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED)
-        except errors.JoinRateLimited as refusal:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.code)
-        except errors.JoinRefusal as refusal:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal.code)
-        except YidaoError as error:
-            # Our own trouble: the other side learns no more than that.
-            log.exception("link.join.failed", error=error)
-            await context.abort(grpc.StatusCode.INTERNAL, "INTERNAL")
-
-
-async def _first(requests: AsyncIterator[bytes]) -> link_pb2.JoinRequest:
-    """Return the message of a call.
-
-    Raises:
-        TimeoutError: It did not come in time.
-        JoinRequestMalformed: There is none, or it cannot be parsed.
-    """
-    async with asyncio.timeout(REQUEST_SECONDS):
-        async for data in requests:
-            try:
-                return link_pb2.JoinRequest.FromString(data)
-            except DecodeError:
-                break
-    raise errors.JoinRequestMalformed
-
-
-def join_server(
-    admission: Admission, certificates: NodeCertificates, address: str
-) -> grpc.aio.Server:
-    """Return a server for the join port, bound and not started.
-
-    Raises:
-        LinkPortTaken: The address is in use or may not be used.
-    """
-    server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=64)
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, link_pb2.JoinResponse]] = {
-        "Join": grpc.stream_unary_rpc_method_handler(
-            EnrolmentServicer(admission).join,
-            response_serializer=link_pb2.JoinResponse.SerializeToString,
-        )
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    try:
-        server.add_secure_port(address, join_server_credentials(certificates))
-    except RuntimeError:
-        raise errors.LinkPortTaken(address=address) from None
-    return server
+    def forgive(self, caller: str) -> None:
+        """Take back the last try of a caller."""
+        times = self._times.get(caller)
+        if times:
+            times.pop()
 
 
 def enrolment_draft(enrolment: Enrolment, record_id: ids.RecordId, now_ms: int) -> Draft:
@@ -342,6 +340,17 @@ def prove_enrolment(store: Store, record_id: ids.RecordId) -> EnrolmentProof:
     core = next(part for part in proven.parts if part.name == "core")
     # The cosignatures of 15 tiers would not fit a chain, and prove nothing in it.
     return bare_proof(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
+
+
+def _claim(candidate: Candidate, proved: ProvedKeys) -> Claim:
+    """Return what a candidate wants to be."""
+    return Claim(
+        node_id=candidate.node_id,
+        path=candidate.path,
+        journal_key=candidate.journal_key,
+        cosign_key=candidate.cosign_key,
+        tls_sha256=proved.tls_sha256,
+    )
 
 
 def _record_id(token_id: str, used_ms: int) -> ids.RecordId:

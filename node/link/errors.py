@@ -174,6 +174,48 @@ class JoinUnreachable(JoinError):
     retryable = True
 
 
+class JoinCodeError(JoinError):
+    """What was typed is no join code."""
+
+    code = "JOIN_CODE_ERROR"
+
+
+class JoinCodeForm(JoinCodeError):
+    """It does not begin as these codes do (params: prefix)."""
+
+    code = "JOIN_CODE_FORM"
+
+
+class JoinCodeLength(JoinCodeError):
+    """Characters are missing or too many (params: found, wanted)."""
+
+    code = "JOIN_CODE_LENGTH"
+
+
+class JoinCodeCharacter(JoinCodeError):
+    """A character that no code has (params: character, group)."""
+
+    code = "JOIN_CODE_CHARACTER"
+
+
+class JoinCodeMistyped(JoinCodeError):
+    """A group does not fit its check character (params: group)."""
+
+    code = "JOIN_CODE_MISTYPED"
+
+
+class JoinRootMismatch(JoinError):
+    """Who answers stands under another root than the code names."""
+
+    code = "JOIN_ROOT_MISMATCH"
+
+
+class JoinInvitationInvalid(JoinError):
+    """What the token is for was not told by who made the code (params: reason)."""
+
+    code = "JOIN_INVITATION_INVALID"
+
+
 class JoinAnswerInvalid(JoinError):
     """The parent's answer does not prove the enrolment (params: reason)."""
 
@@ -269,6 +311,28 @@ class JoinNodeTaken(JoinRefusal):
     """A node with that id, or at that path, is enrolled already."""
 
     code = "JOIN_NODE_TAKEN"
+
+
+class JoinWaiting(JoinRefusal):
+    """The request is kept, and a person must decide on it (params: request, fingerprint).
+
+    They do not travel: the child knows its own request.
+    """
+
+    code = "JOIN_WAITING"
+    retryable = True
+
+
+class JoinRejected(JoinRefusal):
+    """An operator of the parent, or of the node above it, said no (params: reason)."""
+
+    code = "JOIN_REJECTED"
+
+
+class JoinRequestExpired(JoinRefusal):
+    """Nobody decided on the request in time."""
+
+    code = "JOIN_REQUEST_EXPIRED"
 
 
 # The session of a link.

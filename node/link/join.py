@@ -13,7 +13,7 @@ is written last, and only then is the child enrolled.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Final
@@ -49,9 +49,11 @@ from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.certificates import generate_key, key_sha256
 from yidao.node.link.credentials import join_channel_credentials, target_name
 from yidao.node.link.joinrequest import ChildKeys, make_request, read_request
+from yidao.node.link.joinserver import REASON_KEY
 from yidao.node.link.options import proxy_options
 from yidao.node.link.peercheck import Enrolled, check_peer, load_chain
 from yidao.sync import ids
+from yidao.sync.approval import Claim
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
@@ -63,6 +65,9 @@ ANSWER: Final = "join.answer"
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 TIMEOUT_SECONDS: Final = 20.0
 
+MAX_REASON_CHARS: Final = 200
+#: Waits a while and returns the time then; is told who waits.
+Pause = Callable[[Claim], Awaitable[datetime]]
 
 _KEY_FILES: Final = (TLS_KEY, CA_KEY, JOURNAL_KEY, COSIGN_KEY, COSIGN_PQ_KEY)
 _REFUSALS: Final = {kind.code: kind for kind in every_error(errors.JoinRefusal)}
@@ -76,6 +81,7 @@ async def join(
     random: Callable[[int], bytes],
     proxy: str | None = None,
     kinds: KeyKinds = STANDARD_KEYS,
+    pause: Pause | None = None,
 ) -> Identity:
     """Enrol this data folder as the child that `bundle` is for, and return who it is now.
 
@@ -85,6 +91,8 @@ async def join(
         now: This machine's time, aware.
         random: Gives that many bytes of the system's generator.
         proxy: An HTTP proxy on the way to the parent.
+        pause: Called while an operator must decide; without it, `JoinWaiting` is raised.
+            Either way the same request goes on when this is run again.
         kinds: Of the keys that it makes; a run that takes up another keeps the kinds
             of that one.
 
@@ -103,30 +111,36 @@ async def join(
     if request is None:
         bundle.check_time(now)
         request = _new_request(folder, bundle, random, kinds)  # (1)
-    if not folder.has(ANSWER):
-        answer = await _ask(bundle, request, proxy)  # (2)
+    while not folder.has(ANSWER):
+        try:
+            answer = await _ask(bundle, request, proxy)  # (2)
+        except errors.JoinWaiting:
+            claim = _claim(folder, request)
+            if pause is None:
+                raise errors.JoinWaiting(
+                    request=claim.claim_id, fingerprint=claim.fingerprint
+                ) from None
+            now = await pause(claim)
+            continue
         _check_answer(folder, bundle, request, answer, now)  # (3)
         folder.write(ANSWER, answer.SerializeToString())
     return _unpack(folder, bundle, request)  # (4)
 
 
-async def join_with_file(
-    file: FilePath,
-    data_dir: FilePath,
-    *,
-    now: datetime,
-    random: Callable[[int], bytes],
-    proxy: str | None = None,
-    kinds: KeyKinds = STANDARD_KEYS,
-) -> tuple[Identity, JoinBundle]:
-    """Do `join` with a bundle file and delete the file, whose secret is spent then."""
-    bundle = JoinBundle.load(file)
-    identity = await join(bundle, data_dir, now=now, random=random, proxy=proxy, kinds=kinds)
-    _forget(file)
-    return identity, bundle
+def _claim(folder: KeyFolder, request: link_pb2.JoinRequest) -> Claim:
+    """Return what this folder asks to be, as the operators see it who decide."""
+    asked = read_request(request)
+    return Claim(
+        node_id=asked.node_id,
+        path=asked.path,
+        journal_key=asked.journal_key,
+        cosign_key=asked.cosign_key,
+        tls_sha256=key_sha256(folder.load_tls_key(TLS_KEY).public_key()),
+    )
 
 
-def _forget(file: FilePath) -> None:
+def forget_file(file: FilePath) -> None:
+    """Delete a bundle's file for good: its secret is spent."""
     file.unlink()
     sync_folder(file.absolute().parent)
 
@@ -173,12 +187,21 @@ async def _ask(
             return await _ask_at(address, bundle, request, proxy)
         except grpc.aio.AioRpcError as error:
             details = error.details() or ""
+            if details == errors.JoinRejected.code:
+                raise errors.JoinRejected(reason=_reason(error)) from None
             if details in _REFUSALS:
                 raise _REFUSALS[details] from None
             failure = errors.JoinUnreachable(address=address, reason=error.code().name)
         except TimeoutError:
             failure = errors.JoinUnreachable(address=address, reason="TIMEOUT")
     raise failure
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    """Return the words of whoever said no; another node's, so shown as one plain line."""
+    trailing = dict(error.trailing_metadata() or ())
+    words = bytes(trailing.get(REASON_KEY, b"")).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else " " for c in words[:MAX_REASON_CHARS])
 
 
 async def _ask_at(

@@ -10,18 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection, insert, or_, select, update
 
 from yidao.node.keys import Chain, Identity
-from yidao.node.link import errors
+from yidao.node.link import errors, joincode
 from yidao.node.link.bundle import SECRET_BYTES, TOKEN_ID_BYTES, JoinBundle
-from yidao.node.link.certificates import dns_name
+from yidao.node.link.certificates import dns_name, key_sha256
+from yidao.node.link.joincode import JoinCode
 from yidao.node.link.joinrequest import Candidate
 from yidao.node.store.store import Store
 from yidao.node.store.tables import enrolment, join_token
 from yidao.sync import ids
 
-# Three wrong secrets are no typing errors: nobody types a bundle.
+# Three wrong secrets are no typing errors: nobody types a bundle, and a code
+# that was mistyped is found to be so before it is sent.
 MAX_BAD_MACS = 3
 # How long the same request gets the same answer, for an answer that was lost.
 REPEAT_WINDOW_MS = 10 * 60 * 1000
@@ -99,29 +103,75 @@ class ChildTokens:
             ChildPathTaken: One stands there already.
             ChildOperatorInvalid: The user's name cannot stand in a record.
         """
+        bundle = self._make(
+            path,
+            operator=operator,
+            life=life,
+            addresses=(join_addresses, link_address),
+            token=(self._random(TOKEN_ID_BYTES).hex(), self._random(SECRET_BYTES)),
+            test_network=test_network,
+        )
+        # What cannot be read back must not be given out, for instance no address.
+        JoinBundle.decode(bundle.encode())
+        self._keep(bundle, operator)
+        return bundle
+
+    def add_code(self, path: ids.Path, *, operator: str, life: timedelta) -> JoinCode:
+        """Make a token for a child at `path` and return it as a code to type.
+
+        Raises what `add` raises.
+        """
+        root = x509.load_pem_x509_certificate(self._root_pem).public_key()
+        assert isinstance(root, EllipticCurvePublicKey), "a root of this profile is P-256"
+        code = JoinCode(
+            token=self._random(joincode.TOKEN_BYTES),
+            secret=self._random(joincode.SECRET_BYTES),
+            pin=joincode.pin_of(key_sha256(root)),
+        )
+        bundle = self._make(
+            path,
+            operator=operator,
+            life=life,
+            # The child is told where it got its answer, and asks for the rest.
+            addresses=((), ""),
+            token=(code.token_id, code.mac_secret),
+            test_network=False,
+        )
+        self._keep(bundle, operator)
+        return code
+
+    def _make(
+        self,
+        path: ids.Path,
+        *,
+        operator: str,
+        life: timedelta,
+        addresses: tuple[tuple[str, ...], str],
+        token: tuple[str, bytes],
+        test_network: bool,
+    ) -> JoinBundle:
         if path.parent != self._identity.path:
             raise errors.ChildPathUnfit(path=str(path), reason="parent")
         dns_name(path)
         if _OPERATOR.fullmatch(operator) is None:
             raise errors.ChildOperatorInvalid(operator=operator[:64])
-        now_ms = self._clock_ms()
-        bundle = JoinBundle(
-            addresses=join_addresses,
-            link_address=link_address,
+        return JoinBundle(
+            addresses=addresses[0],
+            link_address=addresses[1],
             root_pem=self._root_pem,
             root_statement=self._chain.statement,
             network=self._identity.network,
             parent_path=self._identity.path,
             path=path,
-            token_id=self._random(TOKEN_ID_BYTES).hex(),
-            secret=self._random(SECRET_BYTES),
-            expires_ms=now_ms + life // timedelta(milliseconds=1),
+            token_id=token[0],
+            secret=token[1],
+            expires_ms=self._clock_ms() + life // timedelta(milliseconds=1),
             test_network=test_network,
         )
-        # What cannot be read back must not be given out, for instance no address.
-        JoinBundle.decode(bundle.encode())
+
+    def _keep(self, bundle: JoinBundle, operator: str) -> None:
+        now_ms = self._clock_ms()
         self._store.run(lambda tx: _insert(tx.conn, bundle, operator, now_ms))
-        return bundle
 
 
 def find_token(conn: Connection, token_id: str) -> Token | None:

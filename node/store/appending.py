@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import select
 
 from yidao.node.keys import Identity
-from yidao.node.store import epochs, errors, parts, rawsql, revoking, segments, trust
+from yidao.node.store import epochs, errors, papering, parts, rawsql, revoking, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -295,8 +295,10 @@ class Appender:
     def _fold_trust(self, channel: str, header: Header, core: bytes | None) -> NodeId | None:
         """Fold a record that says whom to trust, and return whom it enrols."""
         scope = self._scope
+        by, by_path = scope.identity.node_id, scope.identity.path
+        papering.fold(scope, channel, header, core, by, by_path)
         if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
-            revoking.fold(scope, core, scope.identity.node_id, scope.identity.path)
+            revoking.fold(scope, core, by, by_path)
         if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
             return None
         own = trust.enrolled(scope.conn, scope.identity.node_id)

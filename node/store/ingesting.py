@@ -27,6 +27,7 @@ from yidao.node.store import (
     epochs,
     errors,
     lanecursors,
+    papering,
     parts,
     revoking,
     segments,
@@ -334,6 +335,7 @@ class Ingest:
                 trust.fold_epoch_above(self._scope, head.journal, seq, core)
             if header.kind == revocation.KIND:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
+            papering.fold_foreign(self._scope, head.journal, seq, header, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
         if isinstance(error, SealFork):

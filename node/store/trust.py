@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from yidao.node.store import epochs, errors
+from yidao.node.store import approving, epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
@@ -24,6 +24,7 @@ from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
 from yidao.sync import epoch, suite
+from yidao.sync.admissionerrors import ReenrolmentUnapproved
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.epocherrors import EpochUnknown
@@ -232,6 +233,9 @@ def fold_foreign(
             declare(scope, _opened(head.journal, header), enroller)
         elif header.kind == epoch.KIND:
             fold_epoch(scope, enroller, core, head.journal, seq)
+    except ReenrolmentUnapproved:
+        assert core is not None, "it was decoded"
+        approving.keep_waiting(scope, enroller.node_id, header, core, position)
     except (SyncError, errors.EnrolmentConflict) as error:
         scope.raise_problem(error.code, error.params, journal=head.journal, seq=seq)
 
@@ -255,6 +259,7 @@ def fold_enrolled(
     Raises:
         EnrolmentMalformed, KeyWeak, …: The core is wrong.
         EnrolmentChainBroken: The enroller stands not right above the path.
+        ReenrolmentUnapproved: See `approving.check_enrolment`.
         EnrolmentConflict: See `learn`.
     """
     if core is None:
@@ -264,6 +269,7 @@ def fold_enrolled(
     is_root_itself = found.path == Path() and found.node_id == writer
     if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
+    approving.check_enrolment(scope, found)
     learn(scope.conn, found, writer, position)
     if not suite.is_available(found.suite):
         scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite})

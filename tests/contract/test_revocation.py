@@ -13,9 +13,11 @@ from yidao.node.frontiers import Stated, StatementDecider, encode
 from yidao.node.revocations import ChildRevoked, ChildUnknown, Revocations
 from yidao.node.store.errors import EnrolmentConflict, JournalRevoked
 from yidao.node.store.trust import NODE_REVOKED
+from yidao.sync.admissionerrors import ReenrolmentUnapproved
+from yidao.sync.approval import DECIDED_CHANNELS, KIND_DECIDED, Decided, claim_of
 from yidao.sync.enrolment import KIND as ENROLLED
 from yidao.sync.errors import RevocationMalformed, RevocationUnauthorised
-from yidao.sync.ids import JournalId, Lane, NodeId, Path
+from yidao.sync.ids import JournalId, Lane, NodeId, Path, RecordId
 from yidao.sync.message import Frame
 from yidao.sync.revocation import CHANNELS, KIND, CutLine, Reason, Revocation
 from yidao.sync.suite import Ed25519Signer
@@ -105,10 +107,30 @@ def twin(tree: Any, parent: Any, path: str) -> Any:
     return tree.open(tree._new_url(), identity, (*above, parent.enrolment))
 
 
-def enrol(parent: Any, child: Any) -> None:
+def enrol(parent: Any, child: Any, basis: str = "") -> None:
     """Enrol a node at a path where another one may have stood."""
-    draft = parent.draft(child.identity.node_id.hex(), child.enrolment.encode(), kind=ENROLLED)
+    core = dataclasses.replace(child.enrolment, basis=basis).encode()
+    draft = parent.draft(child.identity.node_id.hex() + basis, core, kind=ENROLLED)
     parent.append("node", draft)
+
+
+def approve(decider: Any, child: Any) -> str:
+    """Approve a node in another one's place, and return what its enrolment must cite."""
+    record_id = hashlib.sha256(b"approval" + child.identity.node_id).digest()[:16]
+    decided = Decided(
+        claim=claim_of(child.enrolment),
+        record_id=RecordId(record_id),
+        asked=RecordId(bytes(16)),
+        asked_by="admin@/33",
+        approved=True,
+        reason="",
+        operator="admin@/",
+    )
+    for channel in DECIDED_CHANNELS:
+        own = {"record_id": record_id} if channel == "node" else {}
+        name = f"{channel} {child.identity.node_id.hex()}"
+        decider.append(channel, decider.draft(name, decided.encode(), kind=KIND_DECIDED, **own))
+    return record_id.hex()
 
 
 def test_what_lies_before_the_cut_stays_and_nothing_more_comes_at_any_tier(
@@ -297,7 +319,7 @@ def test_two_revocations_of_one_node_add_up(tree: Any, road: Road, carry_all: Ca
 def test_a_path_is_free_for_another_node_once_its_node_is_revoked(
     tree: Any, road: Road, carry_all: Carry
 ) -> None:
-    """Without a revocation a second enrolment is a conflict; with one both histories stand."""
+    """Without a revocation it is a conflict, and without approval refused; else both stand."""
     root, province, city = road
     city.append("up:15", city.draft("a"))
     carry_all(city, province)
@@ -308,7 +330,11 @@ def test_a_path_is_free_for_another_node_once_its_node_is_revoked(
     revoke(province, tree, "/33/3301")
     carry_all(province, root)
     assert NODE_REVOKED in codes(root)
-    enrol(province, fresh)
+    with pytest.raises(ReenrolmentUnapproved):
+        enrol(province, fresh)
+    cited = approve(root, fresh)
+    carry_all(root, province)
+    enrol(province, fresh, cited)
     fresh.append("up:15", fresh.draft("n"))
     carry_all(fresh, province)
     carry_all(province, root)

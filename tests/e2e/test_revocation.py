@@ -33,12 +33,22 @@ class Pair:
         self.old = self.join("old")
 
     def join(self, name: str) -> DemoNode:
-        """Let a node join at /33 and start it."""
+        """Let a node join at /33, in another one's place if that was revoked, and start it."""
         bundle = self.folder / f"{name}.bundle"
         where = ("--data", str(self.root.folder), "--out", str(bundle))
         run_yidao("child", "add", "33", *where, "--operator", "admin@/")
         node = self._node(name, "/33")
-        run_yidao("join", str(bundle), "--data", str(node.folder), *self._listen(node))
+        joining = ("join", str(bundle), "--data", str(node.folder), *self._listen(node))
+        if name != "old":
+            # Below the root two of its own operators must agree.
+            run_yidao(*joining, "--no-wait", expect=2)
+            at_root = ("--data", str(self.root.folder), "--json")
+            verb = ("child", "reenrol", "33", "--reason", "key stolen", "--operator", "admin@/")
+            asked = json.loads(run_yidao(*verb, *at_root))["request"]
+            deciding = ("child", "approve", asked, *at_root, "--operator")
+            run_yidao(*deciding, "admin@/", expect=4)
+            run_yidao(*deciding, "second@/")
+        run_yidao(*joining)
         node.start()
         wait_until(f"{name} is connected", lambda: self.state(node) == "connected")
         return node

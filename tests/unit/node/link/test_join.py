@@ -24,14 +24,16 @@ from yidao.node.link import errors, join, joinrequest, tokens
 from yidao.node.link.admission import (
     Admission,
     Attempts,
+    Policy,
     _to_proto,
-    join_server,
     load_authority,
 )
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.certificates import generate_key
 from yidao.node.link.founding import found_network, record_founding
+from yidao.node.link.invitation import Invitations
 from yidao.node.link.joinrequest import ChildKeys, make_request
+from yidao.node.link.joinserver import join_server
 from yidao.node.store.store import Store
 from yidao.node.store.tables import join_token
 from yidao.sync.enrolment import KIND, Enrolment, verify_chain
@@ -121,7 +123,7 @@ def open_parent(data_dir: FilePath, identity: Identity, clock: Clock) -> Parent:
         chain=folder.load_chain,
         authority=load_authority(folder.load_certificates()),
         clock_ms=clock,
-        attempts_per_minute=1000,
+        policy=Policy(attempts_per_minute=1000),
     )
     return Parent(folder, identity, store, clock, admission)
 
@@ -142,7 +144,17 @@ async def serving(parent: Parent) -> Any:
     """Serve the parent's join port; give its number."""
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
-    server = join_server(parent.admission, parent.folder.load_certificates(), address)
+    invitations = Invitations(
+        store=parent.store,
+        identity=parent.identity,
+        root_pem=parent.folder.load_certificates().root_pem,
+        statement=parent.folder.load_chain().statement,
+        link_address="127.0.0.1:2",
+        test_network=False,
+        clock_ms=parent.clock,
+    )
+    certificates = parent.folder.load_certificates()
+    server = join_server(parent.admission, invitations, certificates, address)
     await server.start()
     try:
         yield port
@@ -188,15 +200,8 @@ def test_root_province_city(root: Parent, tmp_path: FilePath) -> None:
     async def province_joins() -> Identity:
         async with serving(root) as port:
             bundle = root.bundle("33", port)
-            file = tmp_path / "33.join"
-            bundle.save(file)
             data_dir = prepare(tmp_path / "province")
-            identity, spent = await join.join_with_file(
-                file, data_dir, now=utc(root.clock()), random=os.urandom
-            )
-            assert not file.exists()
-            assert spent.link_address == "127.0.0.1:2"
-            return identity
+            return await join.join(bundle, data_dir, now=utc(root.clock()), random=os.urandom)
 
     identity = run(province_joins)
     province = open_parent(tmp_path / "province", identity, root.clock)
@@ -502,7 +507,7 @@ def test_node_without_authority(root: Parent) -> None:
         chain=root.folder.load_chain,
         authority=load_authority(bare),
         clock_ms=root.clock,
-        attempts_per_minute=1000,
+        policy=Policy(attempts_per_minute=1000),
     )
     (refusal,) = admit(root, request_for(root.bundle("33")))
     assert isinstance(refusal, errors.NoAuthority)
@@ -578,7 +583,7 @@ def test_too_many_tries_over_the_wire(root: Parent, tmp_path: FilePath) -> None:
         chain=root.folder.load_chain,
         authority=load_authority(root.folder.load_certificates()),
         clock_ms=root.clock,
-        attempts_per_minute=1,
+        policy=Policy(attempts_per_minute=1),
     )
 
     async def scene() -> None:

@@ -18,13 +18,15 @@ from yidao.node.config import Settings
 from yidao.node.demo.relay import LineState, Relay
 from yidao.node.demo.tree import free_ports
 from yidao.node.keys import Identity, KeyFolder, NodeCertificates
-from yidao.node.link.admission import Admission, join_server, load_authority
+from yidao.node.link.admission import Admission, Policy, load_authority
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.errors import LinkQuotaExceeded, PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import OVER_QUOTA, REVOKED_BY_PARENT, Hub
+from yidao.node.link.invitation import Invitations
 from yidao.node.link.join import join
+from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
@@ -136,9 +138,18 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
         chain=lambda: parent.hub.chain,
         authority=load_authority(parent.certificates),
         clock_ms=system_clock_ms,
-        attempts_per_minute=100,
+        policy=Policy(attempts_per_minute=100),
     )
-    server = join_server(admission, parent.certificates, parent.settings.join_listen)
+    invitations = Invitations(
+        store=parent.store,
+        identity=parent.identity,
+        root_pem=root_pem,
+        statement=parent.hub.chain.statement,
+        link_address=parent.settings.listen,
+        test_network=False,
+        clock_ms=system_clock_ms,
+    )
+    server = join_server(admission, invitations, parent.certificates, parent.settings.join_listen)
     await server.start()
     try:
         return await join(bundle, folder, now=utc(system_clock_ms()), random=secrets.token_bytes)
