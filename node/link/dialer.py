@@ -37,13 +37,13 @@ class Dialer:
         self,
         hub: Hub,
         parent: Peer,
-        certificates: NodeCertificates,
+        certificates: NodeCertificates | Callable[[], NodeCertificates],
         settings: Settings,
         jitter: Callable[[], float],
     ) -> None:
         self._hub = hub
         self._parent = parent
-        self._certificates = certificates
+        self._certificates = certificates if callable(certificates) else lambda: certificates
         self._settings = settings
         self._jitter = jitter
         self._flowed = False
@@ -81,7 +81,7 @@ class Dialer:
         address = self._settings.parent_address or ""
         channel = grpc.aio.secure_channel(
             address,
-            channel_credentials(self._certificates),
+            channel_credentials(self._certificates()),
             options=client_options(self._settings, target_name(self._parent.path)),
         )
         driver, key = self._hub.open(self._parent, secrets.token_hex(16))
