@@ -52,6 +52,7 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.renewal import Renewals
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
@@ -314,7 +315,14 @@ class Daemon:
         known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
-        dialer = Dialer(hub, peer, certificates, self._settings, random.random)
+        dialer = Dialer(
+            hub,
+            peer,
+            certificates,
+            self._settings,
+            random.random,
+            lambda: why_lost(self._settings, self._keys, parent.path, system_clock_ms),
+        )
         task = asyncio.create_task(dialer.run(), name="dialer")
         task.add_done_callback(self._dialer_ended)
         return task

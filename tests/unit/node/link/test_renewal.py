@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ from yidao.node.link.admission import (
     load_authority,
     prove_enrolment,
 )
+from yidao.node.link.dialer import Dialer
 from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import Hub
@@ -54,6 +55,7 @@ from yidao.node.link.renewerrors import (
     RenewUnreachable,
 )
 from yidao.node.link.server import LinkServer
+from yidao.node.link.way import why_lost
 from yidao.node.renewing import JITTER_SHARE, LiveCertificates, Renewer, is_due
 from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
@@ -174,11 +176,38 @@ class Place:
         self.child_keys.replace(TLS_CHAIN, certificates.to_pem(made))
         self.child_keys.replace(CA_CHAIN, certificates.to_pem(authority))
 
-    def renewer(self) -> Renewer:
+    @property
+    def parent(self) -> Peer:
+        """The root as the province knows it."""
+        return Peer(node_id=self.root.node_id, path=self.root.path, tls_sha256=b"")
+
+    def child_settings(self) -> Settings:
         listen, join_listen = self.ports
-        settings = self._settings(
-            self.child_data, parent_address=listen, parent_join_address=join_listen
+        return self._settings(
+            self.child_data,
+            parent_address=listen,
+            parent_join_address=join_listen,
+            backoff_min_seconds=0.05,
+            backoff_max_seconds=0.1,
         )
+
+    def child_hub(self) -> Hub:
+        return Hub(
+            store=self.child_store,
+            identity=self.child,
+            chain=self.child_keys.load_chain(),
+            root_pem=self.live.current.root_pem,
+            settings=self.child_settings(),
+            clock_ms=system_clock_ms,
+            save_chain=self.child_keys.save_chain,
+        )
+
+    def why(self) -> str:
+        """What stops the province's way to its parent."""
+        return why_lost(self.child_settings(), self.child_keys, Path(), system_clock_ms)
+
+    def renewer(self) -> Renewer:
+        settings = self.child_settings()
         self.shown = LiveCertificates(self.child_keys)
         return Renewer(
             store=self.child_store,
@@ -380,6 +409,57 @@ def test_a_parent_that_does_not_answer_is_named(place: Place) -> None:
     with pytest.raises(RenewUnreachable):
         asyncio.run(place.renewer().renew(real_now()))
     assert place.lives() == before
+
+
+def test_a_failed_dial_has_a_name_and_a_renewed_certificate_ends_it(place: Place) -> None:
+    """TLS itself says nothing of an ended certificate; the node that must act does."""
+
+    async def run() -> None:
+        place.age(33 * DAY)
+        renewer = place.renewer()
+        hub = place.child_hub()
+        dialer = Dialer(
+            hub, place.parent, place.shown, place.child_settings(), lambda: 0.5, place.why
+        )
+        async with place.serving(ended_days=7):
+            hub.start()
+            dialing = asyncio.create_task(dialer.run())
+            try:
+                await until(lambda: hub.dial_error == "CERTIFICATE_ENDED")
+                await renewer.renew(real_now())
+                await until(lambda: any(each.progress.flowing for each in hub.connected()))
+                assert hub.dial_error == ""
+            finally:
+                dialing.cancel()
+                await asyncio.gather(dialing, return_exceptions=True)
+                await hub.stop()
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        # What is looked at is set by other tasks: nothing sets an event for it.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def test_what_stops_the_way_to_the_parent_has_a_code(place: Place) -> None:
+    """Our own certificate first, then the way."""
+    ages = {
+        "CERTIFICATE_ENDED": 33 * DAY,
+        "CERTIFICATE_NOT_YET_VALID": -2 * DAY,
+        "PARENT_PORT_CLOSED": DAY,
+    }
+    for code, age in ages.items():
+        place.age(age)
+        assert place.why() == code
+
+    async def served() -> str:
+        async with place.serving():
+            return await asyncio.to_thread(place.why)
+
+    assert asyncio.run(served()) == ""
 
 
 def test_the_root_certifies_itself(place: Place) -> None:
