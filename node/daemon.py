@@ -46,7 +46,7 @@ from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keychanges import KeyChanges, settled
-from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
+from yidao.node.keys import Chain, Identity, KeyFolder
 from yidao.node.link.admission import Admission, Policy, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
@@ -55,11 +55,14 @@ from yidao.node.link.invitation import Invitations
 from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.renewal import Renewals
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -138,8 +141,8 @@ class Daemon:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
         identity = self._keys.load_identity()
-        certificates = self._keys.load_certificates()
-        root_pem = certificates.root_pem
+        certificates = LiveCertificates(self._keys)
+        root_pem = certificates.current.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
         store = self._open_store(chain, root_pem)
@@ -159,19 +162,23 @@ class Daemon:
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = self._hub(store, chain, root_pem)
-        links = LinkServer(hub, certificates, self._settings)
+        renewals = Renewals(
+            store=store,
+            identity=identity,
+            authority=lambda: load_authority(certificates.current),
+            root_pem=root_pem,
+            clock_ms=system_clock_ms,
+            ended_days=self._settings.renew_ended_days,
+        )
+        links = LinkServer(hub, certificates, self._settings, renewals)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
         admitting = AdmissionServicer(identity.path, admissions, self._children(hub, links))
         local = self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)])
-        joins = self._joins(hub, certificates)
-        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        more = [
-            Job(name="certificate", trigger=every(60), run=watch.run),
-            Job(name="requests", trigger=every(600), run=admissions.close_expired),
-        ]
-        jobs = self._jobs(store, hub, links, affairs.access.auditor, more)
+        joins = self._joins(hub, certificates, renewals)
+        requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
+        jobs = self._jobs(hub, links, affairs.access.auditor, certificates, [requests])
         hub.start()
         await links.start()
         await joins.start()
@@ -224,7 +231,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
     def _node_service(
-        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+        self, store: Store, hub: Hub, links: LinkServer, certificates: LiveCertificates
     ) -> NodeServicer:
         identity = hub.identity
         tree = Tree(
@@ -237,7 +244,9 @@ class Daemon:
         service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
+            Health(
+                store, identity, hub, self._settings, lambda: certificates.current.tls_chain_pem
+            ),
             self._children(hub, links),
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
@@ -257,13 +266,15 @@ class Daemon:
         revocations = Revocations(hub.store, system_clock_ms, secrets.token_bytes, links.recheck)
         return Children(tokens, revocations, self._settings)
 
-    def _joins(self, hub: Hub, certificates: NodeCertificates) -> grpc.aio.Server:
+    def _joins(
+        self, hub: Hub, certificates: LiveCertificates, renewals: Renewals
+    ) -> grpc.aio.Server:
         settings = self._settings
         admission = Admission(
             store=hub.store,
             identity=hub.identity,
             chain=lambda: hub.chain,
-            authority=load_authority(certificates),
+            authority=lambda: load_authority(certificates.current),
             clock_ms=system_clock_ms,
             policy=Policy(
                 attempts_per_minute=settings.join_attempts_per_minute,
@@ -280,7 +291,13 @@ class Daemon:
             test_network=settings.test_network,
             clock_ms=system_clock_ms,
         )
-        return join_server(admission, invitations, certificates, settings.join_listen)
+        return join_server(
+            admission,
+            invitations,
+            renewals,
+            lambda: certificates.current,
+            settings.join_listen,
+        )
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys, system_clock_ms, secrets.token_bytes)
@@ -312,19 +329,31 @@ class Daemon:
 
     def _jobs(
         self,
-        store: Store,
         hub: Hub,
         links: LinkServer,
         auditor: Auditor,
+        certificates: LiveCertificates,
         more: Sequence[Job],
     ) -> Jobs:
+        store = hub.store
+        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        renewer = Renewer(
+            store=store,
+            folder=self._keys,
+            live=certificates,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+        )
+
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
+        ending = Job(name="certificate", trigger=every(60), run=watch.run)
+        renewing = Job(name="renewal", trigger=every(60), run=renewer.run)
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, *more],
+            [*routine, *watch_jobs(store), counting, renewing, ending, *more],
             last_runs(store),
             system_clock_ms,
         )
@@ -336,13 +365,20 @@ class Daemon:
         store.bind(self._speaking(settled(store, self._keys)), known)
         return store
 
-    def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
+    def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
             return None
         known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
-        dialer = Dialer(hub, peer, certificates, self._settings, random.random)
+        dialer = Dialer(
+            hub,
+            peer,
+            certificates,
+            self._settings,
+            random.random,
+            lambda: why_lost(self._settings, self._keys, parent.path, system_clock_ms),
+        )
         task = asyncio.create_task(dialer.run(), name="dialer")
         task.add_done_callback(self._dialer_ended)
         return task

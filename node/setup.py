@@ -124,7 +124,11 @@ def _prepared(data: Path) -> Path:
 def _join(folder: Path, invitation: JoinBundle, settings: Given, how: Joining) -> Identity:
     # Settings first: a run that is cut short must not leave a node without its parent's
     # address and with the bundle, which names it, already spent.
-    told: Given = {"parent_address": invitation.link_address, **settings}
+    told: Given = {
+        "parent_address": invitation.link_address,
+        "parent_join_address": invitation.addresses[0],
+        **settings,
+    }
     _configure(folder, {**told, "test_network": True} if invitation.test_network else told)
     proxy = told.get("proxy")
     return asyncio.run(

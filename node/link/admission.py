@@ -110,7 +110,7 @@ class Admission:
         store: Store,
         identity: Identity,
         chain: Callable[[], Chain],
-        authority: Authority | None,
+        authority: Authority | Callable[[], Authority | None] | None,
         clock_ms: Callable[[], int],
         policy: Policy,
         monotonic: Callable[[], float] = time.monotonic,
@@ -121,8 +121,8 @@ class Admission:
             store: Bound to `identity` and started.
             identity: This node.
             chain: Gives this node's own chain as it is now.
-            authority: This node's certificate authority; without one everybody is
-                refused.
+            authority: This node's certificate authority, or gives it as it is then;
+                without one everybody is refused.
             clock_ms: Unix milliseconds.
             policy: Who comes in.
             monotonic: Seconds, for counting tries.
@@ -131,7 +131,7 @@ class Admission:
         self._store = store
         self._identity = identity
         self._chain = chain
-        self._authority = authority
+        self._authority = authority if callable(authority) else lambda: authority
         self._clock_ms = clock_ms
         self._attempts = Attempts(policy.attempts_per_minute, monotonic)
 
@@ -213,7 +213,7 @@ class Admission:
         return errors.JoinTokenUsed()
 
     def _grant(self, tx: Tx, candidate: Candidate, token: tokens.Token, now_ms: int) -> Granted:
-        authority, now, path = self._authority, utc(now_ms), token.path
+        authority, now, path = self._authority(), utc(now_ms), token.path
         if authority is None:
             raise errors.NoAuthority
         proved = prove_keys(candidate)  # (7)

@@ -1,7 +1,7 @@
 """The service on the join port: who comes here has no certificate yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -13,9 +13,11 @@ from yidao.api.link.v1 import admission_pb2, link_pb2
 from yidao.node.keys import NodeCertificates
 from yidao.node.link import errors
 from yidao.node.link.admission import Admission
-from yidao.node.link.credentials import join_server_credentials
+from yidao.node.link.credentials import live_server_credentials
 from yidao.node.link.invitation import Invitations
 from yidao.node.link.options import GUARD_OPTIONS
+from yidao.node.link.renewal import Renewals, first_request
+from yidao.node.link.renewerrors import RenewRefusal
 from yidao.node.logging import get_logger
 
 MAX_REQUEST_BYTES: Final = 16 * 1024
@@ -52,9 +54,10 @@ class JoinServicer:
     end for the message of a unary call, and has no deadline for callers who set none.
     """
 
-    def __init__(self, admission: Admission, invitations: Invitations) -> None:
+    def __init__(self, admission: Admission, invitations: Invitations, renewals: Renewals) -> None:
         self._admission = admission
         self._invitations = invitations
+        self._renewals = renewals
 
     async def join(self, requests: Requests, context: Context) -> link_pb2.JoinResponse:
         """Spend a token and be enrolled."""
@@ -86,6 +89,16 @@ class JoinServicer:
 
         return await _answered(answer(), context)
 
+    async def renew(self, requests: Requests, context: Context) -> link_pb2.RenewResponse:
+        """Give a node whose certificate has ended a new one, where that is allowed."""
+
+        async def answer() -> link_pb2.RenewResponse:
+            self._admission.count_try(_caller(context))
+            request = await first_request(requests)
+            return await asyncio.to_thread(self._renewals.renew_ended, request)
+
+        return await _answered(answer(), context)
+
 
 def _caller(context: Context) -> str:
     return str(context.peer().rpartition(":")[0])
@@ -102,6 +115,9 @@ async def _answered(answer: Awaitable[Answer], context: Context) -> Answer:
         reason = str(refusal.params.get("reason", "")).encode()
         trailing = ((REASON_KEY, reason),) if reason else ()
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal.code, trailing)
+    except (RenewRefusal, errors.PeerCheckError) as refusal:
+        log.warning("link.renewal.refused", code=refusal.code)
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal.code)
     except YidaoError as error:
         # Our own trouble: the other side learns no more than that.
         log.exception("link.join.failed", error=error)
@@ -125,22 +141,33 @@ async def _first(requests: Requests, kind: type[Request]) -> Request:
 
 
 def join_server(
-    admission: Admission, invitations: Invitations, certificates: NodeCertificates, address: str
+    admission: Admission,
+    invitations: Invitations,
+    renewals: Renewals,
+    certificates: Callable[[], NodeCertificates],
+    address: str,
 ) -> grpc.aio.Server:
     """Return a server for the join port, bound and not started.
+
+    Args:
+        admission: Decides who may join.
+        invitations: Say what a token is for.
+        renewals: Give those whose certificate has ended a new one.
+        certificates: Gives what the port shows at each handshake.
+        address: Where to listen.
 
     Raises:
         LinkPortTaken: The address is in use or may not be used.
     """
     server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=64)
-    for service, methods in _methods(JoinServicer(admission, invitations)).items():
+    for service, methods in _methods(JoinServicer(admission, invitations, renewals)).items():
         handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {
             name: grpc.stream_unary_rpc_method_handler(method, response_serializer=_serialized)
             for name, method in methods.items()
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     try:
-        server.add_secure_port(address, join_server_credentials(certificates))
+        server.add_secure_port(address, live_server_credentials(certificates, mutual=False))
     except RuntimeError:
         raise errors.LinkPortTaken(address=address) from None
     return server
@@ -148,7 +175,7 @@ def join_server(
 
 def _methods(servicer: JoinServicer) -> Mapping[str, Mapping[str, Any]]:
     return {
-        ENROLMENT: {"Join": servicer.join},
+        ENROLMENT: {"Join": servicer.join, "Renew": servicer.renew},
         INVITATION: {"Introduce": servicer.introduce, "Invite": servicer.invite},
     }
 
