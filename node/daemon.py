@@ -29,6 +29,7 @@ from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
@@ -41,6 +42,7 @@ from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
+from yidao.node.keychanges import KeyChanges, settled
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -129,12 +131,13 @@ class Daemon:
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
-        identity = self._load_identity()
+        identity = self._keys.load_identity()
         certificates = self._keys.load_certificates()
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, root_pem)
+        store = self._open_store(chain, root_pem)
+        identity = store.identity
         affairs = Affairs(
             store,
             identity,
@@ -197,8 +200,8 @@ class Daemon:
         if self._defect is not None:
             raise self._defect
 
-    def _load_identity(self) -> Identity:
-        identity = self._keys.load_identity()
+    def _usable(self, identity: Identity) -> Identity:
+        """Return the identity that signs, once its suites were tried out."""
         if not self._settings.cosign_pq:
             identity = replace(identity, cosign_pq=None)
         check_own_suites(identity)
@@ -245,10 +248,11 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        box = self._keys.load_box_key(hub.identity.suite)
-        courier = Courier(hub.store, hub, box, system_clock_ms, secrets.token_bytes)
+        courier = Courier(hub.store, hub, self._keys, system_clock_ms, secrets.token_bytes)
+        changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
         servicers = [
             *affair_servicers(affairs),
+            IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
             *others,
@@ -291,11 +295,11 @@ class Daemon:
             system_clock_ms,
         )
 
-    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(identity, known)
+        store.bind(self._usable(settled(store, self._keys)), known)
         return store
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":

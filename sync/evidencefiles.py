@@ -9,21 +9,22 @@ over is known to be nothing.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
 from yidao.sync import errors
 from yidao.sync.archive import read_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignature
-from yidao.sync.enrolment import MAX_PROOFS, Enrolment
+from yidao.sync.enrolment import MAX_PROOFS, CosignKey, Enrolment
+from yidao.sync.epoch import EpochKey
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
 from yidao.sync.keytypes import cosigner_type, log_type
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.note import key_id, parse_note
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 from yidao.sync.record import Header, Part, check_part, decode_header
-from yidao.sync.suite import ED25519_SHA256, ML_DSA_44, SUITES
+from yidao.sync.suite import ED25519_SHA256, SUITES
 
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "root-statement"
@@ -48,36 +49,6 @@ class Cosigner:
         if self.suites == (ED25519_SHA256,):
             return ""
         return ", ".join(SUITES[number].name for number in self.suites)
-
-
-class KeyHolder(Protocol):
-    """Whose lines are known: an enrolment, wherever it was learned."""
-
-    @property
-    def node_id(self) -> NodeId:
-        """The node."""
-
-    @property
-    def suite(self) -> int:
-        """Of its two keys."""
-
-    @property
-    def journal_key(self) -> bytes:
-        """The key of its journals."""
-
-    @property
-    def cosign_key(self) -> bytes:
-        """The key of its cosignatures."""
-
-    @property
-    def cosign_pq(self) -> bytes:
-        """A second one, of ML-DSA-44; b"" for none."""
-
-
-def cosigning_keys(holder: KeyHolder) -> tuple[tuple[int, bytes], ...]:
-    """Return suite and key of all cosignatures that a node may make."""
-    keys: tuple[tuple[int, bytes], ...] = ((holder.suite, holder.cosign_key),)
-    return (*keys, (ML_DSA_44, holder.cosign_pq)) if holder.cosign_pq else keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +169,8 @@ def take_record(
     """Take a record away, verified.
 
     1. The header is of this network, by a node of the chain.
-    2. The checkpoint is of a journal of that node, signed by its journal key, and
-       the header is in its tree.
+    2. The checkpoint is of a journal of that node, signed by its journal key of that
+       epoch, not beyond its end, and the header is in its tree.
     3. Each part that was given is what the header commits to.
     4. Every cosignature by a tier above that node verifies.
 
@@ -224,9 +195,11 @@ def take_record(
 
     proof = parse_proof(take(files, f"{folder}/proof.tlog-proof"))
     journal = _journal_of(proof, network, origin)
+    key = origin.key_of(journal.epoch)
     checkpoint = verify_proof(
-        proof, header_bytes, journal.origin(network), origin.journal_key, origin.suite
+        proof, header_bytes, journal.origin(network), key.journal_key, key.suite
     )
+    origin.check_end(journal, checkpoint.size)
     return ProvenRecord(
         raw=header_bytes,
         header=header,
@@ -251,12 +224,17 @@ def check_lines(record: ProvenRecord, network: NetworkId) -> None:
         EvidenceMalformed: A line that is neither the author's nor of a tier above,
             or extra data.
     """
-    if with_known_lines(record.proof, network, record.origin, record.tiers) != record.proof:
+    tiers = [(tier.node_id, tier.cosign_keys) for tier in record.tiers]
+    author = record.origin.key_of(record.journal.epoch)
+    if with_known_lines(record.proof, network, author, tiers) != record.proof:
         raise errors.EvidenceMalformed(reason="unknown line")
 
 
 def with_known_lines(
-    proof: TlogProof, network: NetworkId, author: KeyHolder, tiers: Sequence[KeyHolder]
+    proof: TlogProof,
+    network: NetworkId,
+    author: EpochKey,
+    tiers: Sequence[tuple[NodeId, Sequence[CosignKey]]],
 ) -> TlogProof:
     """Return a proof with the lines of its author and of some tiers alone, each once.
 
@@ -265,14 +243,14 @@ def with_known_lines(
     Args:
         proof: Of the author's journal.
         network: Whose cosigners are named.
-        author: Whose journal it is.
-        tiers: Who may have cosigned.
+        author: The author's key of that journal's epoch.
+        tiers: Nodes with suite and key of all that they may have cosigned with.
     """
     origin = parse_checkpoint(proof.checkpoint).origin
     known = {(origin, key_id(origin, log_type(author.suite), author.journal_key))}
-    for tier in tiers:
-        name = cosigner_name(network, tier.node_id)
-        for suite, key in cosigning_keys(tier):
+    for node_id, keys in tiers:
+        name = cosigner_name(network, node_id)
+        for suite, key in keys:
             known.add((name, key_id(name, cosigner_type(suite), key)))
     note = parse_note(proof.checkpoint)
     lines = [each.line() for each in note.signatures if (each.name, each.key_id) in known]
@@ -325,16 +303,13 @@ def _cosigners(
     signatures = parse_note(checkpoint).signatures
     for tier in tiers:
         name = cosigner_name(network, tier.node_id)
-        times = {}
-        for suite, key in cosigning_keys(tier):
+        times: dict[int, int] = {}
+        for suite, key in tier.cosign_keys:
             hint = (name, key_id(name, cosigner_type(suite), key))
-            verified = [
-                verify_cosignature(checkpoint, each.line(), name, key, suite)
-                for each in signatures
-                if (each.name, each.key_id) == hint
-            ]
-            if verified:
-                times[suite] = min(verified)
+            for each in signatures:
+                if (each.name, each.key_id) == hint:
+                    time_s = verify_cosignature(checkpoint, each.line(), name, key, suite)
+                    times[suite] = min(time_s, times.get(suite, time_s))
         if times:
             found.append(
                 Cosigner(

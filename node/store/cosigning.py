@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, or_, select, upda
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from yidao.node.store import segments, trust
+from yidao.node.store import epochs, segments, trust
 from yidao.node.store.journals import Head, journal_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature as table
@@ -22,8 +22,7 @@ from yidao.node.store.tables import enrolment as enrolment_table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Peer
 from yidao.sync.checkpoint import cosign, verify_cosignature
-from yidao.sync.errors import CosignatureInvalid, SyncError
-from yidao.sync.evidencefiles import cosigning_keys
+from yidao.sync.errors import SyncError
 from yidao.sync.ids import NodeId, Path, cosigner_name
 from yidao.sync.keytypes import cosigner_type
 from yidao.sync.message import Receipt
@@ -113,7 +112,10 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             cosigner = _cosigner_of(scope, line)
             if cosigner is None or not _may_bring(scope, cosigner, peer):
                 continue
-            suite, time_s = _verify(scope, checkpoint, line, cosigner)
+            known = _verify(scope, cosigner, checkpoint, line)
+            if known is None:
+                continue
+            suite, time_s = known
         except SyncError as error:
             scope.raise_problem(
                 RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
@@ -146,8 +148,16 @@ def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
     return tuple(line for row in rows for line in row if line is not None)
 
 
-def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple[NodeId, ...]]:
+def best_size(
+    conn: Connection, journal_pk: int, above: int, up_to: int | None = None
+) -> tuple[int, tuple[NodeId, ...]]:
     """Return the size > `above` that most nodes cosigned, the newest of equals, and the nodes.
+
+    Args:
+        conn: A snapshot.
+        journal_pk: The journal.
+        above: A sequence number.
+        up_to: No size beyond this; None = any.
 
     Returns:
         (0, ()) if no such size was cosigned.
@@ -155,7 +165,11 @@ def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple
     number = func.count()
     row = conn.execute(
         select(table.c.size)
-        .where(table.c.journal_id == journal_pk, table.c.size > above)
+        .where(
+            table.c.journal_id == journal_pk,
+            table.c.size > above,
+            table.c.size <= (2**63 - 1 if up_to is None else up_to),
+        )
         .group_by(table.c.size)
         .order_by(number.desc(), table.c.size.desc())
         .limit(1)
@@ -238,20 +252,6 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
         _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
 
 
-def _verify(scope: Scope, checkpoint: bytes, line: str, cosigner: EnrolledNode) -> tuple[int, int]:
-    """Return under which suite a cosigner signed a line, and when.
-
-    Raises:
-        SyncError: The line is by none of its keys.
-    """
-    name = cosigner_name(scope.identity.network, cosigner.node_id)
-    hint = parse_signature_line(line).key_id
-    for suite, key in cosigning_keys(cosigner):
-        if hint == key_id(name, cosigner_type(suite), key):
-            return suite, verify_cosignature(checkpoint, line, name, key, suite)
-    raise CosignatureInvalid(cosigner=name)
-
-
 def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     """Return the enrolled node whose key name a line bears, or None."""
     pieces = line.split(" ")
@@ -263,6 +263,21 @@ def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     except ValueError:
         return None
     return trust.enrolled(scope.conn, node)
+
+
+def _verify(
+    scope: Scope, cosigner: EnrolledNode, checkpoint: bytes, line: str
+) -> tuple[int, int] | None:
+    """Return under which suite and when a node cosigned, by whichever of its keys the line names.
+
+    None if it is none of them: a receipt may overtake the record of a new key.
+    """
+    name = cosigner_name(scope.identity.network, cosigner.node_id)
+    named = parse_signature_line(line).key_id
+    for suite, key in epochs.cosign_keys_of(scope.conn, cosigner):
+        if key_id(name, cosigner_type(suite), key) == named:
+            return suite, verify_cosignature(checkpoint, line, name, key, suite)
+    return None
 
 
 def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:

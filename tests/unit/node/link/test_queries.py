@@ -55,10 +55,17 @@ class Tree:
             )
             for each in self.identities.values()
         }
-        store = SimpleNamespace(enrolled=known.get)
+
+        def store(identity: Identity) -> Any:
+            return SimpleNamespace(
+                identity=identity,
+                enrolled=known.get,
+                keys_of=lambda node: (known[node],) if node in known else (),
+            )
+
         self.nodes = {
             path: Queries(
-                store=store,  # type: ignore[arg-type]
+                store=store(identity),
                 identity=identity,
                 clock_ms=lambda: self.now_ms,
                 random=secrets.token_bytes,
