@@ -56,12 +56,11 @@ class Tree:
             for each in self.identities.values()
         }
 
-        def store(identity: Identity) -> Any:
-            return SimpleNamespace(
-                identity=identity,
-                enrolled=known.get,
-                keys_of=lambda node: (known[node],) if node in known else (),
-            )
+        def store(own: Identity) -> Any:
+            def keys_of(node_id: NodeId) -> tuple[Any, ...]:
+                return (known[node_id],) if node_id in known else ()
+
+            return SimpleNamespace(enrolled=known.get, keys_of=keys_of, identity=own)
 
         self.nodes = {
             path: Queries(
