@@ -21,6 +21,7 @@ from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof, verify_proof
 from yidao.sync.record import Part, PartDigest, check_part, decode_header
 from yidao.sync.suite import is_available
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 HEADERS_TAMPERED = "HEADERS_TAMPERED"
 CHECKPOINT_TAMPERED = "CHECKPOINT_TAMPERED"
@@ -35,6 +36,7 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
 
     Raises:
         PositionUnknown: There is no such record.
+        SuiteUnavailable: The library of the journal's suite is not installed.
         StoreTampered: What is stored does not verify; nothing is given out.
     """
     held = segments.segment_at(conn, position)
@@ -45,6 +47,8 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
     seq = held.first_seq + position - held.position
     try:
         return _prove(conn, own, head, held, seq)
+    except SuiteUnavailable:
+        raise
     except (PeerError, LocalError) as error:
         raise errors.StoreTampered(
             journal=head.journal.origin(own.network), seq=seq, what=error.code

@@ -151,6 +151,12 @@ def test_who_cannot_verify_a_suite_says_so_and_refuses_those_journals_alone(
     root.store.prove(position_of(root, "a /33"))
     assert codes(root) == []
 
+    # Taken away again: what is held is no fault of the disk, and is not called one.
+    library.take_away()
+    with pytest.raises(SuiteUnavailable):
+        root.store.prove(position_of(root, "a /33"))
+    assert root.store.scrub().faults == ()
+
 
 def test_a_second_cosignature_travels_beside_the_first(tree: Any, carry_all: Carry) -> None:
     """Both lines of the city and of the root reach the county; each verifies under its key."""
