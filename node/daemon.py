@@ -206,8 +206,8 @@ class Daemon:
         if self._defect is not None:
             raise self._defect
 
-    def _speaking(self, identity: Identity) -> Identity:
-        """Return the identity with the keys that it may use, once their suites work here."""
+    def _usable(self, identity: Identity) -> Identity:
+        """Return the identity that signs, once its suites were tried out."""
         if not self._settings.cosign_pq:
             identity = replace(identity, cosign_pq=None)
         check_own_suites(identity)
@@ -362,7 +362,7 @@ class Daemon:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(self._speaking(settled(store, self._keys)), known)
+        store.bind(self._usable(settled(store, self._keys)), known)
         return store
 
     def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":

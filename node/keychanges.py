@@ -205,9 +205,7 @@ class KeyChanges:
 
     def _public(self, keys: str) -> bytes:
         journal, _ = key_names(keys)
-        if not self._folder.has(journal):
-            return b""
-        return self._folder.load_signer(journal, self._store.identity.suite).public_key
+        return self._folder.load_signer(journal).public_key if self._folder.has(journal) else b""
 
     def _is_held(self, opened: EpochOpened) -> bool:
         """Whether the parent has acknowledged the record that opened an epoch."""

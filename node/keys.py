@@ -235,6 +235,15 @@ class KeyFolder:
         self.write(COSIGN_PQ_KEY, signer.pem())
         return signer
 
+    def load_pq_signer(self) -> Signer | None:
+        """Return the signer of the second cosigning key; None where there is none."""
+        if not self.has(COSIGN_PQ_KEY):
+            return None
+        key = _load_private_key(self.read(COSIGN_PQ_KEY), COSIGN_PQ_KEY)
+        if not isinstance(key, MLDSA44PrivateKey):
+            raise errors.KeyFileMalformed(name=COSIGN_PQ_KEY)
+        return MlDsa44Signer(key.private_bytes_raw())
+
     def load_epoch(self, identity: Identity, epoch: str, keys: str) -> Identity:
         """Return a node's identity in an epoch.
 
@@ -249,12 +258,13 @@ class KeyFolder:
         """
         if keys in self.tainted():
             raise errors.KeyTainted(keys=keys)
-        journal, cosign = key_names(keys)
+        signers = [self.load_signer(name) for name in key_names(keys)]
         return replace(
             identity,
             epoch=epoch,
-            journal=self.load_signer(journal, identity.suite),
-            cosign=self.load_signer(cosign, identity.suite),
+            suite=signers[0].suite,
+            journal=signers[0],
+            cosign=signers[1],
         )
 
     def tainted(self) -> tuple[str, ...]:
@@ -288,34 +298,20 @@ class KeyFolder:
             os.fsync(opened.fileno())
         self.remove(name)
 
-    def load_signer(self, name: str, suite: int = ED25519_SHA256) -> Signer:
-        """Return the signer of a kept key.
+    def load_signer(self, name: str) -> Signer:
+        """Return the signer of a kept key, of the suite that its file is of.
 
         Raises:
-            KeyFileError: See `read`; a key of another suite is malformed.
+            KeyFileError: See `read`; no key of a suite of journals is malformed.
             SuiteUnavailable: The library of the suite is not installed.
         """
-        if suite == SM2_SM3:
-            try:
-                return Sm2Signer(*self._sm2_key(name))
-            except KeyMalformed:
-                raise errors.KeyFileMalformed(name=name) from None
-        return Ed25519Signer(self._ed25519_seed(name))
-
-    def load_pq_signer(self) -> Signer | None:
-        """Return the signer of the second cosigning key; None where there is none."""
-        if not self.has(COSIGN_PQ_KEY):
-            return None
-        key = _load_private_key(self.read(COSIGN_PQ_KEY), COSIGN_PQ_KEY)
-        if not isinstance(key, MLDSA44PrivateKey):
-            raise errors.KeyFileMalformed(name=COSIGN_PQ_KEY)
-        return MlDsa44Signer(key.private_bytes_raw())
-
-    def load_box_key(self, suite: int, name: str = COSIGN_KEY) -> BoxKey:
-        """Return the key that is used to open what was sealed to this node."""
-        if suite == SM2_SM3:
-            return Sm2Box(*self._sm2_key(name))
-        return X25519Box(self._ed25519_seed(name))
+        halves = read_sm2_pem(self.read(name))
+        if halves is None:
+            return Ed25519Signer(self._ed25519_seed(name))
+        try:
+            return Sm2Signer(*halves)
+        except KeyMalformed:
+            raise errors.KeyFileMalformed(name=name) from None
 
     def _ed25519_seed(self, name: str) -> bytes:
         key = _load_private_key(self.read(name), name)
@@ -323,11 +319,10 @@ class KeyFolder:
             raise errors.KeyFileMalformed(name=name)
         return key.private_bytes_raw()
 
-    def _sm2_key(self, name: str) -> tuple[bytes, bytes]:
+    def load_box_key(self, name: str = COSIGN_KEY) -> BoxKey:
+        """Return the key that is used to open what was sealed to this node."""
         halves = read_sm2_pem(self.read(name))
-        if halves is None:
-            raise errors.KeyFileMalformed(name=name)
-        return halves
+        return X25519Box(self._ed25519_seed(name)) if halves is None else Sm2Box(*halves)
 
     def key_epochs(self) -> tuple[str, ...]:
         """Return the epochs whose private keys are in this folder, the oldest first."""
@@ -338,12 +333,12 @@ class KeyFolder:
                 found.append(epoch)
         return tuple(sorted(found, key=epoch_count))
 
-    def load_box_keys(self, suite: int) -> tuple[BoxKey, ...]:
-        """Return the keys that something may have been sealed to, the newest first."""
+    def load_box_keys(self) -> tuple[BoxKey, ...]:
+        """Return the keys that bundles for this node may be encrypted to, the newest first."""
         names = [key_names(epoch)[1] for epoch in reversed(self.key_epochs())]
-        return tuple(self.load_box_key(suite, name) for name in names)
+        return tuple(self.load_box_key(name) for name in names)
 
-    def load_parcel_signer(self, suite: int) -> Signer:
+    def load_parcel_signer(self) -> Signer:
         """Return the cosigning key that a neighbour surely knows.
 
         A neighbour without a line learns a new key from a bundle: that is signed with the
@@ -352,7 +347,7 @@ class KeyFolder:
         active, tainted = self.active_keys(), self.tainted()
         usable = [each for each in self.key_epochs() if each not in tainted]
         older = [each for each in usable if epoch_count(each) < epoch_count(active)]
-        return self.load_signer(key_names(older[-1] if older else active)[1], suite)
+        return self.load_signer(key_names(older[-1] if older else active)[1])
 
     def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
         """Keep a new P-256 key of TLS or of the node's authority."""
@@ -390,7 +385,6 @@ class KeyFolder:
         if not self.is_enrolled():
             raise errors.NotEnrolled(path=str(self.path.parent))
         fields = _identity_fields(self.read(IDENTITY))
-        suite = fields["suite"]
         try:
             node_id = ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id"))
             for epoch in (fields["epoch"], fields["keys"]):
@@ -400,7 +394,10 @@ class KeyFolder:
         if fields["keys"] in self.tainted():
             raise errors.KeyTainted(keys=fields["keys"])
         names = key_names(fields["keys"])
-        journal, cosign = (self.load_signer(name, suite) for name in names)
+        journal, cosign = (self.load_signer(name) for name in names)
+        suite = fields["suite"]
+        if (journal.suite, cosign.suite) != (suite, suite):
+            raise errors.KeyFileMalformed(name=names[0])
         try:
             return Identity(
                 network=ids.NetworkId(ids.id_from_hex(fields["network"], "network")),

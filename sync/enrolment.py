@@ -29,6 +29,9 @@ MAX_CORE_BYTES: Final = 8 * 1024
 # One for the root itself and one for each of 15 tiers, and the epochs that these opened.
 MAX_PROOFS: Final = MAX_CHAIN
 
+#: Suite and public key of a cosigner.
+CosignKey = tuple[int, bytes]
+
 _DIGEST_BYTES: Final = 32
 
 
@@ -85,12 +88,13 @@ class Enrolment:
         return self.changes[-1].key if self.changes else self.key_of(FIRST)
 
     @property
-    def cosigning(self) -> tuple[tuple[int, bytes], ...]:
+    def cosign_keys(self) -> tuple[CosignKey, ...]:
         """Suite and key of every cosignature that the node may have made, each once."""
-        first = (self.suite, self.cosign_key)
-        later = ((opened.suite, opened.cosign_key) for opened in self.changes)
-        second = ((suite.ML_DSA_44, self.cosign_pq),) if self.cosign_pq else ()
-        return tuple(dict.fromkeys((first, *later, *second)))
+        keys = [(self.suite, self.cosign_key)]
+        keys += ((opened.suite, opened.cosign_key) for opened in self.changes)
+        if self.cosign_pq:
+            keys.append((suite.ML_DSA_44, self.cosign_pq))
+        return tuple(dict.fromkeys(keys))
 
     def check_end(self, journal: JournalId, size: int) -> None:
         """Return only if the first `size` records of a journal belong to its epoch.

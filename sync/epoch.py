@@ -169,6 +169,7 @@ class EpochOpened:
         (count, mark), (before, _) = _number(self.epoch), _number(self.previous)
         if count != before + 1 or bool(mark) != (self.cause is Cause.UNWITNESSED):
             raise EpochMalformed(field="epoch")
+        suite.hasher(self.suite)
         suite.check_public_key(self.suite, self.journal_key)
         suite.check_public_key(self.suite, self.cosign_key)
         if self.journal_key == self.cosign_key:

@@ -16,7 +16,7 @@ import orjson
 from yidao.sync import errors
 from yidao.sync.archive import read_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignature
-from yidao.sync.enrolment import MAX_PROOFS, Enrolment
+from yidao.sync.enrolment import MAX_PROOFS, CosignKey, Enrolment
 from yidao.sync.epoch import EpochKey
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
 from yidao.sync.keytypes import cosigner_type, log_type
@@ -224,17 +224,17 @@ def check_lines(record: ProvenRecord, network: NetworkId) -> None:
         EvidenceMalformed: A line that is neither the author's nor of a tier above,
             or extra data.
     """
-    tiers = [(tier.node_id, *each) for tier in record.tiers for each in tier.cosigning]
-    author_key = record.origin.key_of(record.journal.epoch)
-    if with_known_lines(record.proof, network, author_key, tiers) != record.proof:
+    tiers = [(tier.node_id, tier.cosign_keys) for tier in record.tiers]
+    author = record.origin.key_of(record.journal.epoch)
+    if with_known_lines(record.proof, network, author, tiers) != record.proof:
         raise errors.EvidenceMalformed(reason="unknown line")
 
 
 def with_known_lines(
     proof: TlogProof,
     network: NetworkId,
-    author_key: EpochKey,
-    tiers: Sequence[tuple[NodeId, int, bytes]],
+    author: EpochKey,
+    tiers: Sequence[tuple[NodeId, Sequence[CosignKey]]],
 ) -> TlogProof:
     """Return a proof with the lines of its author and of some tiers alone, each once.
 
@@ -243,15 +243,15 @@ def with_known_lines(
     Args:
         proof: Of the author's journal.
         network: Whose cosigners are named.
-        author_key: The author's, of that journal's epoch.
-        tiers: Node, suite and cosigning key.
+        author: The author's key of that journal's epoch.
+        tiers: Nodes with suite and key of all that they may have cosigned with.
     """
     origin = parse_checkpoint(proof.checkpoint).origin
-    log = log_type(author_key.suite)
-    known = {(origin, key_id(origin, log, author_key.journal_key))}
-    for node_id, suite, key in tiers:
+    known = {(origin, key_id(origin, log_type(author.suite), author.journal_key))}
+    for node_id, keys in tiers:
         name = cosigner_name(network, node_id)
-        known.add((name, key_id(name, cosigner_type(suite), key)))
+        for suite, key in keys:
+            known.add((name, key_id(name, cosigner_type(suite), key)))
     note = parse_note(proof.checkpoint)
     lines = [each.line() for each in note.signatures if (each.name, each.key_id) in known]
     body = "\n".join(dict.fromkeys(lines))
@@ -304,15 +304,12 @@ def _cosigners(
     for tier in tiers:
         name = cosigner_name(network, tier.node_id)
         times: dict[int, int] = {}
-        for suite, key in tier.cosigning:
+        for suite, key in tier.cosign_keys:
             hint = (name, key_id(name, cosigner_type(suite), key))
-            verified = [
-                verify_cosignature(checkpoint, each.line(), name, key, suite)
-                for each in signatures
-                if (each.name, each.key_id) == hint
-            ]
-            if verified:
-                times[suite] = min([*verified, times.get(suite, verified[0])])
+            for each in signatures:
+                if (each.name, each.key_id) == hint:
+                    time_s = verify_cosignature(checkpoint, each.line(), name, key, suite)
+                    times[suite] = min(time_s, times.get(suite, time_s))
         if times:
             found.append(
                 Cosigner(

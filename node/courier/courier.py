@@ -78,13 +78,13 @@ class Courier:
             recipient_path=known.path,
             created_ms=self._clock_ms(),
         )
-        live = self._store.keys_of(known.node_id)[-1]
+        recipient = self._store.keys_of(known.node_id)[-1]
         file = seal_envelope(
             parcel,
             address,
-            signer=self._keys.load_parcel_signer(identity.suite),
-            recipient_key=live.cosign_key,
-            recipient_suite=live.suite,
+            signer=self._keys.load_parcel_signer(),
+            recipient_key=recipient.cosign_key,
+            recipient_suite=recipient.suite,
             random=self._random,
         )
         return Packed(file=file, records=frames.records, left=frames.left)
@@ -105,9 +105,9 @@ class Courier:
         if (address.network, address.recipient) != here:
             raise ParcelForAnother(path=str(address.recipient_path))
         known = self._neighbour(self._store.enrolled(address.sender), address.sender_path)
-        senders = self._store.keys_of(known.node_id)
-        envelope.verify([(key.suite, key.cosign_key) for key in senders])
-        box_keys = await asyncio.to_thread(self._keys.load_box_keys, identity.suite)
+        keys = self._store.keys_of(known.node_id)
+        envelope.verify([(key.suite, key.cosign_key) for key in keys])
+        box_keys = await asyncio.to_thread(self._keys.load_box_keys)
         parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, box_keys))
         hello = parcel.hello
         if (hello.network, hello.node_id, hello.path) != (

@@ -68,8 +68,8 @@ class Envelope:
         """Return only if a cosigning key of the sender signed this very file.
 
         Args:
-            sender_keys: Suite and key, of all its epochs: a bundle may have been on its
-                way for weeks.
+            sender_keys: Suite and key, of all its epochs: a bundle may have been on
+                its way for weeks.
 
         Raises:
             ParcelSignatureInvalid: Somebody else wrote or changed it.

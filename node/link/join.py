@@ -294,8 +294,8 @@ def _unpack(folder: KeyFolder, bundle: JoinBundle, request: link_pb2.JoinRequest
         path=bundle.path,
         epoch=FIRST_EPOCH,
         suite=asked.suite,
-        journal=folder.load_signer(JOURNAL_KEY, asked.suite),
-        cosign=folder.load_signer(COSIGN_KEY, asked.suite),
+        journal=folder.load_signer(JOURNAL_KEY),
+        cosign=folder.load_signer(COSIGN_KEY),
         cosign_pq=folder.load_pq_signer(),
     )
     folder.write_identity(identity)

@@ -112,10 +112,10 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             cosigner = _cosigner_of(scope, line)
             if cosigner is None or not _may_bring(scope, cosigner, peer):
                 continue
-            verified = _verify(scope, checkpoint, line, cosigner)
-            if verified is None:
+            known = _verify(scope, cosigner, checkpoint, line)
+            if known is None:
                 continue
-            suite, time_s = verified
+            suite, time_s = known
         except SyncError as error:
             scope.raise_problem(
                 RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
@@ -252,24 +252,6 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
         _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
 
 
-def _verify(
-    scope: Scope, checkpoint: bytes, line: str, cosigner: EnrolledNode
-) -> tuple[int, int] | None:
-    """Return under which suite a cosigner signed a line, and when, by whichever key it names.
-
-    None if it is none of its keys: a receipt may overtake the record of a new one.
-    """
-    name = cosigner_name(scope.identity.network, cosigner.node_id)
-    named = parse_signature_line(line).key_id
-    keys = [(each.suite, each.cosign_key) for each in epochs.keys_of(scope.conn, cosigner)]
-    if cosigner.cosign_pq:
-        keys.append((ML_DSA_44, cosigner.cosign_pq))
-    for suite, key in keys:
-        if key_id(name, cosigner_type(suite), key) == named:
-            return suite, verify_cosignature(checkpoint, line, name, key, suite)
-    return None
-
-
 def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     """Return the enrolled node whose key name a line bears, or None."""
     pieces = line.split(" ")
@@ -281,6 +263,21 @@ def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     except ValueError:
         return None
     return trust.enrolled(scope.conn, node)
+
+
+def _verify(
+    scope: Scope, cosigner: EnrolledNode, checkpoint: bytes, line: str
+) -> tuple[int, int] | None:
+    """Return under which suite and when a node cosigned, by whichever of its keys the line names.
+
+    None if it is none of them: a receipt may overtake the record of a new key.
+    """
+    name = cosigner_name(scope.identity.network, cosigner.node_id)
+    named = parse_signature_line(line).key_id
+    for suite, key in epochs.cosign_keys_of(scope.conn, cosigner):
+        if key_id(name, cosigner_type(suite), key) == named:
+            return suite, verify_cosignature(checkpoint, line, name, key, suite)
+    return None
 
 
 def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:

@@ -16,11 +16,13 @@ from yidao.node.store.scope import Scope
 from yidao.node.store.tables import epoch as table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode
+from yidao.sync.enrolment import CosignKey
 from yidao.sync.epoch import CHANNELS, FIRST, KIND, EpochKey, EpochOpened, check, check_place
 from yidao.sync.epocherrors import EpochClosed, EpochMalformed
 from yidao.sync.ids import JournalId, NodeId
 from yidao.sync.record import decode_header
 from yidao.sync.revocation import CutLine
+from yidao.sync.suite import ML_DSA_44
 
 JOURNAL_REFUSED = "JOURNAL_REFUSED"
 
@@ -51,6 +53,13 @@ def opened_of(conn: Connection, node_id: NodeId) -> tuple[EpochOpened, ...]:
 def keys_of(conn: Connection, node: EnrolledNode) -> tuple[EpochKey, ...]:
     """Return the keys of all epochs of a node, the newest last."""
     return (_first(node), *(each.key for each in opened_of(conn, node.node_id)))
+
+
+def cosign_keys_of(conn: Connection, node: EnrolledNode) -> tuple[CosignKey, ...]:
+    """Return suite and key of every cosignature that a node may have made, each once."""
+    keys = [(each.suite, each.cosign_key) for each in keys_of(conn, node)]
+    second = [(ML_DSA_44, node.cosign_pq)] if node.cosign_pq else []
+    return tuple(dict.fromkeys([*keys, *second]))
 
 
 def valid_size(conn: Connection, journal: JournalId) -> int | None:

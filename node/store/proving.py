@@ -14,12 +14,14 @@ from yidao.node.store.values import Fault, Proven, ScrubReport
 from yidao.sync import tiles
 from yidao.sync.checkpoint import open_checkpoint, with_cosignatures
 from yidao.sync.errors import LocalError, PeerError
+from yidao.sync.evidencefiles import bare_proof
 from yidao.sync.ids import NodeId
 from yidao.sync.merkle import Frontier, inclusion_proof, leaf_hashes
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof, verify_proof
 from yidao.sync.record import Part, PartDigest, check_part, decode_header
 from yidao.sync.suite import is_available
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 HEADERS_TAMPERED = "HEADERS_TAMPERED"
 CHECKPOINT_TAMPERED = "CHECKPOINT_TAMPERED"
@@ -34,6 +36,7 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
 
     Raises:
         PositionUnknown: There is no such record.
+        SuiteUnavailable: The library of the journal's suite is not installed.
         StoreTampered: What is stored does not verify; nothing is given out.
     """
     held = segments.segment_at(conn, position)
@@ -44,6 +47,8 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
     seq = held.first_seq + position - held.position
     try:
         return _prove(conn, own, head, held, seq)
+    except SuiteUnavailable:
+        raise
     except (PeerError, LocalError) as error:
         raise errors.StoreTampered(
             journal=head.journal.origin(own.network), seq=seq, what=error.code
@@ -64,7 +69,8 @@ def prove_epochs(conn: Connection, own: Identity, node_id: NodeId) -> tuple[Enro
             raise errors.PositionUnknown(position=0)
         proven = prove(conn, own, position)
         core = next(part for part in proven.parts if part.name == "core")
-        steps.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
+        step = EnrolmentProof(header=proven.header, core=core, proof=proven.proof)
+        steps.append(bare_proof(step))
     return tuple(steps)
 
 

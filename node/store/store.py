@@ -37,7 +37,7 @@ from yidao.node.store.values import (
     StoredRecord,
 )
 from yidao.node.store.writer import Writer, end_process
-from yidao.sync.enrolment import Enrolment
+from yidao.sync.enrolment import CosignKey, Enrolment
 from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
@@ -293,6 +293,12 @@ class Store:
         with self.read() as conn:
             node = trust.enrolled(conn, node_id)
             return () if node is None else epochs.keys_of(conn, node)
+
+    def cosign_keys_of(self, node_id: NodeId) -> tuple[CosignKey, ...]:
+        """Return suite and key of every cosignature that a node may have made."""
+        with self.read() as conn:
+            node = trust.enrolled(conn, node_id)
+            return () if node is None else epochs.cosign_keys_of(conn, node)
 
     def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
         """Return problems, the latest seen first."""

@@ -20,6 +20,7 @@ from yidao.node.store import approving, epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
+from yidao.node.store.tables import epoch as epoch_table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
@@ -65,6 +66,7 @@ def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
 def suites(conn: Connection) -> tuple[int, ...]:
     """Return the suites of all keys that are enrolled, sorted."""
     found = set(conn.execute(select(table.c.suite).distinct()).scalars())
+    found |= set(conn.execute(select(epoch_table.c.suite).distinct()).scalars())
     second = select(table.c.node_id).where(func.length(table.c.cosign_pq) > 0).limit(1)
     if conn.execute(second).first() is not None:
         found.add(suite.ML_DSA_44)

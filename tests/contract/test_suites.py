@@ -10,6 +10,7 @@ from yidao.node.store.ingesting import JOURNAL_REFUSED
 from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.sync import sm2
 from yidao.sync.checkpoint import verify_cosignature
+from yidao.sync.epoch import Cause
 from yidao.sync.ids import JournalId, Lane, cosigner_name
 from yidao.sync.message import Frame, Receipt
 from yidao.sync.mldsa44 import MlDsa44Signer
@@ -150,6 +151,12 @@ def test_who_cannot_verify_a_suite_says_so_and_refuses_those_journals_alone(
     root.store.prove(position_of(root, "a /33"))
     assert codes(root) == []
 
+    # Taken away again: what is held is no fault of the disk, and is not called one.
+    library.take_away()
+    with pytest.raises(SuiteUnavailable):
+        root.store.prove(position_of(root, "a /33"))
+    assert root.store.scrub().faults == ()
+
 
 def test_a_second_cosignature_travels_beside_the_first(tree: Any, carry_all: Carry) -> None:
     """Both lines of the city and of the root reach the county; each verifies under its key."""
@@ -199,3 +206,28 @@ def test_a_second_cosignature_that_fails_or_stands_alone_is_not_kept(
     assert bring(first, forged) == [72]
     assert codes(county) == ["RECEIPT_INVALID"]
     assert bring(first, second) == [72, 2_428]
+
+
+def test_a_node_goes_over_to_another_suite_with_a_new_epoch(tree: Any, carry_all: Carry) -> None:
+    """Both keys sign the change, each by its own suite; what was written before stays proved."""
+    root = tree.node("/")
+    city = tree.node("/33", root)
+    city.append("up:15", city.draft("before"))
+    journal, cosign = GM_KEYS
+    fresh = replace(city.identity, epoch="2", suite=SM2_SM3, journal=journal, cosign=cosign)
+    city.store.run(lambda tx: tx.open_epoch(fresh, Cause.SUITE_CHANGED))
+    city.append("up:15", city.draft("after"))
+    carry_all(city, root)
+    heads = {
+        (head.journal.epoch, head.journal.channel): head
+        for head in root.store.heads()
+        if head.journal.node_id == city.identity.node_id
+    }
+    assert {("1", "up:15"), ("2", "up:15"), ("1", "node"), ("2", "node")} <= heads.keys()
+    for node in (root, city):
+        for name in ("before", "after"):
+            node.store.prove(position_of(node, name))
+        assert node.store.scrub().faults == ()
+        assert codes(node) == []
+    assert root.store.suites() == (1, SM2_SM3)
+    assert root.store.keys_of(city.identity.node_id)[-1].suite == SM2_SM3

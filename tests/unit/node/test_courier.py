@@ -22,13 +22,14 @@ from yidao.node.courier.errors import (
     ParcelSealed,
     ParcelSignatureInvalid,
 )
+from yidao.sync import sm2
 from yidao.sync.curve import x25519_private, x25519_public
 from yidao.sync.errors import KeyWeak, PeerError
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.journal import JournalState, seal
 from yidao.sync.message import MAX_FRAME_BYTES, Ack, Frame, Hello, Item, Receipt, Resume
 from yidao.sync.parcel import ParcelMalformed, read_parcel, write_parcel
-from yidao.sync.sealing import X25519Box
+from yidao.sync.sealing import Sm2Box, X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 from yidao.sync.wire import encode_control, encode_frame
 
@@ -85,6 +86,28 @@ def test_nobody_else_opens_it_or_speaks_in_the_senders_name() -> None:
         envelope.decrypt([other])
     with pytest.raises(ParcelSignatureInvalid):
         envelope.verify([(ED25519_SHA256, RECIPIENT.public_key)])
+
+
+def test_a_bundle_between_nodes_of_sm2_opens_for_its_recipient_alone() -> None:
+    """Signed by SM2, sealed by SM2 and SM4-GCM; a key of the other suite does not verify it."""
+    sender, private, public = sm2.Sm2Signer(*sm2.generate()), *sm2.generate()
+    file = seal_envelope(
+        b"a sample parcel" * 20,
+        ADDRESS,
+        signer=sender,
+        recipient_key=public,
+        recipient_suite=sm2.SM2_SM3,
+        random=secrets.token_bytes,
+    )
+    envelope = open_envelope(file)
+    envelope.verify([(ED25519_SHA256, SENDER.public_key), (sm2.SM2_SM3, sender.public_key)])
+    # The keys of earlier epochs may be of another suite.
+    boxes = [KEY, Sm2Box(*sm2.generate()), Sm2Box(private, public)]
+    assert envelope.decrypt(boxes) == b"a sample parcel" * 20
+    with pytest.raises(ParcelSealed):
+        envelope.decrypt(boxes[:2])
+    with pytest.raises(ParcelSignatureInvalid):
+        envelope.verify([(ED25519_SHA256, SENDER.public_key), (sm2.SM2_SM3, public)])
 
 
 def test_a_content_does_not_open_under_another_address() -> None:
