@@ -32,6 +32,7 @@ from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
+from yidao.node.api.trust_service import TrustServicer
 from yidao.node.certificates import CertificateWatch
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
@@ -47,12 +48,14 @@ from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.roots import RootListDecider, Roots
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
 from yidao.node.revocations import Revocations
+from yidao.node.rootlists import RootLists
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
@@ -127,11 +130,10 @@ class Daemon:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
         identity = self._keys.load_identity()
+        store = self._open_store()
+        roots = Roots(store, self._keys)
+        chain = self._bind(store, identity, roots)
         certificates = self._keys.load_certificates()
-        root_pem = certificates.root_pem
-        is_root = identity.path.depth == 0
-        chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, root_pem)
         affairs = Affairs(
             store,
             identity,
@@ -139,20 +141,14 @@ class Daemon:
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
-        if is_root:
+        lists = RootListDecider(_in_loop(roots.refresh))
+        deciders = [*affairs.deciders, AlarmDecider(), StatementDecider(), lists]
+        store.start(affairs.projectors, deciders)
+        if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = Hub(
-            store=store,
-            identity=identity,
-            chain=chain,
-            root_pem=root_pem,
-            settings=self._settings,
-            clock_ms=system_clock_ms,
-            save_chain=self._keys.save_chain,
-        )
+        hub = self._hub(store, identity, chain, roots)
         links = LinkServer(hub, certificates, self._settings)
-        node_service = self._node_service(store, hub, links, certificates)
+        node_service = self._node_service(roots, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
         admission = Admission(
@@ -199,15 +195,38 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
+    def _bind(self, store: Store, identity: Identity, roots: Roots) -> Chain:
+        """Tell the store whom it serves, and return the chain down to this node."""
+        anchor = roots.load(identity.network)
+        # The root's own chain is made from its journal, once the store runs.
+        proofs = self._keys.load_chain().proofs if identity.path.depth else ()
+        known = verify_chain(anchor.root_pem, anchor.statement, proofs) if proofs else ()
+        store.bind(identity, known)
+        return Chain(statement=anchor.statement, proofs=proofs)
+
+    def _hub(self, store: Store, identity: Identity, chain: Chain, roots: Roots) -> Hub:
+        hub = Hub(
+            store=store,
+            identity=identity,
+            chain=chain,
+            root_pem=roots.anchor.root_pem,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+            save_chain=self._keys.save_chain,
+        )
+        # A list that came in between is told here, later ones as they come.
+        hub.anchor_on(roots.anchor)
+        roots.follow(hub.anchor_on)
+        return hub
+
     def _node_service(
-        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+        self, roots: Roots, hub: Hub, links: LinkServer, certificates: NodeCertificates
     ) -> NodeServicer:
-        identity = hub.identity
+        store, identity = hub.store, hub.identity
         tokens = ChildTokens(
             store=store,
             identity=identity,
-            chain=hub.chain,
-            root_pem=hub.root_pem,
+            anchor=lambda: roots.anchor,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
@@ -233,12 +252,24 @@ class Daemon:
         )
         return service
 
+    def _trust_service(self, hub: Hub) -> TrustServicer:
+        lists = RootLists(
+            hub.store,
+            self._keys,
+            chain=lambda: hub.chain,
+            root_pem=lambda: hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        return TrustServicer(lists, hub.identity.path)
+
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
         servicers = [
             *affair_servicers(affairs),
             FollowServicer(hub.store),
             BundleServicer(courier),
+            self._trust_service(hub),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
@@ -279,12 +310,9 @@ class Daemon:
             system_clock_ms,
         )
 
-    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
-        store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
-        known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(identity, known)
-        return store
+        return Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
@@ -303,6 +331,16 @@ class Daemon:
             log.error("link.dialer.died", error=type(task.exception()).__name__)
             self._defect = task.exception()
             self._stop.set()
+
+
+def _in_loop(action: Callable[[], None]) -> Callable[[], None]:
+    """Return what has an action run by this loop, whatever thread asks for it."""
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        loop.call_soon_threadsafe(action)
+
+    return ask
 
 
 class Children:

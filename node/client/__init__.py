@@ -22,7 +22,7 @@ The calls of `Client`, by what they are about:
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
-  `verify_store`, `rebuild`.
+  `verify_store`, `rebuild`; `root_list`, `publish_root_list`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
@@ -86,6 +86,7 @@ from yidao.node.client.reporting_values import (
 )
 from yidao.node.client.retries import Retries
 from yidao.node.client.texts import Explanation, explain, explanations
+from yidao.node.client.trust import Expiry
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -139,6 +140,7 @@ __all__ = [
     "DuePage",
     "EnergyTarget",
     "Event",
+    "Expiry",
     "Explanation",
     "ExtraMissing",
     "FileCursor",

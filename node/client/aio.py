@@ -287,6 +287,8 @@ class AsyncClient:
     verify_store = _Awaited(Client.verify_store)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
+    root_list = _Awaited(Client.root_list)
+    publish_root_list = _Awaited(Client.publish_root_list)
 
     # Rows elsewhere.
     query_rows = _Asked(Client.query_rows)

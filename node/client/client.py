@@ -19,6 +19,7 @@ from yidao.node.client.query import QueryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
+from yidao.node.client.trust import TrustCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES: Final = 107
@@ -37,6 +38,7 @@ class Client(
     QueryCalls,
     NodeCalls,
     FollowCalls,
+    TrustCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 

@@ -32,6 +32,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
         "GetReceipt",
     ),
     "StandardsService": ("PublishPack", "ListPacks", "GetPack"),
+    "TrustService": ("GetRootList",),
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -51,6 +52,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
+    "TrustService": ("PublishRootList",),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),
     # The client opens it again at its last position.

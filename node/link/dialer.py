@@ -81,7 +81,7 @@ class Dialer:
         address = self._settings.parent_address or ""
         channel = grpc.aio.secure_channel(
             address,
-            channel_credentials(self._certificates),
+            channel_credentials(self._certificates, self._hub.root_pem),
             options=client_options(self._settings, target_name(self._parent.path)),
         )
         driver, key = self._hub.open(self._parent, secrets.token_hex(16))

@@ -60,7 +60,8 @@ class LinkServer:
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:
-            server.add_secure_port(self._settings.listen, server_credentials(self._certificates))
+            credentials = server_credentials(self._certificates, lambda: self._hub.root_pem)
+            server.add_secure_port(self._settings.listen, credentials)
         except RuntimeError:
             raise LinkPortTaken(address=self._settings.listen) from None
         await server.start()

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from yidao.node.keys import Chain, Identity
+from yidao.node.keys import Identity
 from yidao.node.link import errors
 from yidao.node.link.bundle import SECRET_BYTES, TOKEN_ID_BYTES, JoinBundle
 from yidao.node.link.certificates import dns_name
@@ -54,23 +54,40 @@ class Token:
     killed_ms: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What a node of this network starts from.
+
+    Attributes:
+        root_pem: The root certificates that count.
+        statement: The root statement by one of them.
+        root_list: The list that names them; empty in a network without one.
+    """
+
+    root_pem: bytes
+    statement: bytes
+    root_list: bytes = b""
+
+
 class ChildTokens:
-    """Makes the bundles that children join with."""
+    """Makes the bundles that children join with.
+
+    Args:
+        anchor: Gives what a child must know beforehand, as it is now.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
         identity: Identity,
-        chain: Chain,
-        root_pem: bytes,
+        anchor: Callable[[], Anchor],
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._identity = identity
-        self._chain = chain
-        self._root_pem = root_pem
+        self._anchor = anchor
         self._clock_ms = clock_ms
         self._random = random
 
@@ -104,12 +121,13 @@ class ChildTokens:
         dns_name(path)
         if _OPERATOR.fullmatch(operator) is None:
             raise errors.ChildOperatorInvalid(operator=operator[:64])
-        now_ms = self._clock_ms()
+        now_ms, anchor = self._clock_ms(), self._anchor()
         bundle = JoinBundle(
             addresses=join_addresses,
             link_address=link_address,
-            root_pem=self._root_pem,
-            root_statement=self._chain.statement,
+            root_pem=anchor.root_pem,
+            root_statement=anchor.statement,
+            root_list=anchor.root_list,
             network=self._identity.network,
             parent_path=self._identity.path,
             path=path,

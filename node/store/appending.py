@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from yidao.node.store import errors, parts, rawsql, revoking, segments, trust
+from yidao.node.store import errors, parts, rawsql, revoking, rootlists, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -21,6 +21,8 @@ from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, seal
 from yidao.sync.record import SALT_BYTES, Header, Part, Release
 from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
 from yidao.sync.revocation import KIND as KIND_REVOKED
+from yidao.sync.rootlist import CHANNEL as ROOT_LIST_CHANNEL
+from yidao.sync.rootlist import KIND as KIND_ROOT_LISTED
 
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
@@ -221,6 +223,8 @@ class Appender:
         scope = self._scope
         if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
             revoking.fold(scope, core, scope.identity.node_id, scope.identity.path)
+        if header.kind == KIND_ROOT_LISTED and channel == ROOT_LIST_CHANNEL:
+            rootlists.fold(scope, core, scope.identity.node_id)
         if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
             return None
         own = trust.enrolled(scope.conn, scope.identity.node_id)

@@ -20,14 +20,23 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from yidao.node.store import cosigning, errors, lanecursors, parts, revoking, segments, trust
+from yidao.node.store import (
+    cosigning,
+    errors,
+    lanecursors,
+    parts,
+    revoking,
+    rootlists,
+    segments,
+    trust,
+)
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Outcome, Peer
-from yidao.sync import revocation
+from yidao.sync import revocation, rootlist
 from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.errors import PeerError, SealFork
 from yidao.sync.ids import JournalId
@@ -283,6 +292,8 @@ class Ingest:
                 trust.fold_foreign(self._scope, head, seq, header, core, position + offset)
             if header.kind == revocation.KIND:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
+            elif header.kind == rootlist.KIND and head.journal.channel == rootlist.CHANNEL:
+                rootlists.fold_foreign(self._scope, head.journal, seq, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
         if isinstance(error, SealFork):

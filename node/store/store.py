@@ -15,6 +15,7 @@ from yidao.node.store import (
     problems,
     proving,
     records,
+    rootlists,
     tables,
     trust,
 )
@@ -37,7 +38,7 @@ from yidao.node.store.values import (
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
-from yidao.sync.ids import JournalId, Lane, NodeId, Path
+from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.message import Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.routing import lane_of
@@ -129,6 +130,15 @@ class Store:
                 above = None if parent is None else by_path.get(parent)
                 trust.learn(conn, enrolment, above or enrolment.node_id)
         self._identity = identity
+
+    def pin_root_list(self, data: bytes, statement: bytes, network: NetworkId) -> None:
+        """Take over the root list that came with the join bundle, unless a newer one is here.
+
+        Raises:
+            RootListForeign, RootListUnsigned, RootListMalformed, …: See `rootlists.pin`.
+        """
+        with self._translated(), self._engines.writer.begin() as conn:
+            rootlists.pin(conn, data, statement, network, self._clock_ms())
 
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
@@ -275,6 +285,11 @@ class Store:
         """Return the enrolment of the node that stands at a path now."""
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
+
+    def root_list(self) -> rootlists.HeldRootList | None:
+        """Return the root list in force; None in a network without one. Needs no `bind`."""
+        with self.read() as conn:
+            return rootlists.newest(conn)
 
     def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
         """Return problems, the latest seen first."""

@@ -28,7 +28,7 @@ from yidao.node.link.join import join
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
-from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.tokens import Anchor, ChildTokens
 from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart
@@ -117,8 +117,7 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     tokens = ChildTokens(
         store=parent.store,
         identity=parent.identity,
-        chain=parent.hub.chain,
-        root_pem=root_pem,
+        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.chain.statement),
         clock_ms=system_clock_ms,
         random=secrets.token_bytes,
     )
@@ -303,7 +302,7 @@ def test_open_streams_of_a_revoked_node_are_closed_whatever_it_does(tmp_path: Fi
             await _until(lambda: not root.hub.connected())
             channel = grpc.aio.secure_channel(
                 root.settings.listen,
-                channel_credentials(child.certificates),
+                channel_credentials(child.certificates, child.hub.root_pem),
                 options=client_options(child.settings, target_name(Path())),
             )
             metadata = ((SESSION_KEY, "thief"),)
