@@ -108,6 +108,13 @@ class Settings(BaseModel):
     cosign_interval_seconds: Seconds = Field(
         60, description="Shortest time between two cosignatures above the parent for one journal."
     )
+    feed_interval_hours: int = Field(
+        6,
+        ge=1,
+        le=42,
+        description="How often this node states to those below that nothing was kept back; a "
+        "statement holds for four times as long.",
+    )
     backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
     backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
     join_attempts_per_minute: int = Field(

@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -38,6 +38,8 @@ from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
+from yidao.node.expiries import Expiries, certificates_of
+from yidao.node.feeds import FeedDecider
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
@@ -58,6 +60,7 @@ from yidao.node.revocations import Revocations
 from yidao.node.rootlists import RootLists
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
+from yidao.node.store.projections import Decider
 from yidao.node.store.store import Store
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
@@ -141,14 +144,13 @@ class Daemon:
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        lists = RootListDecider(_in_loop(roots.refresh))
-        deciders = [*affairs.deciders, AlarmDecider(), StatementDecider(), lists]
-        store.start(affairs.projectors, deciders)
+        store.start(affairs.projectors, [*affairs.deciders, *_noting(roots)])
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = self._hub(store, identity, chain, roots)
         links = LinkServer(hub, certificates, self._settings)
-        node_service = self._node_service(roots, hub, links, certificates)
+        expiries = _expiries(hub, certificates)
+        node_service = self._node_service(roots, hub, links, expiries)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
         admission = Admission(
@@ -160,8 +162,9 @@ class Daemon:
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
         joins = join_server(admission, certificates, self._settings.join_listen)
-        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
+        ending = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        watches = {"certificate": ending.run, "expiries": expiries.run}
+        jobs = self._jobs(hub, links, affairs.access.auditor, watches)
         hub.start()
         await links.start()
         await joins.start()
@@ -220,7 +223,7 @@ class Daemon:
         return hub
 
     def _node_service(
-        self, roots: Roots, hub: Hub, links: LinkServer, certificates: NodeCertificates
+        self, roots: Roots, hub: Hub, links: LinkServer, expiries: Expiries
     ) -> NodeServicer:
         store, identity = hub.store, hub.identity
         tokens = ChildTokens(
@@ -240,7 +243,7 @@ class Daemon:
         service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
+            Health(store, identity, hub, self._settings, expiries),
             Children(
                 tokens,
                 Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
@@ -292,20 +295,21 @@ class Daemon:
 
     def _jobs(
         self,
-        store: Store,
         hub: Hub,
         links: LinkServer,
         auditor: Auditor,
-        certificate: CertificateWatch,
+        watches: Mapping[str, Callable[[], Awaitable[None]]],
     ) -> Jobs:
+        store = hub.store
+
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
+        ending = [Job(name=name, trigger=every(60), run=run) for name, run in watches.items()]
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, ending],
+            [*routine, *watch_jobs(store, self._settings), counting, *ending],
             last_runs(store),
             system_clock_ms,
         )
@@ -331,6 +335,16 @@ class Daemon:
             log.error("link.dialer.died", error=type(task.exception()).__name__)
             self._defect = task.exception()
             self._stop.set()
+
+
+def _expiries(hub: Hub, certificates: NodeCertificates) -> Expiries:
+    return Expiries(hub.store, system_clock_ms, lambda: certificates_of(certificates, hub.root_pem))
+
+
+def _noting(roots: Roots) -> Sequence[Decider]:
+    """Return what takes notes for this node alone."""
+    lists = RootListDecider(_in_loop(roots.refresh))
+    return (AlarmDecider(), StatementDecider(), FeedDecider(), lists)
 
 
 def _in_loop(action: Callable[[], None]) -> Callable[[], None]:

@@ -20,6 +20,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "keepalive_seconds": "链路空闲时两次探测的间隔, 秒; NAT 表常在 60 秒后遗忘",
     "keepalive_timeout_seconds": "探测多久无应答即视为断线, 秒",
     "cosign_interval_seconds": "上级以上各级对同一日志两次联署之间的最短间隔, 秒",
+    "feed_interval_hours": "每隔多少小时向下级声明没有扣留任何内容; 一次声明的有效期为其四倍",
     "backoff_min_seconds": "首次重连前的等待, 秒",
     "backoff_max_seconds": "重连前的最长等待, 秒",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",

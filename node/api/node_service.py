@@ -12,7 +12,7 @@ from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
 from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier
 from yidao.node.api.errors import RecordUnknown, answered
-from yidao.node.api.healthport import HealthPort, TreePort, peer_message
+from yidao.node.api.healthport import HealthPort, TreePort, expiry_message, peer_message
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -199,6 +199,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             test_network=standing.test_network,
             certificate_until_ms=standing.certificate_until_ms,
             parent_error=standing.parent_error,
+            expiries=[expiry_message(view) for view in standing.expiries],
         )
 
     def _problem(self, problem: Problem) -> node_pb2.Problem:
