@@ -47,10 +47,12 @@ def _register_keys(root: typer.Typer) -> None:
             import secrets
 
             from yidao.node.cli.files import write_file
-            from yidao.node.holders import lock_holder
+            from yidao.node.holders import SALT_BYTES, lock_holder
+            from yidao.sync.suite import KEY_BYTES
 
             phrase = _passphrase(from_stdin, again=True)
-            data, public = lock_holder(secrets.token_bytes(32), phrase, file.name)
+            seed, salt = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(SALT_BYTES)
+            data, public = lock_holder(seed, salt, phrase, file.name)
             write_file(file, data, mode=0o600)
             answer(
                 as_json,

@@ -86,7 +86,7 @@ class Roots:
 
 
 class RootListDecider:
-    """Says that a root list is here, once it is durable."""
+    """Says that a root list is here; what a decider is shown is durable."""
 
     name = "trust.rootlist"
 
@@ -96,4 +96,4 @@ class RootListDecider:
     def decide(self, tx: Tx, records: Sequence[StoredRecord], reader: Reader) -> None:  # noqa: ARG002 (the protocol's)
         """Look for lists; whether one was accepted is the store's matter."""
         if any(each.header.kind == KIND and each.journal.channel == CHANNEL for each in records):
-            tx.after_commit.append(self._changed)
+            self._changed()
