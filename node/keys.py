@@ -32,6 +32,7 @@ from yidao.node import errors
 from yidao.node.datadir import sync_folder
 from yidao.sync import ids
 from yidao.sync.curve import x25519_private
+from yidao.sync.epoch import FIRST
 from yidao.sync.errors import PeerError
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
@@ -57,7 +58,7 @@ IDENTITY: Final = "identity.json"
 
 # The largest, chain.json of a node 15 tiers down, stays far below.
 MAX_FILE_BYTES: Final = 1024 * 1024
-FIRST_EPOCH: Final = "1"
+FIRST_EPOCH: Final = FIRST
 
 _IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "suite"}
 

@@ -23,7 +23,8 @@ MAX_RUN_RECORDS: Final = 2_000
 MAX_PART_NAME_BYTES: Final = 256
 MAX_HOLDINGS: Final = 8_192
 MAX_WANTED: Final = 1_024
-MAX_CHAIN: Final = 16
+# Sixteen enrolments of the deepest node, and three changes of keys for each tier.
+MAX_CHAIN: Final = 64
 MAX_PROOF_BYTES: Final = 16 * 1024
 MAX_CODE_BYTES: Final = 64
 MAX_EPOCH_BYTES: Final = 32

@@ -11,8 +11,10 @@ from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
 from yidao.node.store.values import Draft, Outcome, Peer, Ticket
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId
 from yidao.sync.message import Frame, Receipt
+from yidao.sync.revocation import CutLine
 
 
 class Tx:
@@ -45,6 +47,26 @@ class Tx:
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
+
+    def open_epoch(
+        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None = None
+    ) -> EpochOpened:
+        """End the epoch in which this node writes, and go on as `identity`.
+
+        From here on every job of this store writes in the new epoch, in journals that are
+        declared anew. If this one fails, nothing has happened.
+
+        Args:
+            identity: This node with its new epoch and the signers of that; the old
+                journal signer is still the store's, and signs too.
+            cause: Why.
+            cut: Where the old journals end, if the old epoch cannot be written any more.
+                None = where they are now, behind a last record that says so.
+
+        Raises:
+            EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
+        """
+        return self._appender.open_epoch(identity, cause, cut=cut)
 
     def ingest(self, peer: Peer, frame: Frame) -> Outcome:
         """Verify and store what a peer sent (see `ingesting`)."""
