@@ -1,7 +1,7 @@
 """The local API of the node itself: health, children, evidence, upkeep of the store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Protocol
@@ -20,7 +20,7 @@ from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
-from yidao.sync.revocation import Revocation
+from yidao.sync.revocation import CutLine, Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
 _DURABILITY = "fsynced before every answer"
@@ -34,7 +34,15 @@ class ChildrenPort(Protocol):
     def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:
         """Return the encoded bundle of a new child at `path`."""
 
-    async def revoke(self, path: Path, *, reason: str, operator: str, dry_run: bool) -> Revocation:
+    async def revoke(
+        self,
+        path: Path,
+        *,
+        reason: str,
+        operator: str,
+        dry_run: bool,
+        earlier: Sequence[CutLine],
+    ) -> Revocation:
         """Revoke the node at a path, or say what that would cut off."""
 
 
@@ -103,6 +111,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             reason=request.reason,
             operator=str(authorise(request.operator, self._identity.path)),
             dry_run=request.dry_run,
+            earlier=await asyncio.to_thread(self._earlier, request),
         )
         return node_pb2.RevokeChildResponse(
             node_id=decided.node_id,
@@ -112,6 +121,20 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
                 for line in decided.cut
             ],
         )
+
+    def _earlier(self, request: node_pb2.RevokeChildRequest) -> tuple[CutLine, ...]:
+        lines = [
+            CutLine(channel=each.channel, epoch=each.epoch, size=each.size)
+            for each in request.earlier
+        ]
+        if request.before_record:
+            position = self._locate(request.before_record)
+            found = None if position is None else self._store.record_at(position)
+            if found is None:
+                raise RecordUnknown(record=request.before_record.hex())
+            journal = found.journal
+            lines.append(CutLine(channel=journal.channel, epoch=journal.epoch, size=found.seq))
+        return tuple(lines)
 
     @answered
     async def ExportEvidence(

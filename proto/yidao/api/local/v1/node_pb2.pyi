@@ -382,6 +382,7 @@ class RevokeChildRequest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     EARLIER_FIELD_NUMBER: _builtins.int
+    BEFORE_RECORD_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Required. Labels of the node below this node's path, joined by `/`: `33`, or `33/3301`."""
     reason: _builtins.str
@@ -390,6 +391,8 @@ class RevokeChildRequest(_message.Message):
     """Required. `user@path`."""
     dry_run: _builtins.bool
     """Show what would be cut, and write nothing."""
+    before_record: _builtins.bytes
+    """Optional. 16 bytes: the journal of this record shall end right before it."""
     @_builtins.property
     def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalCut]:
         """Optional. Journals that shall be cut earlier than what is held of them."""
@@ -402,10 +405,11 @@ class RevokeChildRequest(_message.Message):
         operator: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
         earlier: _abc.Iterable[Global___JournalCut] | None = ...,
+        before_record: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "earlier", b"earlier", "label", b"label", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_record", b"before_record", "dry_run", b"dry_run", "earlier", b"earlier", "label", b"label", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
