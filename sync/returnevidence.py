@@ -5,6 +5,7 @@ Entries of the zip, sorted by name:
     chain/<n>/header, salt, body, proof.tlog-proof     enrolments from the root to the origin
     manifest.json                                      {"files": …, "format": FORMAT}
     records/<nn>/header, proof.tlog-proof, parts/<i>/salt, body    as in `evidence`
+    revocations/…                                      see `evidencerevocations`
     root-statement
 
 Whoever may speak about a return stands on the way from the root to the node that
@@ -35,6 +36,14 @@ from yidao.sync.evidencefiles import (
     take_chain,
     take_record,
 )
+from yidao.sync.evidencerevocations import (
+    RevocationsKnown,
+    RevocationState,
+    check_chain,
+    judged,
+    revocation_entries,
+    take_revocations,
+)
 from yidao.sync.ids import NetworkId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.note import parse_note
@@ -61,16 +70,22 @@ class ReturnEvidence:
 
     Attributes:
         chain: Enrolments from the root to the node that the return is of.
-        records: In the order of the file.
+        records: In the order of the file; without cosignatures by revoked nodes.
+        revocations: What the file says of revocations; None where it says nothing.
     """
 
     network: NetworkId
     chain: tuple[Enrolment, ...]
     records: tuple[ProvenRecord, ...]
+    revocations: RevocationState | None = None
 
 
 def build_return_evidence(
-    *, records: Sequence[RecordPieces], statement: bytes, chain: Sequence[EnrolmentProof]
+    *,
+    records: Sequence[RecordPieces],
+    statement: bytes,
+    chain: Sequence[EnrolmentProof],
+    revocations: RevocationsKnown | None = None,
 ) -> bytes:
     """Return the evidence file of a return; the same pieces give the same bytes.
 
@@ -78,6 +93,7 @@ def build_return_evidence(
         records: In any order.
         statement: The root statement file.
         chain: Enrolments from the root down to the node that handed the return in.
+        revocations: What is known of revocations of these nodes.
 
     Raises:
         EvidenceMalformed: No record, more than `MAX_RECORDS`, one twice, or over a
@@ -91,6 +107,7 @@ def build_return_evidence(
     for number, each in enumerate(ordered):
         folder = f"records/{number:02}"
         entries |= record_entries(folder, header=each.header, proof=each.proof, parts=each.parts)
+    entries |= revocation_entries(revocations, decode_header(ordered[0].header).network)
     entries[MANIFEST] = manifest_of(FORMAT, entries)
     return write_archive(dict(sorted(entries.items())))
 
@@ -103,6 +120,8 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     3. Each record is in a journal of a node of that chain (see `take_record`); no
        proof bears a line that nobody of the chain made.
     4. They stand in their order, none twice.
+    5. By what the file says of revocations, neither a record nor a step of the chain
+       lies beyond a cut; cosignatures by revoked nodes count for nothing.
 
     A cosignature that is missing is shown by its absence in `cosigners`: some
     journals, such as letters to a child, have nobody above who cosigns.
@@ -113,6 +132,7 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
 
     Raises:
         EvidenceIncomplete: Something that the claim needs is missing.
+        EvidenceRevoked: A record, or a step of the chain, lies beyond a cut.
         PeerError: The first step that fails.
     """
     files = open_files(data, FORMAT)
@@ -129,12 +149,19 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     records = tuple(
         take_record(files, f"records/{number:02}", network, chain) for number in range(count)
     )
+    revocations = take_revocations(files, network, chain)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
     for each in records:
         check_lines(each, network)
     _check_order([each.raw for each in records])
-    return ReturnEvidence(network=network, chain=chain, records=records)
+    check_chain(revocations, enrolments)
+    return ReturnEvidence(
+        network=network,
+        chain=chain,
+        records=tuple(judged(revocations, each) for each in records),
+        revocations=revocations,
+    )
 
 
 def _bare(enrolment: EnrolmentProof) -> EnrolmentProof:

@@ -40,3 +40,9 @@ class SuitesUnverifiable(LocalError):
     """The root list allows suites that this node cannot verify (params: suites)."""
 
     code = "SUITES_UNVERIFIABLE"
+
+
+class EvidenceRevoked(PeerError):
+    """What an evidence file is about lies beyond a cut (params: record, path, seq, valid)."""
+
+    code = "EVIDENCE_REVOKED"

@@ -10,9 +10,15 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
-from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier
+from yidao.node.affairs.reporting.dossier import (
+    Wanted,
+    find_dossier,
+    known_revocations,
+    prove_dossier,
+)
 from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.api.healthport import HealthPort, TreePort, expiry_message, peer_message
+from yidao.node.clock import system_clock_ms
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -247,12 +253,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         if position is None:
             raise RecordUnknown(record=record_id.hex())
         proven = self._store.prove(position)
+        chain = self._proofs_to(proven.journal.node_id)
         return build_evidence(
             header=proven.header,
             proof=parse_proof(proven.proof),
             parts=proven.parts,
             statement=self._chain().statement,
-            chain=self._proofs_to(proven.journal.node_id),
+            chain=chain,
+            revocations=known_revocations(self._store, chain, system_clock_ms()),
         )
 
     def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
@@ -264,11 +272,13 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             with_letters=request.with_letters,
         )
         dossier = find_dossier(self._store, wanted)
+        chain = self._proofs_to(dossier.origin)
         return prove_dossier(
             self._store,
             dossier,
             statement=self._chain().statement,
-            chain=self._proofs_to(dossier.origin),
+            chain=chain,
+            revocations=known_revocations(self._store, chain, system_clock_ms()),
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:

@@ -1,6 +1,7 @@
 """The facts that the evidence of a return proves, for programs."""
 
 from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
+from yidao.node.printing.revocations import revocation_facts
 from yidao.sync.evidencefiles import ProvenRecord
 
 
@@ -22,6 +23,7 @@ def story_facts(story: Story, file_sha256: str) -> dict[str, object]:
             {"pack": pack.id, "version": pack.version, "sha256": pack.digest} | _record(record)
             for pack, record in story.packs.values()
         ],
+        "revocations": revocation_facts(story.revocations),
     }
 
 

@@ -23,6 +23,7 @@ from yidao.node.affairs.standards import records as standards
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.errors import EvidenceIncomplete, EvidenceMismatch
 from yidao.sync.evidencefiles import ProvenRecord
+from yidao.sync.evidencerevocations import RevocationState
 from yidao.sync.ids import NetworkId
 from yidao.sync.returnevidence import ReturnEvidence
 
@@ -82,6 +83,7 @@ class Story:
         said: Verdicts, withdrawals and letters, in the order of their times.
         unit_name: As registered; empty where the file holds no registration.
         packs: By the digest that versions name, with the record that published it.
+        revocations: What the file says of revocations; None where it says nothing.
     """
 
     network: NetworkId
@@ -92,6 +94,7 @@ class Story:
     registration: ProvenRecord | None = None
     unit_name: str = ""
     packs: dict[bytes, tuple[Pack, ProvenRecord]] = field(default_factory=dict)
+    revocations: RevocationState | None = None
 
     @property
     def origin(self) -> Enrolment:
@@ -173,7 +176,13 @@ def _begin(evidence: ReturnEvidence) -> Story:
         (VersionTold(record=each, row=_row_of(each)) for each in found),
         key=lambda version: (version.number, version.record.seq),
     )
-    return Story(network=evidence.network, chain=evidence.chain, key=key, versions=tuple(versions))
+    return Story(
+        network=evidence.network,
+        chain=evidence.chain,
+        key=key,
+        versions=tuple(versions),
+        revocations=evidence.revocations,
+    )
 
 
 def _check_version(record: ProvenRecord, key: ReturnKey, origin: Enrolment) -> None:
