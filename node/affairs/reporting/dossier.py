@@ -74,7 +74,11 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         EvidenceTooLarge: More records than one file holds.
     """
     with store.read() as conn:
-        versions = _versions(conn, wanted)
+        held = _versions(conn, wanted)
+        # What lies beyond the cut of a revocation proves nothing, nor what was said of it.
+        versions = [row for row in held if _is_valid(conn, row.position)]
+        if not versions:
+            raise ReturnNotHeld(unit=wanted.unit, form=wanted.form, period=wanted.period)
         origin = NodeId(bytes(versions[0].origin))
         found = {row.position for row in versions}
         # Before anything is looked through or proved.
@@ -82,8 +86,6 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         found |= set(_said(conn, store, versions, with_letters=wanted.with_letters))
         found |= set(_background(conn, versions, wanted.unit))
         found = {position for position in found if _is_valid(conn, position)}
-        if not found & {row.position for row in versions}:
-            raise ReturnNotHeld(unit=wanted.unit, form=wanted.form, period=wanted.period)
     _check_count(len(found))
     return Dossier(origin=origin, positions=tuple(sorted(found)))
 
