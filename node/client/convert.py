@@ -173,6 +173,7 @@ def directive(message: directives_pb2.Directive) -> values.DirectiveInfo:
         energy_targets=tuple(_energy_target(each) for each in message.energy_targets),
         parent_directive=message.parent_directive,
         state=message.state,
+        expires=message.expires,
     )
 
 

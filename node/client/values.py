@@ -318,6 +318,7 @@ class DirectiveInfo:
     energy_targets: tuple[EnergyTarget, ...]
     parent_directive: str
     state: str
+    expires: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
