@@ -9,8 +9,9 @@ import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
 from hashlib import sha256
-from json import loads
+from json import dumps, loads
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,8 +20,6 @@ from cryptography.x509 import load_pem_x509_certificate
 
 Node = tuple[str, str]
 """Network and node id, in hex."""
-Cuts = dict[str, dict[str, int]]
-"""Of a revoked node: how many records of each journal stay valid; of others none."""
 
 
 def check(true: object, otherwise: str) -> None:
@@ -60,110 +59,165 @@ def root_of(leaf: bytes, index: int, last: int, path: list[str]) -> bytes:
     return value
 
 
-def cosigners(
-    proof: bytes, leaf: bytes, author: Node, keys: dict[str, bytes], cuts: Cuts
-) -> list[str]:
-    """Check that the author's journal holds a leaf; give whose cosignatures are good."""
-    head, note = proof.decode().split("\n\n", 1)
-    text, lines = note.rsplit("\n\n", 1)
-    origin, size, root = text.split("\n")
-    _, *of, channel, epoch = origin.split("/")
-    check(tuple(of) == author, "another node's journal")
-    index, *path = head.split("\n")[1:]
-    at = int(index.removeprefix("index "))
-    check(0 <= at < int(size), "no place in that tree")
-    if (cut := cuts.get(author[1])) is not None:
-        check(at < cut.get(f"{channel}/{epoch}", 0), "written after its node was revoked")
-    check(root_of(leaf, at, int(size) - 1, path) == b64decode(root), "not in that tree")
-    message, good = text.encode() + b"\n", []
-    for _, name, encoded in (line.split(" ") for line in lines.strip().split("\n")):
-        signature, key = b64decode(encoded)[4:], keys.get(name)
-        if name == origin:
-            Ed25519PublicKey.from_public_bytes(keys["/".join(author)]).verify(signature, message)
-            good.append("author")
-        elif key is not None:
-            time = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big")
-            Ed25519PublicKey.from_public_bytes(key).verify(signature[8:], time + message)
-            # The word of a revoked node counts for nothing: its key is in other hands.
-            good += [name] if name.split("/")[2] not in cuts else []
-    check("author" in good, "not signed by its author")
-    return [name for name in good if name != "author"]
+class Chain:
+    """Where nodes stand, in order from the root down, and which keys are theirs in which epoch.
+
+    A node changes its key by a record that the old key and the new one have signed. It ends
+    each journal of the old epoch at a size: beyond that the old key is good for nothing.
+    """
+
+    def __init__(self, network: str, node: str, journal_key: str, cosign_key: str) -> None:
+        self.nodes: dict[Node, str] = {}
+        self.epochs: dict[Node, str] = {}
+        self.keys: dict[str, bytes] = {}
+        self.ends: dict[str, int] = {}
+        # Of a revoked node: how many records of each journal stay valid; of others none.
+        self.cuts: dict[str, dict[str, int]] = {}
+        self.enrol((network, node), "/", journal_key, cosign_key)
+
+    def enrol(self, node: Node, path: str, journal_key: str, cosign_key: str) -> None:
+        """Take over who a node is, as whoever stands above it has said."""
+        self.nodes[node] = path
+        self.open(node, "1", journal_key, cosign_key)
+
+    def open(self, node: Node, epoch: str, journal_key: str, cosign_key: str) -> None:
+        """Name a node's two keys in an epoch: that of its journals, that of its cosignatures."""
+        name, cosigner = "/".join(node), f"yidao/{'/'.join(node)}/cosign"
+        self.epochs[node] = epoch
+        self.keys[f"{name}/{epoch}"] = bytes.fromhex(journal_key)
+        hint = sha256(f"{cosigner}\n\4".encode() + bytes.fromhex(cosign_key)).digest()[:4]
+        self.keys[f"{cosigner}+{hint.hex()}"] = bytes.fromhex(cosign_key)
+
+    def journal_key(self, node: Node, epoch: str) -> bytes:
+        """Give the key of a node's journals of one epoch."""
+        key = self.keys.get("/".join([*node, epoch]))
+        check(key is not None, "an epoch that nothing has opened")
+        return key or b""
+
+    def change(self, node: Node, said: dict[str, Any]) -> None:
+        """Take over the next epoch of a node, which both of its journal keys have signed."""
+        name, before, after = "/".join(node), said["previous"]["epoch"], said["epoch"]
+        check(before == self.epochs[node], "not the epoch after the last")
+        text = {key: value for key, value in said.items() if not key.endswith("_signature")}
+        signed = b"yidao-epoch-v1\n" + dumps(text, sort_keys=True, separators=(",", ":")).encode()
+        old, new = self.journal_key(node, before), bytes.fromhex(said["journal_key"])
+        for key, which in ((old, "old_signature"), (new, "new_signature")):
+            Ed25519PublicKey.from_public_bytes(key).verify(bytes.fromhex(said[which]), signed)
+        ends = {
+            f"{name}/{end['channel']}/{end['epoch']}": end["size"]
+            for end in said["previous"]["cut"]
+        }
+        self.ends |= {f"{name}/{before}": 0, **ends}
+        self.open(node, after, said["journal_key"], said["cosign_key"])
+
+    def cosigners(self, proof: bytes, leaf: bytes, author: Node) -> list[str]:
+        """Check that the author's journal holds a leaf; give whose cosignatures are good."""
+        head, note = proof.decode().split("\n\n", 1)
+        text, lines = note.rsplit("\n\n", 1)
+        origin, size, root = text.split("\n")
+        _, *node, channel, epoch = origin.split("/")
+        check(tuple(node) == author, "another node's journal")
+        closed = self.ends.get("/".join([*node, epoch]))
+        end = self.ends.get("/".join([*node, channel, epoch]), closed)
+        check(end is None or int(size) <= end, "beyond the end of its epoch")
+        index, *path = head.split("\n")[1:]
+        at = int(index.removeprefix("index "))
+        check(0 <= at < int(size), "no place in that tree")
+        if (cut := self.cuts.get(author[1])) is not None:
+            check(at < cut.get(f"{channel}/{epoch}", 0), "written after its node was revoked")
+        check(root_of(leaf, at, int(size) - 1, path) == b64decode(root), "not in that tree")
+        message, good = text.encode() + b"\n", []
+        for _, name, encoded in (line.split(" ") for line in lines.strip().split("\n")):
+            hint, signature = b64decode(encoded)[:4], b64decode(encoded)[4:]
+            key = self.keys.get(f"{name}+{hint.hex()}")
+            if name == origin:
+                key = self.journal_key(author, epoch)
+                Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+                good.append("author")
+            elif key is not None:
+                time = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big")
+                Ed25519PublicKey.from_public_bytes(key).verify(signature[8:], time + message)
+                # The word of a revoked node counts for nothing: its key is in other hands.
+                good += [name] if name.split("/")[2] not in self.cuts else []
+        check("author" in good, "not signed by its author")
+        return [name for name in good if name != "author"]
 
 
-def keys_of(author: Node, journal_key: str, cosign_key: str) -> dict[str, bytes]:
-    """Name a node's two keys: that of its journals, and that of its cosignatures."""
-    cosigner = f"yidao/{author[0]}/{author[1]}/cosign"
-    return {"/".join(author): bytes.fromhex(journal_key), cosigner: bytes.fromhex(cosign_key)}
-
-
-def revocations(
-    files: dict[str, bytes], nodes: dict[Node, str], keys: dict[str, bytes]
-) -> tuple[Cuts, str]:
-    """Read what the file says of revocations: the cuts, and who knew of them as of when."""
+def revocations(files: dict[str, bytes], chain: Chain) -> str:
+    """Tell the chain what the file says of revocations; say who knew of them, as of when."""
     if "revocations/state" not in files:
-        return {}, ""
+        return ""
     text, line = files["revocations/state"].decode().rstrip("\n").split("\n\n")
     _, network, teller, as_of_ms, count = text.split("\n")
     _, name, encoded = line.split(" ")
-    check((network, teller) in nodes, "said by another node")
+    check((network, teller) in chain.nodes, "said by another node")
     check(name == f"yidao/{network}/{teller}/cosign", "signed by another node")
-    signed = b64decode(encoded)[4:]
-    Ed25519PublicKey.from_public_bytes(keys[name]).verify(signed, text.encode() + b"\n")
-    cuts: Cuts = {}
+    # By whichever of the node's keys: the state is a plain signature, of type 1.
+    keys = [key for known, key in chain.keys.items() if known.startswith(f"{name}+")]
+    hint, signature = b64decode(encoded)[:4], b64decode(encoded)[4:]
+    [key] = [each for each in keys if sha256(f"{name}\n\1".encode() + each).digest()[:4] == hint]
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, text.encode() + b"\n")
     found = []
     for folder in (f"revocations/{number:02}" for number in range(int(count))):
         header, body = files[f"{folder}/header"], files[f"{folder}/parts/0/body"]
         of, core = fields(header), loads(body)
         author = (of[1][0].hex(), of[2][0].hex())
-        check(of[4] == [b"node.child.revoked"] and author in nodes, "no revocation")
+        check(of[4] == [b"node.child.revoked"] and author in chain.nodes, "no revocation")
         salted = files[f"{folder}/parts/0/salt"] + body
         check(fields(of[14][0])[2] == [sha256(salted).digest()], "another revocation")
-        check(core["path"].startswith(nodes[author].rstrip("/") + "/"), "revoked from elsewhere")
+        above = chain.nodes[author].rstrip("/") + "/"
+        check(core["path"].startswith(above), "revoked from elsewhere")
         proof = files[f"{folder}/proof.tlog-proof"]
-        cosigners(proof, header, author, keys, {})
-        found.append(([*nodes].index(author), folder, proof, header, author, core))
+        chain.cosigners(proof, header, author)
+        found.append(([*chain.nodes].index(author), folder, proof, header, author, core))
     # From the top: what a node wrote beyond its own cut revokes nobody.
     for *_, proof, header, author, core in sorted(found, key=lambda each: each[:2]):
         try:
-            cosigners(proof, header, author, keys, cuts)
+            chain.cosigners(proof, header, author)
         except ValueError:
             continue
         sizes = {f"{line['channel']}/{line['epoch']}": line["size"] for line in core["cut"]}
-        before = cuts.get(core["node_id"], sizes)
-        cuts[core["node_id"]] = {name: min(sizes.get(name, 0), before[name]) for name in before}
-    told = f"{len(cuts)} nodes of it were revoked, says {nodes[network, teller]} at {as_of_ms}"
-    return cuts, told
+        before = chain.cuts.get(core["node_id"], sizes)
+        chain.cuts[core["node_id"]] = {
+            name: min(sizes.get(name, 0), before[name]) for name in before
+        }
+    by = chain.nodes[network, teller]
+    return f"{len(chain.cuts)} nodes of it were revoked, says {by} at {as_of_ms}"
 
 
-def chain_of(
-    files: dict[str, bytes], root_pem: bytes, cuts: Cuts
-) -> tuple[dict[Node, str], dict[str, bytes]]:
-    """Go from the root certificate down: where the nodes stand, in order, and their keys."""
+def chain_of(files: dict[str, bytes], root_pem: bytes, cuts: dict[str, dict[str, int]]) -> Chain:
+    """Go from the root certificate down, step by step, over nothing that lies beyond a cut."""
     *lines, signature = files["root-statement"].strip().split(b"\n")
     certified = load_pem_x509_certificate(root_pem).public_key()
     check(isinstance(certified, EllipticCurvePublicKey), "no root certificate")
     certified.verify(b64decode(signature), b"\n".join([*lines, b""]), ECDSA(SHA256()))
-    network, node, *root_keys = (line.decode() for line in lines[1:])
-    author, above = (network, node), "/"
-    nodes, keys = {author: above}, keys_of(author, *root_keys)
-    chain = [name for name in files if name.startswith("chain/") and name.endswith("/header")]
-    for step in range(len(chain)):
+    network, root, *root_keys = (line.decode() for line in lines[1:])
+    chain, author = Chain(network, root, *root_keys), (network, root)
+    chain.cuts = cuts
+    steps = [name for name in files if name.startswith("chain/") and name.endswith("/header")]
+    for step in range(len(steps)):
         header, salt, body, proof = (
             files[f"chain/{step:02}/{name}"]
             for name in ("header", "salt", "body", "proof.tlog-proof")
         )
-        of = fields(header)
+        of, said, above = fields(header), loads(body), chain.nodes[author]
+        check((of[1][0].hex(), of[2][0].hex()) == author, "said by another node")
+        check(fields(of[14][0])[2] == [sha256(salt + body).digest()], "another statement")
+        if of[4] == [b"node.epoch.opened"]:
+            check(said["node_id"] == author[1], "another node's epoch")
+            if said["journal_key"] != chain.journal_key(author, chain.epochs[author]).hex():
+                # A new key is believed from a journal that the old one has signed.
+                chain.cosigners(proof, header, author)
+            chain.change(author, said)
+            chain.cosigners(proof, header, author)
+            continue
         check(of[4] == [b"node.child.enrolled"], "no enrolment")
-        check((of[1][0].hex(), of[2][0].hex()) == author, "not enrolled by the node above")
-        check(fields(of[14][0])[2] == [sha256(salt + body).digest()], "another enrolment")
-        cosigners(proof, header, author, keys, cuts)
-        enrolled = loads(body)
-        below = enrolled["path"].startswith(above.rstrip("/") + "/")
-        check(below or (step == 0 and enrolled["node_id"] == node), "not below its enroller")
-        author, above = (network, enrolled["node_id"]), enrolled["path"]
-        nodes[author] = above
-        keys |= keys_of(author, enrolled["journal_key"], enrolled["cosign_key"])
-    return nodes, keys
+        chain.cosigners(proof, header, author)
+        below = said["path"].startswith(above.rstrip("/") + "/")
+        check(below or (step == 0 and said["node_id"] == root), "not below its enroller")
+        author = (network, said["node_id"])
+        chain.enrol(author, said["path"], said["journal_key"], said["cosign_key"])
+    return chain
 
 
 def verify(evidence: Path, root_pem: Path) -> str:
@@ -173,9 +227,9 @@ def verify(evidence: Path, root_pem: Path) -> str:
     """
     with zipfile.ZipFile(evidence) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    nodes, keys = chain_of(files, root_pem.read_bytes(), {})
-    cuts, told = revocations(files, nodes, keys)
-    chain_of(files, root_pem.read_bytes(), cuts)
+    chain = chain_of(files, root_pem.read_bytes(), {})
+    told = revocations(files, chain)
+    chain_of(files, root_pem.read_bytes(), chain.cuts)
     names = [name for name in files if name.startswith("record")]
     said, returns = [], set()
     for folder in sorted({name[:10] if "records/" in name else "record" for name in names}):
@@ -183,8 +237,8 @@ def verify(evidence: Path, root_pem: Path) -> str:
         of = fields(header)
         author = (of[1][0].hex(), of[2][0].hex())
         # Those above write too: verdicts on a return, and the standard.
-        check(author in [*nodes][0 if "/" in folder else -1 :], "written by another node")
-        held_by = cosigners(files[f"{folder}/proof.tlog-proof"], header, author, keys, cuts)
+        check(author in [*chain.nodes][0 if "/" in folder else -1 :], "written by another node")
+        held_by = chain.cosigners(files[f"{folder}/proof.tlog-proof"], header, author)
         for index, part in enumerate(of.get(14, [])):
             if (body := files.get(f"{folder}/parts/{index}/body")) is not None:
                 salted = files[f"{folder}/parts/{index}/salt"] + body
@@ -192,7 +246,7 @@ def verify(evidence: Path, root_pem: Path) -> str:
         if of[7][0].startswith(b"return/"):
             returns.add(of[7][0])
         kind, actor = of[4][0].decode(), of[5][0].decode()
-        said.append(f"{kind} by {actor} at {nodes[author]}, held by {len(held_by)} nodes")
+        said.append(f"{kind} by {actor} at {chain.nodes[author]}, held by {len(held_by)} nodes")
     check(said and len(returns) < 2, "no record, or records of several returns")
     return "\n".join([*said, told] if told else said)
 

@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -28,6 +28,7 @@ from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
@@ -43,19 +44,23 @@ from yidao.node.feeds import FeedDecider
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
-from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
+from yidao.node.keychanges import KeyChanges, settled
+from yidao.node.keys import Chain, Identity, KeyFolder
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.renewal import Renewals
 from yidao.node.link.roots import RootListDecider, Roots
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
 from yidao.node.rootlists import RootLists
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
@@ -136,7 +141,9 @@ class Daemon:
         store = self._open_store()
         roots = Roots(store, self._keys)
         chain = self._bind(store, identity, roots)
-        certificates = self._keys.load_certificates()
+        identity = store.identity
+        certificates = LiveCertificates(self._keys)
+        roots.follow(lambda _anchor: certificates.reload())
         affairs = Affairs(
             store,
             identity,
@@ -148,7 +155,8 @@ class Daemon:
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = self._hub(store, identity, chain, roots)
-        links = LinkServer(hub, certificates, self._settings)
+        renewals = self._renewals(hub, certificates)
+        links = LinkServer(hub, certificates, self._settings, renewals)
         expiries = _expiries(hub, certificates)
         node_service = self._node_service(roots, hub, links, expiries)
         gathering = answer_questions(affairs, hub, node_service)
@@ -157,14 +165,12 @@ class Daemon:
             store=store,
             identity=identity,
             chain=lambda: hub.chain,
-            authority=load_authority(certificates),
+            authority=lambda: load_authority(certificates.current),
             clock_ms=system_clock_ms,
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
-        joins = join_server(admission, certificates, self._settings.join_listen)
-        ending = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        watches = {"certificate": ending.run, "expiries": expiries.run}
-        jobs = self._jobs(hub, links, affairs.access.auditor, watches)
+        joins = join_server(admission, certificates, self._settings.join_listen, renewals)
+        jobs = self._jobs(hub, links, affairs.access.auditor, certificates, expiries)
         hub.start()
         await links.start()
         await joins.start()
@@ -204,7 +210,7 @@ class Daemon:
         # The root's own chain is made from its journal, once the store runs.
         proofs = self._keys.load_chain().proofs if identity.path.depth else ()
         known = verify_chain(anchor.root_pem, anchor.statement, proofs) if proofs else ()
-        store.bind(identity, known)
+        store.bind(settled(store, self._keys), known)
         return Chain(statement=anchor.statement, proofs=proofs)
 
     def _hub(self, store: Store, identity: Identity, chain: Chain, roots: Roots) -> Hub:
@@ -221,6 +227,16 @@ class Daemon:
         hub.anchor_on(roots.anchor)
         roots.follow(hub.anchor_on)
         return hub
+
+    def _renewals(self, hub: Hub, certificates: LiveCertificates) -> Renewals:
+        return Renewals(
+            store=hub.store,
+            identity=hub.identity,
+            authority=lambda: load_authority(certificates.current),
+            root_pem=lambda: hub.root_pem,
+            clock_ms=system_clock_ms,
+            ended_days=self._settings.renew_ended_days,
+        )
 
     def _node_service(
         self, roots: Roots, hub: Hub, links: LinkServer, expiries: Expiries
@@ -267,9 +283,11 @@ class Daemon:
         return TrustServicer(lists, hub.identity.path)
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        courier = Courier(hub.store, hub, self._keys, system_clock_ms)
+        changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
         servicers = [
             *affair_servicers(affairs),
+            IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
             self._trust_service(hub),
@@ -298,18 +316,28 @@ class Daemon:
         hub: Hub,
         links: LinkServer,
         auditor: Auditor,
-        watches: Mapping[str, Callable[[], Awaitable[None]]],
+        certificates: LiveCertificates,
+        expiries: Expiries,
     ) -> Jobs:
         store = hub.store
+        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        renewer = Renewer(
+            store=store,
+            folder=self._keys,
+            live=certificates,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+        )
 
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = [Job(name=name, trigger=every(60), run=run) for name, run in watches.items()]
+        watches = {"certificate": watch.run, "expiries": expiries.run, "renewal": renewer.run}
+        watching = [Job(name=name, trigger=every(60), run=run) for name, run in watches.items()]
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store, self._settings), counting, *ending],
+            [*routine, *watch_jobs(store, self._settings), counting, *watching],
             last_runs(store),
             system_clock_ms,
         )
@@ -318,13 +346,20 @@ class Daemon:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         return Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
 
-    def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
+    def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
             return None
         known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
-        dialer = Dialer(hub, peer, certificates, self._settings, random.random)
+        dialer = Dialer(
+            hub,
+            peer,
+            certificates,
+            self._settings,
+            random.random,
+            lambda: why_lost(self._settings, self._keys, parent.path, system_clock_ms),
+        )
         task = asyncio.create_task(dialer.run(), name="dialer")
         task.add_done_callback(self._dialer_ended)
         return task
@@ -337,8 +372,10 @@ class Daemon:
             self._stop.set()
 
 
-def _expiries(hub: Hub, certificates: NodeCertificates) -> Expiries:
-    return Expiries(hub.store, system_clock_ms, lambda: certificates_of(certificates, hub.root_pem))
+def _expiries(hub: Hub, certificates: LiveCertificates) -> Expiries:
+    return Expiries(
+        hub.store, system_clock_ms, lambda: certificates_of(certificates.current, hub.root_pem)
+    )
 
 
 def _noting(roots: Roots) -> Sequence[Decider]:

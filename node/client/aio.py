@@ -289,6 +289,11 @@ class AsyncClient:
     import_bundle = _Awaited(Client.import_bundle)
     root_list = _Awaited(Client.root_list)
     publish_root_list = _Awaited(Client.publish_root_list)
+    list_keys = _Awaited(Client.list_keys)
+    prepare_keys = _Awaited(Client.prepare_keys)
+    activate_keys = _Awaited(Client.activate_keys)
+    taint_keys = _Awaited(Client.taint_keys)
+    revoke_keys = _Awaited(Client.revoke_keys)
 
     # Rows elsewhere.
     query_rows = _Asked(Client.query_rows)

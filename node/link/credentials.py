@@ -6,7 +6,6 @@ Who a peer is, is decided by `peercheck`, never by TLS alone.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 
@@ -15,44 +14,33 @@ from yidao.node.link.certificates import dns_name
 from yidao.sync.ids import Path
 
 
-def server_credentials(
-    certificates: NodeCertificates, root_pem: Callable[[], bytes]
+def live_server_credentials(
+    source: Callable[[], NodeCertificates], *, mutual: bool
 ) -> grpc.ServerCredentials:
-    """Return credentials of the link port: mutual TLS under this network's roots.
+    """Return credentials of a port that shows, at each handshake, the certificates of then.
 
     Args:
-        certificates: This node's own.
-        root_pem: Gives the roots that count; asked at each handshake, in gRPC's thread.
+        source: Gives them; may be called in any thread.
+        mutual: Whether the other end must show a certificate under this network's roots; on
+            the join port it cannot.
     """
-    shown = root_pem()
 
-    def made(roots: bytes) -> grpc.ServerCertificateConfiguration:
-        own = (certificates.tls_key_pem, certificates.tls_chain_pem)
-        return grpc.ssl_server_certificate_configuration([own], roots)
-
-    def changed() -> Any:  # typeshed's stubs do not know that there may be none
-        nonlocal shown
-        roots = root_pem()
-        if roots == shown:
-            # None keeps what there is, and with it the sessions that may be resumed.
-            return None
-        shown = roots
-        return made(roots)
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        now = source()
+        return grpc.ssl_server_certificate_configuration(
+            [(now.tls_key_pem, now.tls_chain_pem)],
+            root_certificates=now.root_pem if mutual else None,
+        )
 
     return grpc.dynamic_ssl_server_credentials(
-        made(shown), changed, require_client_authentication=True
+        configuration(), configuration, require_client_authentication=mutual
     )
 
 
-def join_server_credentials(certificates: NodeCertificates) -> grpc.ServerCredentials:
-    """Return credentials of the join port: only the server shows a certificate."""
-    return grpc.ssl_server_credentials([(certificates.tls_key_pem, certificates.tls_chain_pem)])
-
-
-def channel_credentials(certificates: NodeCertificates, root_pem: bytes) -> grpc.ChannelCredentials:
-    """Return credentials for dialling the parent's link port, under the roots that count now."""
+def channel_credentials(certificates: NodeCertificates) -> grpc.ChannelCredentials:
+    """Return credentials for dialling the parent's link port."""
     return grpc.ssl_channel_credentials(
-        root_certificates=root_pem,
+        root_certificates=certificates.root_pem,
         private_key=certificates.tls_key_pem,
         certificate_chain=certificates.tls_chain_pem,
     )

@@ -74,7 +74,7 @@ class Roots:
             follower(self.anchor)
 
     def _promote(self, held: HeldRootList) -> None:
-        """Let a root certificate that waited for its list issue from the next start on."""
+        """Let a root certificate that waited for its list issue from now on."""
         if not self._folder.has(NEXT_ROOT):
             return
         waiting = spki_sha256(self._folder.read(NEXT_ROOT))

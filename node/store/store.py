@@ -39,9 +39,9 @@ from yidao.node.store.values import (
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
-from yidao.sync.epoch import FIRST, EpochKey
+from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
-from yidao.sync.message import Holding, Item, LaneCursor, Receipt
+from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.routing import lane_of
 
@@ -288,6 +288,16 @@ class Store:
         with self.read() as conn:
             return rootlists.newest(conn)
 
+    def opened_epochs(self, node_id: NodeId) -> tuple[EpochOpened, ...]:
+        """Return the epochs that a node has opened after its first, in order."""
+        with self.read() as conn:
+            return epochs.opened_of(conn, node_id)
+
+    def position_opened(self, opened: EpochOpened) -> int | None:
+        """Return where the record stands that opened an epoch, if it is here."""
+        with self.read() as conn:
+            return epochs.position_of(conn, opened)
+
     def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
         """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
         with self.read() as conn:
@@ -303,6 +313,11 @@ class Store:
         """Return a record with its proof (see `proving.prove`)."""
         with self.read() as conn:
             return proving.prove(conn, self.identity, position)
+
+    def prove_epochs(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+        """Return the steps by which a node changed keys (see `proving.prove_epochs`)."""
+        with self.read() as conn:
+            return proving.prove_epochs(conn, self.identity, node_id)
 
     # For the link.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, lanecursors, trust
+from yidao.node.store import cosigning, epochs, lanecursors, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
@@ -49,7 +49,12 @@ class Tx:
         return self._appender.append(channel, drafts)
 
     def open_epoch(
-        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None = None
+        self,
+        identity: Identity,
+        cause: Cause,
+        *,
+        actor: str = "",
+        cut: Sequence[CutLine] | None = None,
     ) -> EpochOpened:
         """End the epoch in which this node writes, and go on as `identity`.
 
@@ -60,13 +65,15 @@ class Tx:
             identity: This node with its new epoch and the signers of that; the old
                 journal signer is still the store's, and signs too.
             cause: Why.
+            actor: Who decided it; "" = the node itself.
             cut: Where the old journals end, if the old epoch cannot be written any more.
                 None = where they are now, behind a last record that says so.
 
         Raises:
             EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
         """
-        return self._appender.open_epoch(identity, cause, cut=cut)
+        actor = actor or f"node@{identity.path}"
+        return self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
 
     def ingest(self, peer: Peer, frame: Frame) -> Outcome:
         """Verify and store what a peer sent (see `ingesting`)."""
@@ -94,9 +101,12 @@ class Tx:
         """Write an enrolment down that a verified chain proved.
 
         Raises:
-            EnrolmentConflict: It contradicts one that is known.
+            EnrolmentConflict, EpochConflict: It contradicts what is known.
         """
         trust.learn(self._scope.conn, enrolment, parent_id)
+        for opened in enrolment.changes:
+            epochs.stop_journals(self._scope, opened)
+        trust.declare_noted(self._scope, enrolment.node_id)
 
     def raise_problem(
         self,

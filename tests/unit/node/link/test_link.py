@@ -302,7 +302,7 @@ def test_open_streams_of_a_revoked_node_are_closed_whatever_it_does(tmp_path: Fi
             await _until(lambda: not root.hub.connected())
             channel = grpc.aio.secure_channel(
                 root.settings.listen,
-                channel_credentials(child.certificates, child.hub.root_pem),
+                channel_credentials(child.certificates),
                 options=client_options(child.settings, target_name(Path())),
             )
             metadata = ((SESSION_KEY, "thief"),)

@@ -16,7 +16,11 @@ from grpc.experimental.session_cache import ssl_session_cache_lru
 
 from yidao.node.keys import NodeCertificates
 from yidao.node.link import certificates, errors
-from yidao.node.link.credentials import channel_credentials, server_credentials, target_name
+from yidao.node.link.credentials import (
+    channel_credentials,
+    live_server_credentials,
+    target_name,
+)
 from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
 from yidao.sync.ids import NetworkId, NodeId, Path
 
@@ -106,9 +110,11 @@ async def serving(
     running.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("yidao.test", handlers),)
     )
-    port = running.add_secure_port(
-        "127.0.0.1:0", server_credentials(server.certificates, lambda: b"".join(counting))
-    )
+
+    def now() -> NodeCertificates:
+        return replace(server.certificates, root_pem=b"".join(counting))
+
+    port = running.add_secure_port("127.0.0.1:0", live_server_credentials(now, mutual=True))
     await running.start()
     try:
         yield port, passed
@@ -125,9 +131,7 @@ def dial(
         ("grpc.enable_retries", 0),
         *more,
     )
-    return grpc.aio.secure_channel(
-        f"127.0.0.1:{port}", channel_credentials(client, client.root_pem), options
-    )
+    return grpc.aio.secure_channel(f"127.0.0.1:{port}", channel_credentials(client), options)
 
 
 async def call(channel: grpc.aio.Channel) -> bytes:
