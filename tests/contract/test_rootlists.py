@@ -161,11 +161,12 @@ def test_what_is_no_next_list_is_refused_and_the_next_one_is_taken(
 
 
 def test_only_the_root_lists_and_only_with_its_own_statement(road: Any, carry_all: Carry) -> None:
-    """A province that lists, and a list whose statement is by a certificate that it leaves out."""
+    """A province that lists, also itself as a root, and a statement by a certificate left out."""
     root, province, city = road
     publish(province, listing(root), unchecked=True)
+    publish(province, listing(province, ca=1), unchecked=True)
     carry_all(province, city)
-    assert (version(city), refusals(city)) == (0, [RootListForeign.code])
+    assert (version(city), refusals(city)) == (0, [RootListForeign.code] * 2)
     good, other = listing(root), listing(root, ca=1)
     with pytest.raises(RootStatementInvalid):
         publish(root, replace(good, statement=other.statement))
