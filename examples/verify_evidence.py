@@ -77,6 +77,8 @@ class Chain:
         self.epochs: dict[Node, str] = {}
         self.keys: dict[str, bytes] = {}
         self.ends: dict[str, int] = {}
+        # Of a revoked node: how many records of each journal stay valid; of others none.
+        self.cuts: dict[str, dict[str, int]] = {}
         self.enrol((network, node), "/", journal_key, cosign_key)
 
     def enrol(self, node: Node, path: str, journal_key: str, cosign_key: str) -> None:
@@ -127,6 +129,8 @@ class Chain:
         index, *path = head.split("\n")[1:]
         at = int(index.removeprefix("index "))
         check(0 <= at < int(size), "no place in that tree")
+        if (cut := self.cuts.get(author[1])) is not None:
+            check(at < cut.get(f"{channel}/{epoch}", 0), "written after its node was revoked")
         check(root_of(leaf, at, int(size) - 1, path) == b64decode(root), "not in that tree")
         message, good = text.encode() + b"\n", []
         for _, name, encoded in (line.split(" ") for line in lines.strip().split("\n")):
@@ -139,13 +143,56 @@ class Chain:
             elif key is not None and len(signature) == ED25519_COSIGNATURE_BYTES:
                 time = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big")
                 Ed25519PublicKey.from_public_bytes(key).verify(signature[8:], time + message)
-                good.append(name)
+                # The word of a revoked node counts for nothing: its key is in other hands.
+                good += [name] if name.split("/")[2] not in self.cuts else []
         check("author" in good, "not signed by its author")
         return [name for name in good if name != "author"]
 
 
-def chain_of(files: dict[str, bytes], root_pem: bytes) -> Chain:
-    """Go from the root certificate down, step by step."""
+def revocations(files: dict[str, bytes], chain: Chain) -> str:
+    """Tell the chain what the file says of revocations; say who knew of them, as of when."""
+    if "revocations/state" not in files:
+        return ""
+    text, line = files["revocations/state"].decode().rstrip("\n").split("\n\n")
+    _, network, teller, as_of_ms, count = text.split("\n")
+    _, name, encoded = line.split(" ")
+    check((network, teller) in chain.nodes, "said by another node")
+    check(name == f"yidao/{network}/{teller}/cosign", "signed by another node")
+    # By whichever of the node's keys: the state is a plain signature, of type 1.
+    keys = [key for known, key in chain.keys.items() if known.startswith(f"{name}+")]
+    hint, signature = b64decode(encoded)[:4], b64decode(encoded)[4:]
+    [key] = [each for each in keys if sha256(f"{name}\n\1".encode() + each).digest()[:4] == hint]
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, text.encode() + b"\n")
+    found = []
+    for folder in (f"revocations/{number:02}" for number in range(int(count))):
+        header, body = files[f"{folder}/header"], files[f"{folder}/parts/0/body"]
+        of, core = fields(header), loads(body)
+        author = (of[1][0].hex(), of[2][0].hex())
+        check(of[4] == [b"node.child.revoked"] and author in chain.nodes, "no revocation")
+        salted = files[f"{folder}/parts/0/salt"] + body
+        check(fields(of[14][0])[2] == [sha256(salted).digest()], "another revocation")
+        above = chain.nodes[author].rstrip("/") + "/"
+        check(core["path"].startswith(above), "revoked from elsewhere")
+        proof = files[f"{folder}/proof.tlog-proof"]
+        chain.cosigners(proof, header, author)
+        found.append(([*chain.nodes].index(author), folder, proof, header, author, core))
+    # From the top: what a node wrote beyond its own cut revokes nobody.
+    for *_, proof, header, author, core in sorted(found, key=lambda each: each[:2]):
+        try:
+            chain.cosigners(proof, header, author)
+        except ValueError:
+            continue
+        sizes = {f"{line['channel']}/{line['epoch']}": line["size"] for line in core["cut"]}
+        before = chain.cuts.get(core["node_id"], sizes)
+        chain.cuts[core["node_id"]] = {
+            name: min(sizes.get(name, 0), before[name]) for name in before
+        }
+    by = chain.nodes[network, teller]
+    return f"{len(chain.cuts)} nodes of it were revoked, says {by} at {as_of_ms}"
+
+
+def chain_of(files: dict[str, bytes], root_pem: bytes, cuts: dict[str, dict[str, int]]) -> Chain:
+    """Go from the root certificate down, step by step, over nothing that lies beyond a cut."""
     *lines, signature = files["root-statement"].strip().split(b"\n")
     certified = load_pem_x509_certificate(root_pem).public_key()
     check(isinstance(certified, EllipticCurvePublicKey), "no root certificate")
@@ -153,6 +200,7 @@ def chain_of(files: dict[str, bytes], root_pem: bytes) -> Chain:
     check(lines[0] == b"yidao-root-v1", "signed with other algorithms: use `yidao evidence verify`")
     network, root, *root_keys = (line.decode() for line in lines[1:])
     chain, author = Chain(network, root, *root_keys), (network, root)
+    chain.cuts = cuts
     steps = [name for name in files if name.startswith("chain/") and name.endswith("/header")]
     for step in range(len(steps)):
         header, salt, body, proof = (
@@ -237,7 +285,9 @@ def verify(evidence: Path, root_pem: Path) -> str:
     """
     with zipfile.ZipFile(evidence) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    chain = chain_of(files, root_pem.read_bytes())
+    chain = chain_of(files, root_pem.read_bytes(), {})
+    told = revocations(files, chain)
+    chain_of(files, root_pem.read_bytes(), chain.cuts)
     names = [name for name in files if name.startswith("record")]
     said, returns, own = [], set(), []
     for folder in sorted({name[:10] if "records/" in name else "record" for name in names}):
@@ -261,7 +311,7 @@ def verify(evidence: Path, root_pem: Path) -> str:
         header = files[name.replace("signed-off", "header")]
         said.append(signed_off(files[name], header, own))
     check(said and len(returns) < 2, "no record, or records of several returns")
-    return "\n".join(said)
+    return "\n".join([*said, told] if told else said)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 | 0009     | nodes that were revoked, another node at their path  |
 | 0010     | epochs that nodes opened after their first           |
 | 0012     | requests to join, and the papers that let nodes in   |
+| 0013     | root lists, and how fresh what comes from above is   |
 | 0014     | policies and batches of sign-offs, filings, demands  |
 | 0016     | second cosigning keys and their cosignatures         |
 | 0018     | checkpoints that nodes below were shown from above   |
@@ -31,6 +32,7 @@ REVISIONS: Final = (
     "0009",
     "0010",
     "0012",
+    "0013",
     "0014",
     "0016",
     "0018",

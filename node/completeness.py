@@ -1,4 +1,4 @@
-"""Compares what nodes below have stated of their journals with what has come here.
+"""Compares what nodes below and above have stated of their journals with what has come here.
 
 | problem | what it says |
 |---|---|
@@ -92,17 +92,14 @@ class Completeness:
         await asyncio.wrap_future(self._store.submit(tell))
 
     def findings(self) -> tuple[Finding, ...]:
-        """Judge every journal below that was stated and should be here."""
+        """Judge every journal that was stated, below or above, and should be here."""
         now_ms = self._clock_ms()
         own = self._store.identity.path
-        paths = {
-            node.node_id: node.path
-            for node in self._store.enrolments()
-            if own.is_ancestor_of(node.path)
-        }
+        paths = {node.node_id: node.path for node in self._store.enrolments() if node.path != own}
+        below = {node_id: path for node_id, path in paths.items() if own.is_ancestor_of(path)}
         with self._store.read() as conn:
             journals = tuple(_journals(conn, own, paths, now_ms))
-            return journals + tuple(_silent(conn, paths, now_ms))
+            return journals + tuple(_silent(conn, below, now_ms))
 
     def _shown(self) -> dict[tuple[str, str], JournalId]:
         """The open problems of these kinds that may clear by themselves."""
@@ -140,8 +137,13 @@ def _statements() -> Select[Any]:
 
 
 def _comes_here(journal: JournalId, path: Path, own: Path, paths: Mapping[NodeId, Path]) -> bool:
-    """Whether the journal of a node below travels up to this one."""
+    """Whether the journal of a node below travels up to this one, or that of one above down."""
     to = journal.audience.to
+    if path.is_ancestor_of(own):
+        target = None if to is None else paths.get(to)
+        return lanes_for(journal.channel, path, own.parent or own, own, target) is not None
+    if not own.is_ancestor_of(path):
+        return False
     child = own.child(path.labels[own.depth])
     target = None if to is None else paths.get(to)
     return lanes_for(journal.channel, path, child, own, target) is not None

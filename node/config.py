@@ -118,6 +118,13 @@ class Settings(BaseModel):
         description="Whether a node that has a key of ML-DSA-44 (`init --pq`, `join --pq`) "
         "cosigns with it too.",
     )
+    feed_interval_hours: int = Field(
+        6,
+        ge=1,
+        le=42,
+        description="How often this node states to those below that nothing was kept back; a "
+        "statement holds for four times as long.",
+    )
     backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
     backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
     child_kib_per_second: int = Field(

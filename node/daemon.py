@@ -13,7 +13,7 @@ import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
@@ -28,6 +28,7 @@ from yidao.node.access.service import AccessOptions
 from yidao.node.admissions import Admissions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
+from yidao.node.affairs.sharing.gathering import Gathering
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.admission_service import AdmissionServicer
 from yidao.node.api.bundle_service import BundleServicer
@@ -37,11 +38,14 @@ from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
+from yidao.node.api.trust_service import TrustServicer
 from yidao.node.certificates import CertificateWatch
 from yidao.node.clock import check_clock, system_clock_ms
 from yidao.node.config import Settings, load_settings
 from yidao.node.courier.courier import Courier
 from yidao.node.errors import NodeError
+from yidao.node.expiries import Expiries, certificates_of
+from yidao.node.feeds import FeedDecider
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
@@ -56,6 +60,7 @@ from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.renewal import Renewals
+from yidao.node.link.roots import RootListDecider, Roots
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
 from yidao.node.link.way import why_lost
@@ -64,8 +69,10 @@ from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
 from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
+from yidao.node.rootlists import RootLists
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
+from yidao.node.store.projections import Decider
 from yidao.node.store.store import Store
 from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.node.systemd import notify_ready
@@ -140,71 +147,73 @@ class Daemon:
     async def run(self) -> None:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
+        parts = await self._assemble()
+        await parts.start()
+        dialing = self._dial(parts.hub, parts.certificates)
+        log.info(
+            "node.daemon.started",
+            path=str(parts.hub.identity.path),
+            position=parts.store.last_position(),
+        )
+        try:
+            with self._metrics(parts.node_service.status, parts.store):
+                await asyncio.to_thread(notify_ready)
+                await self._stop.wait()
+        finally:
+            log.info("node.daemon.stopping", path=str(parts.hub.identity.path))
+            parts.jobs.stop()
+            if dialing is not None:
+                dialing.cancel()
+                await asyncio.gather(dialing, return_exceptions=True)
+            await parts.stop()
+        if self._defect is not None:
+            raise self._defect
+
+    async def _assemble(self) -> "Parts":
+        """Construct everything and join it together; nothing is served yet."""
         identity = self._keys.load_identity()
+        store = self._open_store()
+        roots = Roots(store, self._keys)
+        chain = self._bind(store, identity, roots)
         certificates = LiveCertificates(self._keys)
-        root_pem = certificates.current.root_pem
-        is_root = identity.path.depth == 0
-        chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(chain, root_pem)
-        identity = store.identity
-        affairs = Affairs(
+        roots.follow(lambda _anchor: certificates.reload())
+        affairs = self._affairs(store)
+        noting = [*_noting(roots), WitnessDecider()]
+        store.start(affairs.projectors, [*affairs.deciders, *noting])
+        check_met_suites(store)
+        if identity.path.depth == 0:
+            chain = await asyncio.to_thread(record_founding, store, self._keys, store.identity)
+        hub = self._hub(store, store.identity, chain, roots)
+        renewals = self._renewals(hub, certificates)
+        links = LinkServer(hub, certificates, self._settings, renewals)
+        expiries = _expiries(hub, certificates)
+        children = self._children(roots, hub, links)
+        node_service = self._node_service(hub, children, expiries)
+        gathering = answer_questions(affairs, hub, node_service)
+        admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
+        admitting = AdmissionServicer(identity.path, admissions, children)
+        requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
+        return Parts(
+            store=store,
+            affairs=affairs,
+            hub=hub,
+            certificates=certificates,
+            links=links,
+            joins=self._joins(roots, hub, certificates, renewals),
+            local=self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)]),
+            jobs=self._jobs(hub, links, affairs.access.auditor, certificates, expiries, [requests]),
+            node_service=node_service,
+            gathering=gathering,
+        )
+
+    def _affairs(self, store: Store) -> Affairs:
+        return Affairs(
             store,
-            identity,
+            store.identity,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        store.start(
-            affairs.projectors,
-            [*affairs.deciders, AlarmDecider(), StatementDecider(), WitnessDecider()],
-        )
-        check_met_suites(store)
-        if is_root:
-            chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = self._hub(store, chain, root_pem)
-        renewals = Renewals(
-            store=store,
-            identity=identity,
-            authority=lambda: load_authority(certificates.current),
-            root_pem=root_pem,
-            clock_ms=system_clock_ms,
-            ended_days=self._settings.renew_ended_days,
-        )
-        links = LinkServer(hub, certificates, self._settings, renewals)
-        node_service = self._node_service(store, hub, links, certificates)
-        gathering = answer_questions(affairs, hub, node_service)
-        admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
-        admitting = AdmissionServicer(identity.path, admissions, self._children(hub, links))
-        local = self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)])
-        joins = self._joins(hub, certificates, renewals)
-        requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
-        jobs = self._jobs(hub, links, affairs.access.auditor, certificates, [requests])
-        hub.start()
-        await links.start()
-        await joins.start()
-        await local.start()
-        jobs.start()
-        dialing = self._dial(hub, certificates)
-        log.info("node.daemon.started", path=str(identity.path), position=store.last_position())
-        try:
-            with self._metrics(node_service.status, store):
-                await asyncio.to_thread(notify_ready)
-                await self._stop.wait()
-        finally:
-            log.info("node.daemon.stopping", path=str(identity.path))
-            jobs.stop()
-            if dialing is not None:
-                dialing.cancel()
-                await asyncio.gather(dialing, return_exceptions=True)
-            await hub.stop()
-            await local.stop()
-            gathering.stop()
-            await asyncio.to_thread(affairs.access.auditor.flush, everything=True)
-            await joins.stop(grace=1.0)
-            await links.stop()
-            await asyncio.to_thread(store.close)
-        if self._defect is not None:
-            raise self._defect
 
     def _usable(self, identity: Identity) -> Identity:
         """Return the identity that signs, once its suites were tried out."""
@@ -213,27 +222,48 @@ class Daemon:
         check_own_suites(identity)
         return identity
 
-    def _hub(self, store: Store, chain: Chain, root_pem: bytes) -> Hub:
-        return Hub(
-            store=store,
-            identity=store.identity,
-            chain=chain,
-            root_pem=root_pem,
-            settings=self._settings,
-            clock_ms=system_clock_ms,
-            save_chain=self._keys.save_chain,
-        )
-
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
-    def _node_service(
-        self, store: Store, hub: Hub, links: LinkServer, certificates: LiveCertificates
-    ) -> NodeServicer:
-        identity = hub.identity
+    def _bind(self, store: Store, identity: Identity, roots: Roots) -> Chain:
+        """Tell the store whom it serves, and return the chain down to this node."""
+        anchor = roots.load(identity.network)
+        # The root's own chain is made from its journal, once the store runs.
+        proofs = self._keys.load_chain().proofs if identity.path.depth else ()
+        known = verify_chain(anchor.root_pem, anchor.statement, proofs) if proofs else ()
+        store.bind(self._usable(settled(store, self._keys)), known)
+        return Chain(statement=anchor.statement, proofs=proofs)
+
+    def _hub(self, store: Store, identity: Identity, chain: Chain, roots: Roots) -> Hub:
+        hub = Hub(
+            store=store,
+            identity=identity,
+            chain=chain,
+            root_pem=roots.anchor.root_pem,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+            save_chain=self._keys.save_chain,
+        )
+        # A list that came in between is told here, later ones as they come.
+        hub.anchor_on(roots.anchor)
+        roots.follow(hub.anchor_on)
+        return hub
+
+    def _renewals(self, hub: Hub, certificates: LiveCertificates) -> Renewals:
+        return Renewals(
+            store=hub.store,
+            identity=hub.identity,
+            authority=lambda: load_authority(certificates.current),
+            root_pem=lambda: hub.root_pem,
+            clock_ms=system_clock_ms,
+            ended_days=self._settings.renew_ended_days,
+        )
+
+    def _node_service(self, hub: Hub, children: "Children", expiries: Expiries) -> NodeServicer:
+        store, identity = hub.store, hub.identity
         tree = Tree(
             store=store,
             identity=identity,
@@ -244,22 +274,19 @@ class Daemon:
         service = NodeServicer(
             store,
             identity,
-            Health(
-                store, identity, hub, self._settings, lambda: certificates.current.tls_chain_pem
-            ),
-            self._children(hub, links),
+            Health(store, identity, hub, self._settings, expiries),
+            children,
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
         )
         return service
 
-    def _children(self, hub: Hub, links: LinkServer) -> "Children":
+    def _children(self, roots: Roots, hub: Hub, links: LinkServer) -> "Children":
         tokens = ChildTokens(
             store=hub.store,
             identity=hub.identity,
-            chain=hub.chain,
-            root_pem=hub.root_pem,
+            anchor=lambda: roots.anchor,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
@@ -267,7 +294,7 @@ class Daemon:
         return Children(tokens, revocations, self._settings)
 
     def _joins(
-        self, hub: Hub, certificates: LiveCertificates, renewals: Renewals
+        self, roots: Roots, hub: Hub, certificates: LiveCertificates, renewals: Renewals
     ) -> grpc.aio.Server:
         settings = self._settings
         admission = Admission(
@@ -285,8 +312,7 @@ class Daemon:
         invitations = Invitations(
             store=hub.store,
             identity=hub.identity,
-            root_pem=hub.root_pem,
-            statement=hub.chain.statement,
+            anchor=lambda: roots.anchor,
             link_address=settings.listen_seen or settings.listen,
             test_network=settings.test_network,
             clock_ms=system_clock_ms,
@@ -299,6 +325,17 @@ class Daemon:
             settings.join_listen,
         )
 
+    def _trust_service(self, hub: Hub) -> TrustServicer:
+        lists = RootLists(
+            hub.store,
+            self._keys,
+            chain=lambda: hub.chain,
+            root_pem=lambda: hub.root_pem,
+            clock_ms=system_clock_ms,
+            random=secrets.token_bytes,
+        )
+        return TrustServicer(lists, hub.identity.path)
+
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
         courier = Courier(hub.store, hub, self._keys, system_clock_ms, secrets.token_bytes)
         changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
@@ -307,6 +344,7 @@ class Daemon:
             IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
+            self._trust_service(hub),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
@@ -333,6 +371,7 @@ class Daemon:
         links: LinkServer,
         auditor: Auditor,
         certificates: LiveCertificates,
+        expiries: Expiries,
         more: Sequence[Job],
     ) -> Jobs:
         store = hub.store
@@ -349,21 +388,18 @@ class Daemon:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = Job(name="certificate", trigger=every(60), run=watch.run)
-        renewing = Job(name="renewal", trigger=every(60), run=renewer.run)
+        watches = {"certificate": watch.run, "expiries": expiries.run, "renewal": renewer.run}
+        watching = [Job(name=name, trigger=every(60), run=run) for name, run in watches.items()]
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, renewing, ending, *more],
+            [*routine, *watch_jobs(store, self._settings), counting, *watching, *more],
             last_runs(store),
             system_clock_ms,
         )
 
-    def _open_store(self, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
-        store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
-        known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(self._usable(settled(store, self._keys)), known)
-        return store
+        return Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
 
     def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
@@ -389,6 +425,62 @@ class Daemon:
             log.error("link.dialer.died", error=type(task.exception()).__name__)
             self._defect = task.exception()
             self._stop.set()
+
+
+def _expiries(hub: Hub, certificates: LiveCertificates) -> Expiries:
+    return Expiries(
+        hub.store, system_clock_ms, lambda: certificates_of(certificates.current, hub.root_pem)
+    )
+
+
+def _noting(roots: Roots) -> Sequence[Decider]:
+    """Return what takes notes for this node alone."""
+    lists = RootListDecider(_in_loop(roots.refresh))
+    return (AlarmDecider(), StatementDecider(), FeedDecider(), lists)
+
+
+def _in_loop(action: Callable[[], None]) -> Callable[[], None]:
+    """Return what has an action run by this loop, whatever thread asks for it."""
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        loop.call_soon_threadsafe(action)
+
+    return ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a running node consists of."""
+
+    store: Store
+    affairs: Affairs
+    hub: Hub
+    certificates: LiveCertificates
+    links: LinkServer
+    joins: grpc.aio.Server
+    local: LocalServer
+    jobs: Jobs
+    node_service: NodeServicer
+    gathering: Gathering
+
+    async def start(self) -> None:
+        """Serve: first those who know this node, last the machine itself."""
+        self.hub.start()
+        await self.links.start()
+        await self.joins.start()
+        await self.local.start()
+        self.jobs.start()
+
+    async def stop(self) -> None:
+        """Stop in the other order; what was answered is durable already."""
+        await self.hub.stop()
+        await self.local.stop()
+        self.gathering.stop()
+        await asyncio.to_thread(self.affairs.access.auditor.flush, everything=True)
+        await self.joins.stop(grace=1.0)
+        await self.links.stop()
+        await asyncio.to_thread(self.store.close)
 
 
 class Children:

@@ -1,12 +1,10 @@
 """What a node knows of its own health: its peers, their lag, its receipts."""
 
-from collections.abc import Callable
-
-from cryptography import x509
 from sqlalchemy import func, select
 
-from yidao.node.api.healthport import PeerView, Standing
+from yidao.node.api.healthport import ExpiryView, PeerView, Standing
 from yidao.node.config import Settings
+from yidao.node.expiries import Expiries
 from yidao.node.keys import Identity
 from yidao.node.link.hub import Hub
 from yidao.node.store import tables
@@ -19,27 +17,33 @@ class Health:
     """Answers `status`. Reads only."""
 
     def __init__(
-        self,
-        store: Store,
-        identity: Identity,
-        hub: Hub,
-        settings: Settings,
-        certificate: Callable[[], bytes],
+        self, store: Store, identity: Identity, hub: Hub, settings: Settings, expiries: Expiries
     ) -> None:
         self._store = store
         self._identity = identity
         self._hub = hub
         self._settings = settings
-        self._certificate = certificate
+        self._expiries = expiries
 
     def standing(self) -> Standing:
-        """What the node is called, how long its certificate holds, why its line is down."""
-        leaf = x509.load_pem_x509_certificate(self._certificate())
+        """What the node is called, what ends and when, why its line is down."""
+        found = self._expiries.found()
+        own = [each.until_ms for each, _ in found if each.kind == "certificate"]
         return Standing(
             office_name=self._settings.office_name,
             test_network=self._settings.test_network,
-            certificate_until_ms=int(leaf.not_valid_after_utc.timestamp() * 1000),
+            certificate_until_ms=own[0],
             parent_error=self._hub.dial_error,
+            expiries=tuple(
+                ExpiryView(
+                    kind=each.kind,
+                    name=each.name,
+                    since_ms=each.since_ms,
+                    until_ms=each.until_ms,
+                    state=state,
+                )
+                for each, state in found
+            ),
         )
 
     def peers(self) -> list[PeerView]:

@@ -36,10 +36,11 @@ from yidao.node.datadir import sync_folder
 from yidao.node.keyforms import read_sm2_pem, sm2_pem
 from yidao.sync import ids, sm2
 from yidao.sync.epoch import FIRST
-from yidao.sync.errors import KeyMalformed
+from yidao.sync.errors import KeyMalformed, PeerError
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.mldsa44 import SEED_BYTES, MlDsa44Signer
 from yidao.sync.record import Part
+from yidao.sync.rootlist import SignedRootList
 from yidao.sync.sealing import BoxKey, Sm2Box, X25519Box
 from yidao.sync.sm2 import SM2_SM3, Sm2Signer
 from yidao.sync.suite import ED25519_SHA256, SPOKEN, Ed25519Signer, Signer
@@ -54,6 +55,11 @@ COSIGN_KEY: Final = "cosign.key"
 COSIGN_PQ_KEY: Final = "cosign-pq.key"
 ROOT_CERTIFICATE: Final = "root.pem"
 ROOT_STATEMENT: Final = "root.statement"
+#: The root list in force, where the network has one; the store keeps every step.
+ROOT_LIST: Final = "root.list"
+#: A root certificate that waits for the list that names it, at the root.
+NEXT_CA_KEY: Final = "ca.next.key"
+NEXT_ROOT: Final = "root.next.pem"
 CHAIN: Final = "chain.json"
 IDENTITY: Final = "identity.json"
 TAINTED: Final = "tainted.json"
@@ -108,6 +114,7 @@ class NodeCertificates:
     Attributes:
         tls_chain_pem: The node's own certificate and the authorities above it,
             leaf first, the root's certificate left out.
+        root_pem: Every root certificate that counts, one after the other.
         ca_key_pem: None on a node that may enrol nobody.
         ca_chain_pem: As `tls_chain_pem` for the node's authority; empty at the
             root, whose authority is the root certificate itself.
@@ -421,10 +428,19 @@ class KeyFolder:
         return NodeCertificates(
             tls_key_pem=self.read(TLS_KEY),
             tls_chain_pem=self.read(TLS_CHAIN),
-            root_pem=self.read(ROOT_CERTIFICATE),
+            root_pem=self.load_root_pem(),
             ca_key_pem=self.read(CA_KEY) if self.has(CA_KEY) else None,
             ca_chain_pem=self.read(CA_CHAIN) if self.has(CA_CHAIN) else b"",
         )
+
+    def load_root_pem(self) -> bytes:
+        """Return the root certificates that count: the list's, or the only one there is."""
+        if not self.has(ROOT_LIST):
+            return self.read(ROOT_CERTIFICATE)
+        try:
+            return SignedRootList.decode(self.read(ROOT_LIST)).content.pem
+        except PeerError:
+            raise errors.KeyFileMalformed(name=ROOT_LIST) from None
 
     def save_chain(self, chain: Chain) -> None:
         """Keep a verified chain, in the place of an older one."""

@@ -61,6 +61,13 @@ class NodeCollector(Collector):
         for name, text, value in self._figures(status):
             yield GaugeMetricFamily(name, text, value=value)
         yield from _links(status)
+        ending = GaugeMetricFamily(
+            "yidao_expiry_seconds", "Until something ends, the first of its kind.", labels=["kind"]
+        )
+        first = {each.kind: each.until_ms for each in reversed(status.expiries)}
+        for kind, until_ms in sorted(first.items()):
+            ending.add_metric([kind], (until_ms - self._clock_ms()) / 1000)
+        yield ending
         yield HistogramMetricFamily(
             "yidao_commit_seconds",
             "How long commits took, with their fsync.",

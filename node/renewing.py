@@ -13,7 +13,6 @@ from typing import Final
 import grpc
 import grpc.aio
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from yidao.api.errors import YidaoError, every_error
 from yidao.api.link.v1 import link_pb2, link_pb2_grpc
@@ -29,7 +28,7 @@ from yidao.node.keys import (
 )
 from yidao.node.link import errors
 from yidao.node.link.admission import load_authority
-from yidao.node.link.certificates import issue_leaf, key_sha256, to_pem
+from yidao.node.link.certificates import is_issued_by, issue_leaf, key_sha256, to_pem
 from yidao.node.link.credentials import (
     channel_credentials,
     join_channel_credentials,
@@ -221,11 +220,9 @@ class Renewer:
 
 def _check_tier(answer: link_pb2.RenewResponse, root_pem: bytes, folder: KeyFolder) -> None:
     tier, *above = load_chain(answer.ca_chain)
-    issuer = above[0] if above else x509.load_pem_x509_certificate(root_pem)
-    try:
-        tier.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        raise RenewAnswerInvalid(reason="authority") from None
+    issuers = above[:1] or x509.load_pem_x509_certificates(root_pem)
+    if not any(is_issued_by(tier, issuer) for issuer in issuers):
+        raise RenewAnswerInvalid(reason="authority")
     key = folder.load_tls_key(CA_KEY).public_key()
     if above != load_chain(answer.tls_chain)[1:] or tier.public_key() != key:
         raise RenewAnswerInvalid(reason="authority")

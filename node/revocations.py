@@ -1,7 +1,7 @@
 """Revokes nodes below this one, and closes what they have open here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from yidao.node.errors import NodeError
 from yidao.node.store import revoking, trust
@@ -10,7 +10,7 @@ from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, EnrolledNode
 from yidao.sync.errors import RevocationMalformed
 from yidao.sync.ids import Path
-from yidao.sync.revocation import CHANNELS, KIND, Reason, Revocation
+from yidao.sync.revocation import CHANNELS, KIND, CutLine, Reason, Revocation
 
 
 class ChildUnknown(NodeError):
@@ -34,6 +34,20 @@ def _standing(tx: Tx, path: Path) -> EnrolledNode:
     raise ChildUnknown(path=str(path))
 
 
+def _earlier(cut: Sequence[CutLine], wanted: Sequence[CutLine]) -> tuple[CutLine, ...]:
+    """Return a cut with some journals ending earlier; what then is empty is not listed."""
+    sizes = {(line.channel, line.epoch): line.size for line in cut}
+    for line in wanted:
+        if line.size > sizes.get((line.channel, line.epoch), -1):
+            raise RevocationMalformed(field="cut")
+        sizes[line.channel, line.epoch] = line.size
+    return tuple(
+        CutLine(channel=channel, epoch=epoch, size=size)
+        for (channel, epoch), size in sorted(sizes.items())
+        if size
+    )
+
+
 class Revocations:
     """Takes authority away from nodes below.
 
@@ -54,9 +68,15 @@ class Revocations:
         self._recheck = recheck
 
     async def revoke(
-        self, path: Path, *, reason: str, operator: str, dry_run: bool = False
+        self,
+        path: Path,
+        *,
+        reason: str,
+        operator: str,
+        dry_run: bool = False,
+        earlier: Sequence[CutLine] = (),
     ) -> Revocation:
-        """Revoke the node at a path as of what is held of it now.
+        """Revoke the node at a path as of what is held of it now, or as of before that.
 
         When this returns, the revocation is durable here and the node's streams to
         this one are closed.
@@ -66,9 +86,12 @@ class Revocations:
             reason: One of `Reason`.
             operator: The actor who decided it.
             dry_run: Say what would be revoked, and write nothing.
+            earlier: Journals that shall end before what is held of them: what the
+                operator knows to be a thief's already.
 
         Raises:
-            RevocationMalformed: There is no such reason, or too many journals to list.
+            RevocationMalformed: There is no such reason, too many journals to list, or
+                one in `earlier` is not held that far.
             ChildUnknown, ChildRevoked: No node stands there.
         """
         why = next((each for each in Reason if each.value == reason), None)
@@ -83,7 +106,7 @@ class Revocations:
                 path=path,
                 reason=why,
                 operator=operator,
-                cut=revoking.cut_of(tx.conn, node),
+                cut=_earlier(revoking.cut_of(tx.conn, node), earlier),
             )
             core = found.encode()
             if not dry_run:

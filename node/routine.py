@@ -11,6 +11,7 @@ from yidao.node.alarms import Alarms
 from yidao.node.clock import system_clock_ms, utc
 from yidao.node.completeness import Completeness
 from yidao.node.config import Settings
+from yidao.node.feeds import Feeds
 from yidao.node.frontiers import Statements
 from yidao.node.jobs import Job, LastRuns, daily, every
 from yidao.node.link.hub import Hub
@@ -32,6 +33,7 @@ _STATEMENT_SECONDS = 60.0
 _WITNESS_SECONDS = 3600.0
 # China's offices start at 08:00, which is 00:00 UTC.
 _REMINDER_HOUR_UTC = 0
+_HOUR_MS = 3600 * 1000
 
 log = get_logger()
 
@@ -65,17 +67,21 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
     )
 
 
-def watch_jobs(store: Store) -> Sequence[Job]:
+def watch_jobs(store: Store, settings: Settings) -> Sequence[Job]:
     """What looks for trouble: refusals, journals that are kept back, returns that are due."""
     alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
     statements = Statements(store, system_clock_ms, secrets.token_bytes)
     completeness = Completeness(store, system_clock_ms)
     witness = Witness(store, system_clock_ms, secrets.token_bytes)
     receipts = ReceiptWatch(store, system_clock_ms)
+    feeds = Feeds(
+        store, system_clock_ms, secrets.token_bytes, settings.feed_interval_hours * _HOUR_MS
+    )
     reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
     return (
         Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
         Job(name="statements", trigger=every(_STATEMENT_SECONDS), run=statements.run),
+        Job(name="feeds", trigger=every(_STATEMENT_SECONDS), run=feeds.run),
         Job(name="completeness", trigger=every(_STATEMENT_SECONDS), run=completeness.run),
         Job(name="witness", trigger=every(_WITNESS_SECONDS), run=witness.run),
         Job(name="receipts", trigger=every(_STATEMENT_SECONDS), run=receipts.run),

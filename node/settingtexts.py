@@ -22,6 +22,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "keepalive_timeout_seconds": "探测多久无应答即视为断线, 秒",
     "cosign_interval_seconds": "上级以上各级对同一日志两次联署之间的最短间隔, 秒",
     "cosign_pq": "有 ML-DSA-44 密钥的节点 (`init --pq`、`join --pq`) 是否同时用它联署",
+    "feed_interval_hours": "每隔多少小时向下级声明没有扣留任何内容; 一次声明的有效期为其四倍",
     "backoff_min_seconds": "首次重连前的等待, 秒",
     "backoff_max_seconds": "重连前的最长等待, 秒",
     "child_kib_per_second": "一个下级平均每秒可发送的数据量, KiB; 超出则放慢",

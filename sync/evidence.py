@@ -8,6 +8,7 @@ Entries of the zip:
     record/parts/<i>/salt, body   part i of the header, where it was given
     root-statement                see `rootstatement`
     chain/<n>/header, salt, body, proof.tlog-proof    enrolments from the root down
+    revocations/…                 see `evidencerevocations`
 
 The manifest finds a damaged file early; it authenticates nothing. All trust
 comes from the root certificate that the verifier already has.
@@ -34,10 +35,18 @@ from yidao.sync.evidencefiles import (
     take_chain,
     take_record,
 )
+from yidao.sync.evidencerevocations import (
+    RevocationsKnown,
+    RevocationState,
+    check_chain,
+    judged,
+    revocation_entries,
+    take_revocations,
+)
 from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof
-from yidao.sync.record import Header, Part
+from yidao.sync.record import Header, Part, decode_header
 from yidao.sync.rootstatement import open_root_statement
 
 FORMAT: Final = "yidao-evidence-v1"
@@ -79,7 +88,9 @@ class EvidenceReport:
         raw: The exact header bytes, the leaf of the journal.
         seq: The record's index in `journal`.
         parts: Those that were given and are what the header commits to.
-        cosigners: The tiers above the origin that cosigned, nearest first.
+        cosigners: The tiers above the origin that cosigned, nearest first; none that
+            is known to be revoked.
+        revocations: What the file says of revocations; None where it says nothing.
     """
 
     network: NetworkId
@@ -91,6 +102,7 @@ class EvidenceReport:
     checkpoint: Checkpoint
     parts: tuple[Part, ...]
     cosigners: tuple[Cosigner, ...]
+    revocations: RevocationState | None = None
 
     @property
     def origin(self) -> Enrolment:
@@ -130,6 +142,7 @@ def build_evidence(
     parts: Sequence[Part],
     statement: bytes,
     chain: Sequence[EnrolmentProof],
+    revocations: RevocationsKnown | None = None,
 ) -> bytes:
     """Return the evidence file of one record.
 
@@ -140,6 +153,7 @@ def build_evidence(
         statement: The root statement file.
         chain: Enrolments from the root down to the origin; empty for the root's
             own records, or the root's own enrolment alone.
+        revocations: What is known of revocations of these nodes.
 
     Raises:
         EvidenceMismatch: A part that the header does not name.
@@ -149,6 +163,7 @@ def build_evidence(
         **record_entries("record", header=header, proof=proof.encode(), parts=parts),
         STATEMENT: statement,
         **chain_entries(chain),
+        **revocation_entries(revocations, decode_header(header).network),
     }
     return write_archive({MANIFEST: _manifest(entries), **entries})
 
@@ -164,8 +179,10 @@ def verify_evidence(
     4. The checkpoint is of a journal of the origin, signed by its journal key,
        and the header is in its tree.
     5. Each part that was given is what the header commits to.
-    6. Every cosignature by a tier above the origin verifies, and none that is
-       required is missing.
+    6. By what the file says of revocations, neither the record nor a step of the chain
+       lies beyond a cut.
+    7. Every cosignature by a tier above the origin verifies, and none that is
+       required is missing; those of revoked tiers count for nothing and are not required.
 
     Args:
         data: The file; untrusted.
@@ -175,13 +192,16 @@ def verify_evidence(
 
     Raises:
         EvidenceIncomplete: Something that the claim needs is missing.
+        EvidenceRevoked: The record, or a step of the chain, lies beyond a cut.
         PeerError: The first step that fails.
     """
     files = open_files(data, FORMAT)
-    statement = take(files, STATEMENT)
-    chain = verify_chain(root_certificate_pem, statement, take_chain(files))
+    statement, proofs = take(files, STATEMENT), take_chain(files)
+    chain = verify_chain(root_certificate_pem, statement, proofs)
     network = open_root_statement(statement, root_certificate_pem).network
-    proven = take_record(files, "record", network, chain)
+    revocations = take_revocations(files, network, chain)
+    check_chain(revocations, proofs)
+    proven = judged(revocations, take_record(files, "record", network, chain))
     if proven.origin != chain[-1]:
         raise errors.EvidenceMismatch(reason="chain ends at another node")
     if files:
@@ -197,8 +217,11 @@ def verify_evidence(
         checkpoint=proven.checkpoint,
         parts=proven.parts,
         cosigners=proven.cosigners,
+        revocations=revocations,
     )
     for tier in report.tiers[:required_tiers]:
+        if revocations is not None and revocations.of(tier.node_id):
+            continue
         if tier.node_id not in {cosigner.node_id for cosigner in report.cosigners}:
             raise errors.EvidenceIncomplete(missing=f"cosignature of {tier.path}")
     return report

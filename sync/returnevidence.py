@@ -6,6 +6,7 @@ Entries of the zip, sorted by name:
     manifest.json                                      {"files": …, "format": FORMAT}
     records/<nn>/header, proof.tlog-proof, parts/<i>/salt, body    as in `evidence`
     records/<nn>/signed-off                            see `signoffproof`; where it is signed off
+    revocations/…                                      see `evidencerevocations`
     root-statement
 
 Whoever may speak about a return stands on the way from the root to the node that
@@ -35,6 +36,14 @@ from yidao.sync.evidencefiles import (
     take,
     take_chain,
     take_record,
+)
+from yidao.sync.evidencerevocations import (
+    RevocationsKnown,
+    RevocationState,
+    check_chain,
+    judged,
+    revocation_entries,
+    take_revocations,
 )
 from yidao.sync.ids import NetworkId
 from yidao.sync.message import EnrolmentProof
@@ -67,18 +76,24 @@ class ReturnEvidence:
 
     Attributes:
         chain: Enrolments from the root to the node that the return is of.
-        records: In the order of the file.
         signed_places: By the header bytes of a record: its place in a batch, not yet verified.
+        records: In the order of the file; without cosignatures by revoked nodes.
+        revocations: What the file says of revocations; None where it says nothing.
     """
 
     network: NetworkId
     chain: tuple[Enrolment, ...]
     records: tuple[ProvenRecord, ...]
     signed_places: Mapping[bytes, SignedPlace] = field(default_factory=dict)
+    revocations: RevocationState | None = None
 
 
 def build_return_evidence(
-    *, records: Sequence[RecordPieces], statement: bytes, chain: Sequence[EnrolmentProof]
+    *,
+    records: Sequence[RecordPieces],
+    statement: bytes,
+    chain: Sequence[EnrolmentProof],
+    revocations: RevocationsKnown | None = None,
 ) -> bytes:
     """Return the evidence file of a return; the same pieces give the same bytes.
 
@@ -86,6 +101,7 @@ def build_return_evidence(
         records: In any order.
         statement: The root statement file.
         chain: Enrolments from the root down to the node that handed the return in.
+        revocations: What is known of revocations of these nodes.
 
     Raises:
         EvidenceMalformed: No record, more than `MAX_RECORDS`, one twice, or over a
@@ -101,6 +117,7 @@ def build_return_evidence(
         entries |= record_entries(folder, header=each.header, proof=each.proof, parts=each.parts)
         if each.signed_place:
             entries[f"{folder}/{_PLACE}"] = each.signed_place
+    entries |= revocation_entries(revocations, decode_header(ordered[0].header).network)
     entries[MANIFEST] = manifest_of(FORMAT, entries)
     return write_archive(dict(sorted(entries.items())))
 
@@ -113,6 +130,8 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     3. Each record is in a journal of a node of that chain (see `take_record`); no
        proof bears a line that nobody of the chain made.
     4. They stand in their order, none twice.
+    5. By what the file says of revocations, neither a record nor a step of the chain
+       lies beyond a cut; cosignatures by revoked nodes count for nothing.
 
     A cosignature that is missing is shown by its absence in `cosigners`: some
     journals, such as letters to a child, have nobody above who cosigns.
@@ -123,6 +142,7 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
 
     Raises:
         EvidenceIncomplete: Something that the claim needs is missing.
+        EvidenceRevoked: A record, or a step of the chain, lies beyond a cut.
         PeerError: The first step that fails.
     """
     files = open_files(data, FORMAT)
@@ -144,12 +164,20 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
         for number, each in enumerate(records)
         if (place := files.pop(f"records/{number:02}/{_PLACE}", None)) is not None
     }
+    revocations = take_revocations(files, network, chain)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
     for each in records:
         check_lines(each, network)
     _check_order([each.raw for each in records])
-    return ReturnEvidence(network=network, chain=chain, records=records, signed_places=places)
+    check_chain(revocations, enrolments)
+    return ReturnEvidence(
+        network=network,
+        chain=chain,
+        records=tuple(judged(revocations, each) for each in records),
+        signed_places=places,
+        revocations=revocations,
+    )
 
 
 def _check_count(count: int) -> None:

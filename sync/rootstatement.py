@@ -16,6 +16,7 @@ node id. The certificate's key is P-256 all the same: TLS has no other.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 from cryptography import x509
@@ -34,6 +35,8 @@ from yidao.sync.ids import NetworkId, NodeId, network_id, node_id
 
 MAX_STATEMENT_BYTES: Final = 1024
 MAX_CERTIFICATE_BYTES: Final = 16 * 1024
+#: Root certificates that may count at one time.
+MAX_CERTIFICATES: Final = 4
 
 _FIRST_LINE: Final = "yidao-root-v1"
 _FIRST_LINE_SUITE: Final = "yidao-root-v2"
@@ -80,19 +83,20 @@ def open_root_statement(data: bytes, root_certificate_pem: bytes) -> RootStateme
 
     Args:
         data: The statement file; untrusted.
-        root_certificate_pem: Exactly one certificate, the caller's own copy: all
-            trust comes from it. Its dates do not matter; records outlive them.
+        root_certificate_pem: The caller's own copy of the root certificate, or of all
+            that the newest root list names: all trust comes from them. Their dates do
+            not matter; records outlive them.
 
     Raises:
         RootStatementInvalid: No such certificate, another form, or a signature
-            that fails.
+            that fails under each of them.
         SuiteUnknown, KeyMalformed, KeyWeak: The statement names an unfit key.
     """
-    key = _certificate_key(root_certificate_pem)
+    keys = _certificate_keys(root_certificate_pem)
     # Verified before anything in it is read.
     text, signature = _split(data)
     try:
-        key.verify(signature, text, ECDSA(SHA256()))
+        _verify(keys, signature, text)
     except InvalidSignature:
         raise errors.RootStatementInvalid(reason="signature") from None
     statement = _read(text)
@@ -136,18 +140,41 @@ def _read(text: bytes) -> RootStatement:
     )
 
 
-def _certificate_key(pem: bytes) -> EllipticCurvePublicKey:
+def certificate_key(pem: bytes) -> EllipticCurvePublicKey:
+    """Return the P-256 key of exactly one certificate.
+
+    Raises:
+        RootStatementInvalid: It is none, or several.
+    """
+    keys = _certificate_keys(pem)
+    if len(keys) != 1:
+        raise errors.RootStatementInvalid(reason="certificate")
+    return keys[0]
+
+
+def _verify(keys: list[EllipticCurvePublicKey], signature: bytes, text: bytes) -> None:
+    """Return only if one of the keys signed the text; raise `InvalidSignature` otherwise."""
+    for key in keys[:-1]:
+        try:
+            return key.verify(signature, text, ECDSA(SHA256()))
+        except InvalidSignature:
+            continue
+    return keys[-1].verify(signature, text, ECDSA(SHA256()))
+
+
+def _certificate_keys(pem: bytes) -> list[EllipticCurvePublicKey]:
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise errors.RootStatementInvalid(reason="certificate")
     try:
-        certificates = x509.load_pem_x509_certificates(pem)
-        key = certificates[0].public_key()
+        keys = [each.public_key() for each in x509.load_pem_x509_certificates(pem)]
     except (ValueError, x509.UnsupportedGeneralNameType):
         raise errors.RootStatementInvalid(reason="certificate") from None
-    if (
-        len(certificates) != 1
-        or not isinstance(key, EllipticCurvePublicKey)
-        or not isinstance(key.curve, SECP256R1)
-    ):
+    fit = [
+        key
+        for key in keys
+        if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+    ]
+    is_repeated = any(key == other for key, other in combinations(fit, 2))
+    if not 1 <= len(fit) <= MAX_CERTIFICATES or len(fit) != len(keys) or is_repeated:
         raise errors.RootStatementInvalid(reason="certificate")
-    return key
+    return fit

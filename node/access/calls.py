@@ -151,6 +151,8 @@ RULES: Final[Mapping[str, CallRule]] = {
     "CatalogService/SearchCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
     "CatalogService/ExportCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
     "QueryService/QueryRows": _acts(_P.QUERY_ASK),
+    "TrustService/PublishRootList": _acts(_P.NODE_OPERATE),
+    "TrustService/GetRootList": _reads(_P.NODE_READ),
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),

@@ -217,6 +217,12 @@ class DirectiveExists(AffairError):
     code = "DIRECTIVE_EXISTS"
 
 
+class DirectiveExpired(AffairError):
+    """The last day of a directive is over (params: number, expires)."""
+
+    code = "DIRECTIVE_EXPIRED"
+
+
 class DirectiveFieldInvalid(AffairError):
     """A field of a directive is missing or out of range (params: field)."""
 

@@ -90,6 +90,7 @@ def _content(request: directives_pb2.IssueRequest) -> Directive:
         targets=tuple(request.targets),
         due=request.due,
         parent_directive=request.parent_directive,
+        expires=request.expires,
         energy_targets=tuple(
             EnergyTarget(
                 target=each.target,
@@ -131,6 +132,7 @@ def _directive(row: DirectiveRow) -> directives_pb2.Directive:
         ],
         parent_directive=content.parent_directive,
         state=row.state,
+        expires=content.expires,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from yidao.api.local.v1 import node_pb2
+from yidao.api.local.v1 import node_pb2, trust_pb2
 from yidao.sync.ids import NodeId
 
 
@@ -28,20 +28,33 @@ class PeerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryView:
+    """Something that ends; `state` is `fine`, `soon` or `over`."""
+
+    kind: str
+    name: str
+    since_ms: int
+    until_ms: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What a node knows of itself without looking into its store.
+    """What a node knows of itself beside its records.
 
     Attributes:
         office_name: What people call the office; empty if nobody said.
         test_network: Whether the network is for trying things out.
         certificate_until_ms: When the node's own certificate ends.
         parent_error: Why the last dial to the parent failed; empty if it did not.
+        expiries: Everything here that ends by a date, the next first.
     """
 
     office_name: str
     test_network: bool
     certificate_until_ms: int
     parent_error: str
+    expiries: tuple[ExpiryView, ...] = ()
 
 
 class HealthPort(Protocol):
@@ -65,6 +78,17 @@ class TreePort(Protocol):
 
     async def nodes(self, *, live: bool, deadline_ms: int) -> Sequence[node_pb2.NodeInfo]:
         """Every node of the subtree, by path; who does not answer in time is `unknown`."""
+
+
+def expiry_message(view: ExpiryView) -> trust_pb2.Expiry:
+    """Write what ends."""
+    return trust_pb2.Expiry(
+        kind=view.kind,
+        name=view.name,
+        since_ms=view.since_ms,
+        until_ms=view.until_ms,
+        state=view.state,
+    )
 
 
 def peer_message(view: PeerView) -> node_pb2.Peer:

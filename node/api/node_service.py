@@ -1,7 +1,7 @@
 """The local API of the node itself: health, children, evidence, upkeep of the store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Protocol
@@ -10,9 +10,15 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
-from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier
+from yidao.node.affairs.reporting.dossier import (
+    Wanted,
+    find_dossier,
+    known_revocations,
+    prove_dossier,
+)
 from yidao.node.api.errors import RecordUnknown, answered
-from yidao.node.api.healthport import HealthPort, TreePort, peer_message
+from yidao.node.api.healthport import HealthPort, TreePort, expiry_message, peer_message
+from yidao.node.clock import system_clock_ms
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -20,7 +26,7 @@ from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
-from yidao.sync.revocation import Revocation
+from yidao.sync.revocation import CutLine, Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
 _DURABILITY = "fsynced before every answer"
@@ -34,7 +40,15 @@ class ChildrenPort(Protocol):
     def add(self, path: Path, *, operator: str, life: timedelta) -> bytes:
         """Return the encoded bundle of a new child at `path`."""
 
-    async def revoke(self, path: Path, *, reason: str, operator: str, dry_run: bool) -> Revocation:
+    async def revoke(
+        self,
+        path: Path,
+        *,
+        reason: str,
+        operator: str,
+        dry_run: bool,
+        earlier: Sequence[CutLine],
+    ) -> Revocation:
         """Revoke the node at a path, or say what that would cut off."""
 
 
@@ -103,6 +117,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             reason=request.reason,
             operator=str(authorise(request.operator, self._identity.path)),
             dry_run=request.dry_run,
+            earlier=await asyncio.to_thread(self._earlier, request),
         )
         return node_pb2.RevokeChildResponse(
             node_id=decided.node_id,
@@ -112,6 +127,20 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
                 for line in decided.cut
             ],
         )
+
+    def _earlier(self, request: node_pb2.RevokeChildRequest) -> tuple[CutLine, ...]:
+        lines = [
+            CutLine(channel=each.channel, epoch=each.epoch, size=each.size)
+            for each in request.earlier
+        ]
+        if request.before_record:
+            position = self._locate(request.before_record)
+            found = None if position is None else self._store.record_at(position)
+            if found is None:
+                raise RecordUnknown(record=request.before_record.hex())
+            journal = found.journal
+            lines.append(CutLine(channel=journal.channel, epoch=journal.epoch, size=found.seq))
+        return tuple(lines)
 
     @answered
     async def ExportEvidence(
@@ -199,6 +228,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             test_network=standing.test_network,
             certificate_until_ms=standing.certificate_until_ms,
             parent_error=standing.parent_error,
+            expiries=[expiry_message(view) for view in standing.expiries],
         )
 
     def _problem(self, problem: Problem) -> node_pb2.Problem:
@@ -223,12 +253,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         if position is None:
             raise RecordUnknown(record=record_id.hex())
         proven = self._store.prove(position)
+        chain = self._proofs_to(proven.journal.node_id)
         return build_evidence(
             header=proven.header,
             proof=parse_proof(proven.proof),
             parts=proven.parts,
             statement=self._chain().statement,
-            chain=self._proofs_to(proven.journal.node_id),
+            chain=chain,
+            revocations=known_revocations(self._store, chain, system_clock_ms()),
         )
 
     def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
@@ -240,11 +272,13 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             with_letters=request.with_letters,
         )
         dossier = find_dossier(self._store, wanted)
+        chain = self._proofs_to(dossier.origin)
         return prove_dossier(
             self._store,
             dossier,
             statement=self._chain().statement,
-            chain=self._proofs_to(dossier.origin),
+            chain=chain,
+            revocations=known_revocations(self._store, chain, system_clock_ms()),
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:

@@ -23,6 +23,7 @@ from yidao.api.local.v1 import (
     reporting_pb2_grpc,
     signoff_pb2_grpc,
     standards_pb2_grpc,
+    trust_pb2_grpc,
 )
 from yidao.node.api.access_service import AccessServicer
 from yidao.node.api.follow_service import FollowServicer
@@ -37,6 +38,11 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _GRACE_SECONDS: Final = 5.0
 
 _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]], ...]] = (
+    (
+        trust_pb2_grpc.TrustServiceServicer,
+        "yidao.api.local.v1.TrustService",
+        trust_pb2_grpc.add_TrustServiceServicer_to_server,
+    ),
     (
         access_pb2_grpc.AccessServiceServicer,
         "yidao.api.local.v1.AccessService",

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -12,13 +12,20 @@ from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
 
 if TYPE_CHECKING:
-    from yidao.node.client import Revoked
+    from yidao.node.client import JournalCut, Revoked
 
 
 class ConfirmationMissing(YidaoError):
     """Nobody said yes to something that nothing undoes."""
 
     code = "CONFIRMATION_MISSING"
+
+
+class _Cut(TypedDict, total=False):
+    """Where a journal shall end, as `Client.revoke_child` takes it."""
+
+    earlier: "list[JournalCut]"
+    before_record: bytes
 
 
 # A year: the secret of a bundle must end some day.
@@ -143,22 +150,56 @@ def _register_revoke(child: typer.Typer) -> None:
             bool,
             typer.Option("--dry-run", help=say("只显示截断位置", "Show the cut, change nothing")),
         ] = False,
+        cut_at: Annotated[
+            str,
+            typer.Option(
+                help=say(
+                    "更早的截断位置: 记录号 (从它起作废), 或配合 --channel 的条数",
+                    "Cut earlier: before this record, or with --channel after so many records",
+                )
+            ),
+        ] = "",
+        channel: Annotated[
+            str, typer.Option(help=say("日志, 如 up:15 或 up:15/1", "Journal, as up:15 or up:15/1"))
+        ] = "",
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
 
+            cut = _cut_at(cut_at, channel)
             with connect(data) as client:
                 if not (yes or dry_run):
                     seen = client.revoke_child(
-                        label, reason=reason, operator=operator, dry_run=True
+                        label, reason=reason, operator=operator, dry_run=True, **cut
                     )
                     _confirm(seen)
-                done = client.revoke_child(label, reason=reason, operator=operator, dry_run=dry_run)
+                done = client.revoke_child(
+                    label, reason=reason, operator=operator, dry_run=dry_run, **cut
+                )
             told = lines(done)
             if not dry_run:
                 told += [_next(label)]
             answer(as_json, _facts(done, dry_run=dry_run), "\n".join(told))
+
+
+def _cut_at(cut_at: str, channel: str) -> "_Cut":
+    """Read where a journal shall end; nothing given is nothing asked for."""
+    from yidao.node.client import JournalCut
+    from yidao.sync.errors import RevocationMalformed
+
+    if not cut_at and not channel:
+        return {}
+    name, _, epoch = channel.partition("/")
+    if name and cut_at.isdecimal():
+        return {"earlier": [JournalCut(channel=name, epoch=epoch or "1", size=int(cut_at))]}
+    try:
+        record = bytes.fromhex(cut_at)
+    except ValueError:
+        record = b""
+    if name or len(record) != 16:
+        raise RevocationMalformed(field="cut")
+    return {"before_record": record}
 
 
 def _confirm(seen: "Revoked") -> None:

@@ -35,6 +35,9 @@ def register(app: typer.Typer) -> None:
         passes_on: Annotated[
             str, typer.Option(help=say("所转发的上级指令", "The directive passed on"))
         ] = "",
+        expires: Annotated[
+            str, typer.Option(help=say("最后有效日, 此后不再执行", "Last day on which it counts"))
+        ] = "",
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
@@ -51,6 +54,7 @@ def register(app: typer.Typer) -> None:
                     due=due,
                     energy_targets=read_targets(targets) if targets else (),
                     parent_directive=passes_on,
+                    expires=expires,
                 )
             answer(
                 as_json,
@@ -107,6 +111,7 @@ def register(app: typer.Typer) -> None:
                     "title": d.title,
                     "state": d.state,
                     "due": d.due,
+                    "expires": d.expires,
                     "targets": list(d.targets),
                 }
                 for d in found

@@ -137,6 +137,8 @@ def _verify_record(data: bytes, root_pem: bytes) -> "tuple[dict[str, object], Re
 
 
 def _facts(report: "EvidenceReport") -> dict[str, object]:
+    from yidao.node.printing.revocations import revocation_facts
+
     header = report.header
     return {
         "verified": True,
@@ -153,4 +155,5 @@ def _facts(report: "EvidenceReport") -> dict[str, object]:
         "parts": [part.name for part in report.parts],
         "cosigned_by": [str(each.path) for each in report.cosigners],
         "cosigned_by_suites": {str(each.path): list(each.suites) for each in report.cosigners},
+        "revocations": revocation_facts(report.revocations),
     }

@@ -45,7 +45,7 @@ def _register_list(returns: typer.Typer) -> None:
             str,
             typer.Option(
                 help="refused | submitted | doubtful | accepted | returned | withdrawn | "
-                "superseded | recorded"
+                "superseded | recorded | revoked"
             ),
         ] = "",
         limit: Annotated[

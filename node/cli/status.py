@@ -9,7 +9,7 @@ from yidao.node.cli.output import Data, Exit, Json, answer, told_errors
 from yidao.node.cli.speech import LANGUAGE, say
 
 if TYPE_CHECKING:
-    from yidao.node.client import Status
+    from yidao.node.client import Expiry, Status
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +62,16 @@ def facts(seen: "Status") -> dict[str, object]:
             }
             for peer in seen.peers
         ],
+        "expiries": [
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "since_ms": each.since_ms,
+                "until_ms": each.until_ms,
+                "state": each.state,
+            }
+            for each in seen.expiries
+        ],
         "problems": [
             {"code": problem.code, "count": problem.count, **problem.params}
             for problem in seen.problems
@@ -85,6 +95,7 @@ def lines(seen: "Status") -> list[str]:
         say("回执", "receipts") + f" {seen.receipts_current}/{seen.receipts_expected}",
         say("证书", "certificate") + f" {_days_left(seen.certificate_until_ms)}",
     ]
+    shown += [_expiry_line(each) for each in seen.expiries if each.kind != "certificate"]
     for peer in seen.peers:
         line = f"  {_ROLES[peer.role]} {peer.path}: {STATES.get(peer.state, peer.state)}"
         line += f"  {say('待送', 'waiting')} {peer.lag}"
@@ -103,6 +114,20 @@ def lines(seen: "Status") -> list[str]:
     return shown
 
 
+def _expiry_line(each: "Expiry") -> str:
+    kind = f"{_KINDS.get(each.kind, each.kind)} {each.name}"
+    if each.kind != "feed":
+        mark = "" if each.state == "fine" else "! "
+        return f"  {mark}{kind}  {_days_left(each.until_ms)}"
+    # Of a feed it is the age that matters.
+    age = datetime.now(UTC) - datetime.fromtimestamp(each.since_ms / 1000, UTC)
+    hours = max(int(age.total_seconds()) // 3600, 0)
+    held = say(f"{hours} 小时前声明", f"as of {hours} h ago")
+    return f"  {'' if each.state == 'fine' else '! '}{kind}  {held}" + (
+        say("  (已过期)", "  (stale)") if each.state == "over" else ""
+    )
+
+
 def clock(moment_ms: int) -> str:
     """A moment of today as people say it."""
     return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")
@@ -119,6 +144,15 @@ def _days_left(until_ms: int) -> str:
 TEST_BANNER = say(
     "*** 测试网络 — 此处的数据仅供试用 ***", "*** TEST NETWORK - nothing here is for real ***"
 )
+_KINDS = {
+    "certificate": say("证书", "certificate"),
+    "authority": say("接纳下级的证书", "authority"),
+    "root-certificate": say("根证书", "root certificate"),
+    "root-list": say("根清单", "root list"),
+    "join-token": say("加入包", "join bundle"),
+    "feed": say("上级下达", "feed from"),
+    "pack": say("标准包", "pack"),
+}
 _ROLES = {"parent": say("上级", "parent"), "child": say("下级", "child")}
 STATES = {
     "self": say("本节点", "this node"),

@@ -2,6 +2,7 @@
 
 from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
 from yidao.node.affairs.signoff.told import SignoffTold
+from yidao.node.printing.revocations import revocation_facts
 from yidao.sync.evidencefiles import ProvenRecord
 
 
@@ -23,6 +24,7 @@ def story_facts(story: Story, file_sha256: str) -> dict[str, object]:
             {"pack": pack.id, "version": pack.version, "sha256": pack.digest} | _record(record)
             for pack, record in story.packs.values()
         ],
+        "revocations": revocation_facts(story.revocations),
     }
 
 

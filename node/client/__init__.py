@@ -24,6 +24,7 @@ The calls of `Client`, by what they are about:
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
+  `verify_store`, `rebuild`; `root_list`, `publish_root_list`.
   `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
 - Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_request`,
   `ask_reenrolment`, `revoke_child`.
@@ -104,6 +105,7 @@ from yidao.node.client.signoff_values import (
     SignoffWaiting,
 )
 from yidao.node.client.texts import Explanation, explain, explanations
+from yidao.node.client.trust import Expiry
 from yidao.node.client.values import (
     DirectiveInfo,
     EnergyTarget,
@@ -159,6 +161,7 @@ __all__ = [
     "DuePage",
     "EnergyTarget",
     "Event",
+    "Expiry",
     "Explanation",
     "ExtraMissing",
     "FileCursor",

@@ -301,6 +301,8 @@ class AsyncClient:
     verify_store = _Awaited(Client.verify_store)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
+    root_list = _Awaited(Client.root_list)
+    publish_root_list = _Awaited(Client.publish_root_list)
     list_keys = _Awaited(Client.list_keys)
     prepare_keys = _Awaited(Client.prepare_keys)
     activate_keys = _Awaited(Client.activate_keys)

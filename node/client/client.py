@@ -22,6 +22,7 @@ from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.signoff import SignoffCalls
 from yidao.node.client.standards import StandardsCalls
+from yidao.node.client.trust import TrustCalls
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES: Final = 107
@@ -43,6 +44,7 @@ class Client(
     IdentityCalls,
     AdmissionCalls,
     FollowCalls,
+    TrustCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.
 

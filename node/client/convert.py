@@ -9,6 +9,7 @@ from yidao.api.local.v1 import (
     standards_pb2,
 )
 from yidao.node.client import values
+from yidao.node.client.trust import expiry
 
 
 def placed(message: local_pb2.Position) -> values.Placed:
@@ -172,6 +173,7 @@ def directive(message: directives_pb2.Directive) -> values.DirectiveInfo:
         energy_targets=tuple(_energy_target(each) for each in message.energy_targets),
         parent_directive=message.parent_directive,
         state=message.state,
+        expires=message.expires,
     )
 
 
@@ -233,6 +235,7 @@ def status(message: node_pb2.StatusResponse) -> values.Status:
         test_network=message.test_network,
         certificate_until_ms=message.certificate_until_ms,
         parent_error=message.parent_error,
+        expiries=tuple(expiry(each) for each in message.expiries),
     )
 
 

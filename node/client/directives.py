@@ -25,8 +25,12 @@ class DirectivesCalls(Calls):
         due: str = "",
         energy_targets: Sequence[values.EnergyTarget] = (),
         parent_directive: str = "",
+        expires: str = "",
     ) -> values.Issued:
-        """Issue a directive to nodes below; with `parent_directive`, pass that one on."""
+        """Issue a directive to nodes below; with `parent_directive`, pass that one on.
+
+        After the day `expires` (ISO date) nobody applies it any more.
+        """
         request = directives_pb2.IssueRequest(
             actor=actor,
             number=number,
@@ -36,6 +40,7 @@ class DirectivesCalls(Calls):
             due=due,
             energy_targets=[convert.energy_target_message(each) for each in energy_targets],
             parent_directive=parent_directive,
+            expires=expires,
         )
         answer = self._call(self._directives.Issue, request)
         return values.Issued(directive=answer.directive, position=convert.placed(answer.position))

@@ -1,5 +1,7 @@
 """Calls about the node itself: health, children, evidence, its store."""
 
+from collections.abc import Sequence
+
 from yidao.api.local.v1 import node_pb2, node_pb2_grpc
 from yidao.node.client import convert, values
 from yidao.node.client.calls import Calls
@@ -36,7 +38,14 @@ class NodeCalls(Calls):
         return self._call(self._node.AddChild, request).bundle
 
     def revoke_child(
-        self, label: str, *, reason: str, operator: str, dry_run: bool = False
+        self,
+        label: str,
+        *,
+        reason: str,
+        operator: str,
+        dry_run: bool = False,
+        earlier: Sequence[values.JournalCut] = (),
+        before_record: bytes = b"",
     ) -> values.Revoked:
         """Take a node's authority away for all that it writes from now on; it is final.
 
@@ -45,9 +54,19 @@ class NodeCalls(Calls):
             reason: `key-stolen`, `machine-lost`, `replaced` or `closed`.
             operator: `user@path`, of this node.
             dry_run: Give what would be cut, and change nothing.
+            earlier: Journals that shall end before what is held of them.
+            before_record: The journal of this record shall end right before it.
         """
         request = node_pb2.RevokeChildRequest(
-            label=label, reason=reason, operator=operator, dry_run=dry_run
+            label=label,
+            reason=reason,
+            operator=operator,
+            dry_run=dry_run,
+            earlier=[
+                node_pb2.JournalCut(channel=each.channel, epoch=each.epoch, size=each.size)
+                for each in earlier
+            ],
+            before_record=before_record,
         )
         answer = self._call(self._node.RevokeChild, request)
         return values.Revoked(

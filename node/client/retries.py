@@ -35,6 +35,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "SignoffService": ("ListSignoff", "PrepareBatch", "ListUnsigned"),
     "StandardsService": ("PublishPack", "ListPacks", "GetPack"),
+    "TrustService": ("GetRootList",),
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -64,6 +65,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
         "SetDemand",
         "SubmitBatch",
     ),
+    "TrustService": ("PublishRootList",),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),
     # The client opens it again at its last position.

@@ -8,6 +8,7 @@ from typing import Self
 
 from yidao.node.client.frames import Cell, Table, Tabular, table_of
 from yidao.node.client.returnframes import TypedReturns, returns_table
+from yidao.node.client.trust import Expiry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +318,7 @@ class DirectiveInfo:
     energy_targets: tuple[EnergyTarget, ...]
     parent_directive: str
     state: str
+    expires: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +367,7 @@ class Status:
         test_network: Whether the network is for trying things out.
         certificate_until_ms: When the node's own certificate ends.
         parent_error: Why the last dial to the parent failed; empty if it did not.
+        expiries: Everything there that ends by a date, the next first.
     """
 
     network: bytes
@@ -386,6 +389,7 @@ class Status:
     test_network: bool = False
     certificate_until_ms: int = 0
     parent_error: str = ""
+    expiries: tuple[Expiry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from cryptography import x509
 
 from yidao.api.link.v1 import link_pb2
 from yidao.node.clock import utc
+from yidao.node.errors import KeyFileMalformed
 from yidao.node.keys import CA_KEY, Chain, Identity, NodeCertificates, load_tls_key
 from yidao.node.link import errors, tokens
 from yidao.node.link.certificates import Authority, issue_leaf, issue_tier, to_pem
@@ -96,8 +97,11 @@ def load_authority(certificates: NodeCertificates) -> Authority | None:
     if certificates.ca_key_pem is None:
         return None
     key = load_tls_key(certificates.ca_key_pem, CA_KEY)
-    # At the root the authority is the root certificate, which peers know already.
-    own = x509.load_pem_x509_certificate(certificates.ca_chain_pem or certificates.root_pem)
+    # At the root the authority is a root certificate, which peers know already.
+    known = x509.load_pem_x509_certificates(certificates.ca_chain_pem or certificates.root_pem)
+    own = next((each for each in known if each.public_key() == key.public_key()), None)
+    if own is None:
+        raise KeyFileMalformed(name=CA_KEY)
     return Authority(key=key, certificate=own, chain_pem=certificates.ca_chain_pem)
 
 

@@ -26,6 +26,7 @@ from yidao.node.keys import read_private
 from yidao.node.link import errors
 from yidao.node.link.certificates import to_pem
 from yidao.sync import ids
+from yidao.sync.rootlist import open_first
 from yidao.sync.rootstatement import open_root_statement
 
 FORMAT: Final = "yidao-join-1"
@@ -54,6 +55,8 @@ _FIELDS: Final = {
 # Only in bundles of a test network, so that those of real ones are what they always were.
 _KIND: Final = "network_kind"
 _TEST: Final = "test"
+# Only in bundles of a network that has a root list.
+_LIST: Final = "root_list"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,8 @@ class JoinBundle:
     Attributes:
         addresses: `host:port` of the parent's join service, tried in order.
         link_address: `host:port` of the parent's link, for the time after.
-        root_pem: The network's root certificate, one PEM block.
+        root_pem: The network's root certificate, one PEM block; with a root list, all
+            that the list names.
         root_statement: Exact bytes by which the root's key names the root's
             journal and cosigning key.
         path: Where the child will stand; directly below `parent_path`.
@@ -71,6 +75,7 @@ class JoinBundle:
         secret: 32 random bytes, known to the parent and to this file alone.
         expires_ms: Unix milliseconds after which the parent refuses it.
         test_network: Whether the parent's network is for trying things out.
+        root_list: The root list in force, the file; empty where there is none.
     """
 
     addresses: tuple[str, ...]
@@ -84,6 +89,7 @@ class JoinBundle:
     secret: bytes
     expires_ms: int
     test_network: bool = False
+    root_list: bytes = b""
 
     def __repr__(self) -> str:
         # The generated one would print the secret into logs and tracebacks.
@@ -111,7 +117,7 @@ class JoinBundle:
             fields = orjson.loads(data)
         except orjson.JSONDecodeError:
             raise errors.BundleMalformed(reason="json") from None
-        if not isinstance(fields, dict) or fields.keys() - {_KIND} != _FIELDS:
+        if not isinstance(fields, dict) or fields.keys() - {_KIND, _LIST} != _FIELDS:
             raise errors.BundleMalformed(reason="fields")
         if fields["format"] != FORMAT:
             raise errors.BundleMalformed(reason="format")
@@ -173,7 +179,11 @@ class JoinBundle:
             "secret": self.secret.hex(),
             "expires_ms": self.expires_ms,
         }
-        return {**fields, _KIND: _TEST} if self.test_network else fields
+        if self.test_network:
+            fields[_KIND] = _TEST
+        if self.root_list:
+            fields[_LIST] = self.root_list.decode()
+        return fields
 
 
 def _checksum(fields: dict[str, Any]) -> str:
@@ -206,6 +216,7 @@ def _from_fields(fields: dict[str, Any]) -> JoinBundle:
             secret=_hex(fields["secret"], SECRET_BYTES),
             expires_ms=expires_ms,
             test_network=_KIND in fields,
+            root_list=fields.get(_LIST, "").encode(),
         )
     except (YidaoError, ValueError):
         raise errors.BundleMalformed(reason="value") from None
@@ -221,16 +232,29 @@ def _check_root(bundle: JoinBundle) -> None:
     """Require that certificate, statement and network are of one root."""
     if bundle.path.parent != bundle.parent_path:
         raise errors.BundleMalformed(reason="path")
-    try:
-        certificates = x509.load_pem_x509_certificates(bundle.root_pem)
-    except ValueError:
-        raise errors.BundleMalformed(reason="root_pem") from None
-    # Exactly our own form: nothing but one certificate may become an anchor.
-    if [to_pem(certificate) for certificate in certificates] != [bundle.root_pem]:
-        raise errors.BundleMalformed(reason="root_pem")
+    _check_anchors(bundle)
     try:
         statement = open_root_statement(bundle.root_statement, bundle.root_pem)
     except YidaoError:
         raise errors.BundleNetworkMismatch from None
     if statement.network != bundle.network:
         raise errors.BundleNetworkMismatch
+
+
+def _check_anchors(bundle: JoinBundle) -> None:
+    """Require that nothing but the root certificate, or those of the list, become anchors."""
+    if bundle.root_list:
+        try:
+            named = open_first(bundle.root_list, bundle.network).content.pem
+        except YidaoError:
+            raise errors.BundleMalformed(reason=_LIST) from None
+        if named != bundle.root_pem:
+            raise errors.BundleMalformed(reason=_LIST)
+        return
+    try:
+        certificates = x509.load_pem_x509_certificates(bundle.root_pem)
+    except ValueError:
+        raise errors.BundleMalformed(reason="root_pem") from None
+    # Exactly our own form.
+    if [to_pem(certificate) for certificate in certificates] != [bundle.root_pem]:
+        raise errors.BundleMalformed(reason="root_pem")

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
@@ -153,6 +154,15 @@ def issue_leaf(
     )
     issuer = parent.certificate
     return _sign(builder, x509.Name([]), parent.key, issuer.subject, now, LEAF_LIFE, issuer)
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether a certificate names that issuer and bears the signature of its key."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:

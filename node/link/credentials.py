@@ -14,20 +14,6 @@ from yidao.node.link.certificates import dns_name
 from yidao.sync.ids import Path
 
 
-def server_credentials(certificates: NodeCertificates) -> grpc.ServerCredentials:
-    """Return credentials of the link port: mutual TLS under this network's root."""
-    return grpc.ssl_server_credentials(
-        [(certificates.tls_key_pem, certificates.tls_chain_pem)],
-        root_certificates=certificates.root_pem,
-        require_client_auth=True,
-    )
-
-
-def join_server_credentials(certificates: NodeCertificates) -> grpc.ServerCredentials:
-    """Return credentials of the join port: only the server shows a certificate."""
-    return grpc.ssl_server_credentials([(certificates.tls_key_pem, certificates.tls_chain_pem)])
-
-
 def live_server_credentials(
     source: Callable[[], NodeCertificates], *, mutual: bool
 ) -> grpc.ServerCredentials:
@@ -35,7 +21,8 @@ def live_server_credentials(
 
     Args:
         source: Gives them; may be called in any thread.
-        mutual: As `server_credentials`, else as `join_server_credentials`.
+        mutual: Whether the other end must show a certificate under this network's roots; on
+            the join port it cannot.
     """
 
     def configuration() -> grpc.ServerCertificateConfiguration:

@@ -20,6 +20,7 @@ from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSe
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
+from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
 from yidao.node.store import tables
 from yidao.node.store.store import Store
@@ -212,6 +213,13 @@ class Hub:
         """When the peer was last heard of, 0 if never since the start."""
         driver = self._drivers.get(node_id)
         return driver.progress.last_seen_ms if driver else self._last_seen_ms.get(node_id, 0)
+
+    def anchor_on(self, anchor: Anchor) -> None:
+        """Check whoever comes from now on under these root certificates."""
+        self.root_pem = anchor.root_pem
+        if anchor.statement != self.chain.statement:
+            self.chain = Chain(statement=anchor.statement, proofs=self.chain.proofs)
+            self._save_chain(self.chain)
 
     def _wake_all(self) -> None:
         for driver in self._drivers.values():

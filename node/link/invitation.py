@@ -15,6 +15,7 @@ from typing import Final
 from yidao.api.link.v1 import admission_pb2 as pb
 from yidao.node.keys import Identity
 from yidao.node.link import errors, tokens
+from yidao.node.link.tokens import Anchor
 from yidao.node.store.store import Store
 
 MAC_PREFIX: Final = b"yidao-join-invite-v1\n"
@@ -35,24 +36,22 @@ class Invitations:
         *,
         store: Store,
         identity: Identity,
-        root_pem: bytes,
-        statement: bytes,
+        anchor: Callable[[], Anchor],
         link_address: str,
         test_network: bool,
         clock_ms: Callable[[], int],
     ) -> None:
         self._store = store
-        self._root_pem = root_pem
+        self._anchor = anchor
         self._path = identity.path
         self._network = identity.network
-        self._statement = statement
         self._link_address = link_address
         self._test_network = test_network
         self._clock_ms = clock_ms
 
     def introduce(self) -> pb.IntroduceResponse:
         """Say which root this node stands under."""
-        return pb.IntroduceResponse(root=self._root_pem, path=str(self._path))
+        return pb.IntroduceResponse(root=self._anchor().root_pem, path=str(self._path))
 
     async def invite(self, request: pb.InviteRequest) -> pb.InviteResponse:
         """Say what a token is for.
@@ -73,7 +72,7 @@ class Invitations:
         if self._clock_ms() >= token.expires_ms:
             raise errors.JoinTokenExpired
         body = pb.Invitation(
-            root_statement=self._statement,
+            root_statement=self._anchor().statement,
             network=self._network,
             parent_path=str(self._path),
             path=str(token.path),

@@ -21,7 +21,6 @@ from typing import Final
 import grpc
 import grpc.aio
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from google.protobuf.message import DecodeError
 
 from yidao.api.errors import YidaoError, every_error
@@ -36,6 +35,7 @@ from yidao.node.keys import (
     FIRST_EPOCH,
     JOURNAL_KEY,
     ROOT_CERTIFICATE,
+    ROOT_LIST,
     STANDARD_KEYS,
     TLS_CHAIN,
     TLS_KEY,
@@ -46,7 +46,7 @@ from yidao.node.keys import (
 )
 from yidao.node.link import errors
 from yidao.node.link.bundle import JoinBundle
-from yidao.node.link.certificates import generate_key, key_sha256
+from yidao.node.link.certificates import generate_key, is_issued_by, key_sha256
 from yidao.node.link.credentials import join_channel_credentials, target_name
 from yidao.node.link.joinrequest import ChildKeys, make_request, read_request
 from yidao.node.link.joinserver import REASON_KEY
@@ -268,11 +268,9 @@ def _check_authority(answer: link_pb2.JoinResponse, root_pem: bytes, ca_sha256: 
     own, *above = load_chain(answer.ca_chain)
     if above != load_chain(answer.tls_chain)[1:]:
         raise errors.JoinAnswerInvalid(reason="authority")
-    issuer = above[0] if above else x509.load_pem_x509_certificate(root_pem)
-    try:
-        own.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        raise errors.JoinAnswerInvalid(reason="authority") from None
+    issuers = above[:1] or x509.load_pem_x509_certificates(root_pem)
+    if not any(is_issued_by(own, issuer) for issuer in issuers):
+        raise errors.JoinAnswerInvalid(reason="authority")
     if key_sha256(own.public_key()) != ca_sha256:  # type: ignore[arg-type]
         raise errors.JoinAnswerInvalid(reason="authority")
 
@@ -286,6 +284,8 @@ def _unpack(folder: KeyFolder, bundle: JoinBundle, request: link_pb2.JoinRequest
     else:
         folder.remove(CA_KEY)
     folder.replace(ROOT_CERTIFICATE, bundle.root_pem)
+    if bundle.root_list:
+        folder.replace(ROOT_LIST, bundle.root_list)
     folder.save_chain(Chain(statement=bundle.root_statement, proofs=_proofs(answer)))
     asked = read_request(request)
     identity = Identity(

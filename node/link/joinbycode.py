@@ -34,6 +34,7 @@ from yidao.node.link.invitation import NONCE_BYTES, invitation_mac
 from yidao.node.link.joincode import JoinCode, pin_of
 from yidao.node.link.options import proxy_options
 from yidao.sync import ids
+from yidao.sync.rootstatement import MAX_CERTIFICATES
 
 TIMEOUT_SECONDS: Final = 20.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -62,7 +63,7 @@ async def bundle_by_code(
     try:
         leaf = await asyncio.wait_for(_look(address, proxy), TIMEOUT_SECONDS)
         root_pem, parent = await _introduce(address, leaf, proxy)  # (1)
-        _check_root(root_pem, code)  # (2)
+        root_pem = _pinned(root_pem, code)  # (2)
         nonce = random(NONCE_BYTES)
         answer = await _invite(address, root_pem, parent, code.token_id, nonce, proxy)  # (3)
     except grpc.aio.AioRpcError as error:
@@ -136,15 +137,25 @@ async def _introduce(
         raise errors.JoinInvitationInvalid(reason="path") from None
 
 
-def _check_root(root_pem: bytes, code: JoinCode) -> None:
+def _pinned(roots_pem: bytes, code: JoinCode) -> bytes:
+    """Return the one root certificate that the code names, as PEM; nothing else counts.
+
+    A network may have several, and somebody in between may add one of their own.
+
+    Raises:
+        JoinRootMismatch: None of them is the code's.
+    """
     try:
-        key = x509.load_pem_x509_certificate(root_pem).public_key()
+        certificates = x509.load_pem_x509_certificates(roots_pem)
     except ValueError:
         raise errors.JoinRootMismatch from None
-    if not isinstance(key, EllipticCurvePublicKey):
-        raise errors.JoinRootMismatch
-    if not hmac.compare_digest(pin_of(key_sha256(key)), code.pin):
-        raise errors.JoinRootMismatch
+    for certificate in certificates[:MAX_CERTIFICATES]:
+        key = certificate.public_key()
+        if isinstance(key, EllipticCurvePublicKey) and hmac.compare_digest(
+            pin_of(key_sha256(key)), code.pin
+        ):
+            return to_pem(certificate)
+    raise errors.JoinRootMismatch
 
 
 async def _invite(

@@ -7,7 +7,7 @@ these steps:
 
 1. The chain is a clean list of at most 15 small certificates.
 2. Every key is P-256, and every certificate is valid now.
-3. The chain leads to the pinned root: signatures, name constraints, path lengths,
+3. The chain leads to a pinned root: signatures, name constraints, path lengths,
    key usages, unknown critical extensions (cryptography's verifier).
 4. It is presented in order and complete, each certificate once, and nothing else
    came with it.
@@ -118,7 +118,7 @@ def check_peer(
 
     Args:
         chain_pem: As sent, the peer's own certificate first.
-        root_pem: This network's root certificate, the only trust anchor.
+        root_pem: This network's root certificates, the only trust anchors.
         network: This network's id.
         now: The time at which everything must be valid, aware.
         enrolled: Finds the enrolment of a node, if there is one.
@@ -197,10 +197,10 @@ def _verify(
     The verifier for *clients* serves for both ends: it asks for no name, and the
     names of this profile are checked below, against the enrolment.
     """
-    root = x509.load_pem_x509_certificate(root_pem)
+    roots = x509.load_pem_x509_certificates(root_pem)
     verifier = (
         PolicyBuilder()
-        .store(Store([root]))
+        .store(Store(roots))
         .time(now)
         .max_chain_depth(MAX_CERTIFICATES)
         .build_client_verifier()

@@ -93,7 +93,7 @@ class Renewals:
         store: Store,
         identity: Identity,
         authority: Callable[[], Authority | None],
-        root_pem: bytes,
+        root_pem: Callable[[], bytes],
         clock_ms: Callable[[], int],
         ended_days: int,
     ) -> None:
@@ -128,7 +128,7 @@ class Renewals:
             raise RenewTooLate
         peer = check_peer(  # (1)
             request.ended_chain,
-            root_pem=self._root_pem,
+            root_pem=self._root_pem(),
             network=self._identity.network,
             now=until - timedelta(seconds=1),
             enrolled=self._enrolled,

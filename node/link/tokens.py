@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection, insert, or_, select, update
 
-from yidao.node.keys import Chain, Identity
+from yidao.node.keys import Identity
 from yidao.node.link import errors, joincode
 from yidao.node.link.bundle import SECRET_BYTES, TOKEN_ID_BYTES, JoinBundle
 from yidao.node.link.certificates import dns_name, key_sha256
@@ -58,23 +58,40 @@ class Token:
     killed_ms: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What a node of this network starts from.
+
+    Attributes:
+        root_pem: The root certificates that count.
+        statement: The root statement by one of them.
+        root_list: The list that names them; empty in a network without one.
+    """
+
+    root_pem: bytes
+    statement: bytes
+    root_list: bytes = b""
+
+
 class ChildTokens:
-    """Makes the bundles that children join with."""
+    """Makes the bundles that children join with.
+
+    Args:
+        anchor: Gives what a child must know beforehand, as it is now.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
         identity: Identity,
-        chain: Chain,
-        root_pem: bytes,
+        anchor: Callable[[], Anchor],
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._identity = identity
-        self._chain = chain
-        self._root_pem = root_pem
+        self._anchor = anchor
         self._clock_ms = clock_ms
         self._random = random
 
@@ -121,7 +138,8 @@ class ChildTokens:
 
         Raises what `add` raises.
         """
-        root = x509.load_pem_x509_certificate(self._root_pem).public_key()
+        # Of several root certificates that count, the first is the newest.
+        root = x509.load_pem_x509_certificates(self._anchor().root_pem)[0].public_key()
         assert isinstance(root, EllipticCurvePublicKey), "a root of this profile is P-256"
         code = JoinCode(
             token=self._random(joincode.TOKEN_BYTES),
@@ -155,11 +173,13 @@ class ChildTokens:
         dns_name(path)
         if _OPERATOR.fullmatch(operator) is None:
             raise errors.ChildOperatorInvalid(operator=operator[:64])
+        anchor = self._anchor()
         return JoinBundle(
             addresses=addresses[0],
             link_address=addresses[1],
-            root_pem=self._root_pem,
-            root_statement=self._chain.statement,
+            root_pem=anchor.root_pem,
+            root_statement=anchor.statement,
+            root_list=anchor.root_list,
             network=self._identity.network,
             parent_path=self._identity.path,
             path=path,

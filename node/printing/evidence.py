@@ -12,6 +12,7 @@ from yidao.node.affairs.reporting.rules import Decision
 from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
 from yidao.node.printing.evidencewords import KINDS, NOT_PROVED
 from yidao.node.printing.paper import Speech, civil_time, cosigned_time
+from yidao.node.printing.revocations import revocation_section
 from yidao.node.printing.sections import Report, Section
 from yidao.node.printing.signedoff import outcome_of, signoff_rows
 from yidao.sync.evidencefiles import ProvenRecord
@@ -75,6 +76,7 @@ class _Writer:
                     rows=rows(self._steps()),
                     note=self._absent(),
                 ),
+                revocation_section(self._story.revocations, say),
                 Section(
                     title=say("本文件不能证明", "What is NOT proved"),
                     rows=tuple((str(n), say(*each)) for n, each in enumerate(NOT_PROVED, 1)),

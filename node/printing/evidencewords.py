@@ -46,8 +46,8 @@ NOT_PROVED: Final = (
         "That the policy of approvers was still in force: a later one may be left out of the file.",
     ),
     (
-        "密钥此后是否被盗或停用: 本文件不含吊销信息, 因为网络尚无吊销记录。",
-        "That no key was stolen or revoked: the file holds no state of revocation, since the "
-        "network keeps none yet.",
+        "出具之后密钥是否被盗或停用: 只说明出具当时已知的撤销。",
+        "That no key was stolen or revoked after the file was made: it tells only what was known "
+        "then.",
     ),
 )

@@ -19,6 +19,7 @@ _STATES: Final = {
     "returned": ("已退回", "returned"),
     "withdrawn": ("已撤回", "withdrawn"),
     "superseded": ("已被新版本取代", "superseded by a newer version"),
+    "revoked": ("所属节点已被撤销, 不作数", "void: its node was revoked"),
 }
 _STYLE: Final = """
 @page { size: A4; margin: 20mm }

@@ -5,6 +5,7 @@ from typing import Final
 
 from yidao.node.printing.evidencewords import NOT_PROVED
 from yidao.node.printing.paper import Speech, civil_time, cosigned_time
+from yidao.node.printing.revocations import revocation_section
 from yidao.node.printing.sections import Report, Section
 from yidao.sync.evidence import EvidenceReport, Step
 from yidao.sync.merkle import leaf_hash
@@ -41,6 +42,7 @@ def record_report(evidence: EvidenceReport, file_sha256: str, language: str = "z
             Section(title=say("记录", "The record"), rows=tuple(_what(evidence, say))),
             Section(title=say("时间", "When"), rows=tuple(_when(evidence, say))),
             Section(title=say("核验步骤", "What was checked"), rows=tuple(_steps(evidence, say))),
+            revocation_section(evidence.revocations, say),
             Section(
                 title=say("本文件不能证明", "What is NOT proved"),
                 rows=tuple((str(n), say(*each)) for n, each in enumerate(NOT_PROVED, 1)),

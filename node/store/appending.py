@@ -13,7 +13,17 @@ from typing import Final
 from sqlalchemy import select
 
 from yidao.node.keys import Identity
-from yidao.node.store import epochs, errors, papering, parts, rawsql, revoking, segments, trust
+from yidao.node.store import (
+    epochs,
+    errors,
+    papering,
+    parts,
+    rawsql,
+    revoking,
+    rootlists,
+    segments,
+    trust,
+)
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -28,6 +38,8 @@ from yidao.sync.record import SALT_BYTES, Header, Part, Release
 from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
 from yidao.sync.revocation import KIND as KIND_REVOKED
 from yidao.sync.revocation import CutLine
+from yidao.sync.rootlist import CHANNEL as ROOT_LIST_CHANNEL
+from yidao.sync.rootlist import KIND as KIND_ROOT_LISTED
 from yidao.sync.suite import Signer
 
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
@@ -299,6 +311,8 @@ class Appender:
         papering.fold(scope, channel, header, core, by, by_path)
         if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
             revoking.fold(scope, core, by, by_path)
+        if header.kind == KIND_ROOT_LISTED and channel == ROOT_LIST_CHANNEL:
+            rootlists.fold(scope, core, by)
         if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
             return None
         own = trust.enrolled(scope.conn, scope.identity.node_id)

@@ -30,6 +30,7 @@ from yidao.node.store import (
     papering,
     parts,
     revoking,
+    rootlists,
     segments,
     trust,
 )
@@ -39,7 +40,7 @@ from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Outcome, Peer
-from yidao.sync import epoch, revocation
+from yidao.sync import epoch, revocation, rootlist
 from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.errors import PeerError, SealFork
 from yidao.sync.ids import JournalId
@@ -335,6 +336,8 @@ class Ingest:
                 trust.fold_epoch_above(self._scope, head.journal, seq, core)
             if header.kind == revocation.KIND:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
+            elif header.kind == rootlist.KIND and head.journal.channel == rootlist.CHANNEL:
+                rootlists.fold_foreign(self._scope, head.journal, seq, core)
             papering.fold_foreign(self._scope, head.journal, seq, header, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:

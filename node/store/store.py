@@ -16,6 +16,7 @@ from yidao.node.store import (
     problems,
     proving,
     records,
+    rootlists,
     tables,
     trust,
 )
@@ -39,7 +40,7 @@ from yidao.node.store.values import (
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import CosignKey, Enrolment
 from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
-from yidao.sync.ids import JournalId, Lane, NodeId, Path
+from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.routing import lane_of
@@ -126,6 +127,15 @@ class Store:
                 trust.learn(conn, enrolment, above or enrolment.node_id)
             _check_identity(conn, identity, by_path)
         self._identity = identity
+
+    def pin_root_list(self, data: bytes, statement: bytes, network: NetworkId) -> None:
+        """Take over the root list that came with the join bundle, unless a newer one is here.
+
+        Raises:
+            RootListForeign, RootListUnsigned, RootListMalformed, …: See `rootlists.pin`.
+        """
+        with self._translated(), self._engines.writer.begin() as conn:
+            rootlists.pin(conn, data, statement, network, self._clock_ms())
 
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
@@ -277,6 +287,11 @@ class Store:
         """Return the suites of all keys that are enrolled, sorted."""
         with self.read() as conn:
             return trust.suites(conn)
+
+    def root_list(self) -> rootlists.HeldRootList | None:
+        """Return the root list in force; None in a network without one. Needs no `bind`."""
+        with self.read() as conn:
+            return rootlists.newest(conn)
 
     def opened_epochs(self, node_id: NodeId) -> tuple[EpochOpened, ...]:
         """Return the epochs that a node has opened after its first, in order."""

@@ -322,3 +322,23 @@ frontier_statement = Table(
     Column("seen_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("node_id", "channel", "epoch"),
 )
+
+# Every root list that was accepted, step by step; local, since one may come with a bundle.
+root_list = Table(
+    "root_list",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("list", LargeBinary, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("accepted_ms", BigInteger, nullable=False),
+)
+
+# Until when the newest word of each node above holds that nothing is kept back.
+feed = Table(
+    "feed",
+    metadata,
+    Column("node_id", LargeBinary, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=True),
+)

@@ -11,6 +11,7 @@ from yidao.node.affairs.directives.views import directive as directives
 from yidao.node.affairs.directives.views import directive_target
 from yidao.node.affairs.errors import (
     DirectiveExists,
+    DirectiveExpired,
     DirectiveFieldInvalid,
     DirectiveNotOurs,
     DirectiveUnknown,
@@ -38,6 +39,7 @@ def issue(desk: Desk, actor: str, directive: Directive) -> Issued:
         DirectiveExists: The number is used for another text.
         DirectiveUnknown, DirectiveNotOurs: There is no such directive to pass on.
         DirectiveOrderWrong: The directive to pass on is not delivered yet, or completed.
+        DirectiveExpired: The last day of the directive to pass on is over.
         ActorInvalid, ActorElsewhere: The actor may not act here.
     """
     author = str(desk.authorise(actor))
@@ -54,6 +56,7 @@ def issue(desk: Desk, actor: str, directive: Directive) -> Issued:
             if directive.parent_directive:
                 state = _own_state(conn, desk, directive.parent_directive)
                 rules.evolve(state, Step.PASS_ON)
+                _check_expiry(conn, desk, directive.parent_directive)
         issued = _draft(desk, author, records.ISSUED, object_id, core)
         passage = None
         if directive.parent_directive:
@@ -72,6 +75,7 @@ def report(
         DirectiveFieldInvalid: See `rules.check_report`.
         DirectiveUnknown, DirectiveNotOurs: There is no such directive for this node.
         DirectiveOrderWrong: The state does not follow on the present one.
+        DirectiveExpired: Its last day is over.
         ActorInvalid, ActorElsewhere: The actor may not act here.
     """
     author = str(desk.authorise(actor))
@@ -79,6 +83,7 @@ def report(
     with desk.deciding():
         with desk.read() as conn:
             rules.evolve(_own_state(conn, desk, directive), step)
+            _check_expiry(conn, desk, directive)
         core = records.Report(percent=percent, note=note).encode()
         draft = _draft(desk, author, records.kind_of(step), directive, core)
         return _append(desk, None, draft)
@@ -118,6 +123,15 @@ def _held(conn: Connection, object_id: str, core: bytes, number: str) -> Placed 
     if bytes(found.core) != core:
         raise DirectiveExists(number=number)
     return Placed(position=found.position, record_id=bytes(found.record_id), repeat=True)
+
+
+def _check_expiry(conn: Connection, desk: Desk, object_id: str) -> None:
+    core = conn.execute(select(directives.c.core).where(directives.c.object_id == object_id))
+    held = core.scalar()
+    if held is not None:
+        stated = records.decode_directive(bytes(held))
+        if stated.is_expired(desk.today()):
+            raise DirectiveExpired(number=stated.number, expires=stated.expires)
 
 
 def _own_state(conn: Connection, desk: Desk, object_id: str) -> State:

@@ -1,6 +1,7 @@
 """A target's own receipt: what has come into its store is delivered."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from yidao.api.errors import YidaoError
 from yidao.node.affairs.desk import Desk
@@ -11,7 +12,7 @@ from yidao.node.store.values import Draft, DraftPart, StoredRecord
 
 
 class DeliveryDecider:
-    """Reports every directive that names this node as delivered."""
+    """Reports every directive that names this node, and has not expired, as delivered."""
 
     name = "directives.delivery"
 
@@ -20,7 +21,9 @@ class DeliveryDecider:
 
     def decide(self, tx: Tx, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Look at a batch."""
-        drafts = [self._receipt(item) for item in records_ if _is_for_us(item, reader)]
+        drafts = [
+            self._receipt(item) for item in records_ if _is_for_us(item, reader, self._desk.today())
+        ]
         if drafts:
             tx.append(records.UP_CHANNEL, drafts)
 
@@ -37,7 +40,7 @@ class DeliveryDecider:
         )
 
 
-def _is_for_us(item: StoredRecord, reader: Reader) -> bool:
+def _is_for_us(item: StoredRecord, reader: Reader, today: date) -> bool:
     if item.header.kind != records.ISSUED:
         return False
     issuer = reader.path_of(item.header.node_id)
@@ -46,6 +49,8 @@ def _is_for_us(item: StoredRecord, reader: Reader) -> bool:
         if issuer is None or str(reader.own.path) not in stated.targets:
             return False
         rules.check_directive(stated, issuer)
+        if stated.is_expired(today):
+            return False
     except YidaoError:
         return False
     return item.header.object_id == records.object_of(item.header.node_id, stated.number)

@@ -3,24 +3,27 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.directives import records
-from yidao.node.affairs.directives.rules import Directive
+from yidao.node.affairs.directives.rules import Directive, State
 from yidao.node.affairs.directives.views import directive, directive_link, directive_target
 from yidao.node.affairs.errors import DirectiveUnknown
 
 #: The state that a node's own directive shows at the issuer.
 ISSUED = "issued"
+#: What a directive shows whose last day is over, unless it was completed before.
+EXPIRED = "expired"
 _MAX_LISTED = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectiveRow:
-    """A directive and this node's state in it: `issued` at the issuer."""
+    """A directive and this node's state in it: `issued` at the issuer; `expired` at its end."""
 
     directive: str
     issuer: str
@@ -43,14 +46,16 @@ def list_directives(conn: Connection, desk: Desk) -> tuple[DirectiveRow, ...]:
         .order_by(table.position.desc())
         .limit(_MAX_LISTED)
     )
-    return tuple(
-        DirectiveRow(
-            directive=row.object_id,
-            issuer=row.issuer_path,
-            state=row.state or ISSUED,
-            content=records.decode_directive(bytes(row.core)),
-        )
-        for row in rows
+    return tuple(_listed(row, desk.today()) for row in rows)
+
+
+def _listed(row: Row[Any], today: date) -> DirectiveRow:
+    content = records.decode_directive(bytes(row.core))
+    state = row.state or ISSUED
+    if content.is_expired(today) and state != State.COMPLETED.value:
+        state = EXPIRED
+    return DirectiveRow(
+        directive=row.object_id, issuer=row.issuer_path, state=state, content=content
     )
 
 

@@ -39,9 +39,11 @@ def issuer_of(object_id: str) -> bytes | None:
 
 
 def encode_directive(directive: Directive) -> bytes:
-    """Write the core of `directives.directive.issued`."""
+    """Write the core of `directives.directive.issued`; without an end it is as it always was."""
+    ends = {"expires": directive.expires} if directive.expires else {}
     return encode_core(
         {
+            **ends,
             "number": directive.number,
             "title": directive.title,
             "body": directive.body,
@@ -75,6 +77,7 @@ def decode_directive(data: bytes | None) -> Directive:
         targets=core.texts("targets"),
         due=core.text("due"),
         parent_directive=core.text("parent_directive"),
+        expires=core.text("expires"),
         energy_targets=tuple(
             EnergyTarget(
                 target=item.text("target"),

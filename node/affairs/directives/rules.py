@@ -105,6 +105,7 @@ class Directive:
     Attributes:
         targets: Paths strictly below the issuer.
         due: ISO date, or empty.
+        expires: ISO date of the last day on which it may be applied, or empty.
         parent_directive: Object name of the directive that this one passes on, or empty.
     """
 
@@ -115,6 +116,11 @@ class Directive:
     due: str = ""
     energy_targets: tuple[EnergyTarget, ...] = ()
     parent_directive: str = ""
+    expires: str = ""
+
+    def is_expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return bool(self.expires) and today > date.fromisoformat(self.expires)
 
 
 def check_directive(directive: Directive, issuer: Path) -> None:
@@ -132,7 +138,9 @@ def check_directive(directive: Directive, issuer: Path) -> None:
     if len(directive.body) > MAX_BODY_CHARACTERS:
         raise DirectiveFieldInvalid(field="body")
     if directive.due:
-        _check_date(directive.due)
+        _check_date(directive.due, "due")
+    if directive.expires:
+        _check_date(directive.expires, "expires")
     _check_targets(directive.targets, issuer)
     if len(directive.energy_targets) > MAX_ENERGY_TARGETS:
         raise DirectiveFieldInvalid(field="energy_targets")
@@ -141,14 +149,14 @@ def check_directive(directive: Directive, issuer: Path) -> None:
         _check_figure(figure, paths)
 
 
-def _check_date(text: str) -> None:
+def _check_date(text: str, field: str) -> None:
     try:
         parsed = date.fromisoformat(text)
     except ValueError:
-        raise DirectiveFieldInvalid(field="due") from None
+        raise DirectiveFieldInvalid(field=field) from None
     # Other ISO spellings of the same day would make equal texts unequal.
     if parsed.isoformat() != text:
-        raise DirectiveFieldInvalid(field="due")
+        raise DirectiveFieldInvalid(field=field)
 
 
 def _check_targets(targets: Sequence[str], issuer: Path) -> None:

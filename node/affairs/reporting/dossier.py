@@ -20,16 +20,23 @@ from yidao.node.affairs.signoff.dossier import signoff_pieces
 from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.records import record_at
+from yidao.node.store.revocationproofs import revocation_positions
+from yidao.node.store.revoking import revocations_of
 from yidao.node.store.scanning import positions_naming
 from yidao.node.store.store import Store
+from yidao.node.store.trust import enrolled
 from yidao.node.store.values import Proven, StoredRecord
-from yidao.sync.enrolment import CosignKey
+from yidao.sync.enrolment import KIND as ENROLLED
+from yidao.sync.enrolment import CosignKey, Enrolment
 from yidao.sync.errors import EvidenceMalformed
 from yidao.sync.evidencefiles import with_known_lines
+from yidao.sync.evidencerevocations import RevocationPieces, RevocationsKnown
 from yidao.sync.ids import NodeId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.record import decode_header
 from yidao.sync.returnevidence import MAX_RECORDS, RecordPieces, build_return_evidence
+from yidao.sync.revocation import valid_size
 
 _TAKEN_BACK = frozenset({records.WITHDRAWN})
 _VERDICTS = frozenset({records.ACCEPTED, records.RETURNED})
@@ -73,7 +80,11 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         EvidenceTooLarge: More records than one file holds.
     """
     with store.read() as conn:
-        versions = _versions(conn, wanted)
+        held = _versions(conn, wanted)
+        # What lies beyond the cut of a revocation proves nothing, nor what was said of it.
+        versions = [row for row in held if _is_valid(conn, row.position)]
+        if not versions:
+            raise ReturnNotHeld(unit=wanted.unit, form=wanted.form, period=wanted.period)
         origin = NodeId(bytes(versions[0].origin))
         found = {row.position for row in versions}
         # Before anything is looked through or proved.
@@ -84,13 +95,29 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         signed = signoff_pieces(
             conn, [row.position for row in versions], node.parent_id if node else None
         )
-    found |= signed.positions
+        found |= signed.positions
+        found = {position for position in found if _is_valid(conn, position)}
     _check_count(len(found))
     return Dossier(origin=origin, positions=tuple(sorted(found)), signed_places=signed.places)
 
 
+def _is_valid(conn: Connection, position: int) -> bool:
+    """Whether a record lies before the cut of its author, if that was revoked."""
+    record = record_at(conn, position)
+    author = None if record is None else enrolled(conn, record.journal.node_id)
+    if record is None or author is None:
+        return True
+    valid = valid_size(revocations_of(conn, author), record.journal)
+    return valid is None or record.seq < valid
+
+
 def prove_dossier(
-    store: Store, dossier: Dossier, *, statement: bytes, chain: Sequence[EnrolmentProof]
+    store: Store,
+    dossier: Dossier,
+    *,
+    statement: bytes,
+    chain: Sequence[EnrolmentProof],
+    revocations: RevocationsKnown | None = None,
 ) -> bytes:
     """Give the evidence file of a return; see `yidao.sync.returnevidence`.
 
@@ -106,10 +133,35 @@ def prove_dossier(
         )
     ]
     try:
-        return build_return_evidence(records=pieces, statement=statement, chain=chain)
+        return build_return_evidence(
+            records=pieces, statement=statement, chain=chain, revocations=revocations
+        )
     except EvidenceMalformed:
         # All of it was verified, so that only the limits of the file are left.
         raise EvidenceTooLarge(records=len(pieces), limit=MAX_RECORDS) from None
+
+
+def known_revocations(
+    store: Store, chain: Sequence[EnrolmentProof], as_of_ms: int
+) -> RevocationsKnown:
+    """Give what this node knows of revocations of the nodes of a chain; raises `StoreTampered`."""
+    own = store.identity
+    nodes = {own.node_id}
+    for proof in chain:
+        nodes.add(NodeId(decode_header(proof.header).node_id))
+        if decode_header(proof.header).kind == ENROLLED:
+            nodes.add(Enrolment.decode(proof.core.body).node_id)
+    with store.read() as conn:
+        positions = revocation_positions(conn, nodes)
+    return RevocationsKnown(
+        node_id=own.node_id,
+        as_of_ms=as_of_ms,
+        cosign=own.cosign,
+        found=tuple(
+            RevocationPieces(header=each.header, parts=each.parts, proof=each.proof)
+            for each in prove_records(store, positions)
+        ),
+    )
 
 
 def prove_records(store: Store, positions: Sequence[int]) -> tuple[RecordPieces, ...]:

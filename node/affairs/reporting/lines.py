@@ -1,7 +1,7 @@
 """Versions of returns while a batch is folded: loaded, moved, written back."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from yidao.node.affairs.reporting.rules import (
     admit,
     apply_step,
     counted,
+    evolve,
+    unsuperseded,
 )
 from yidao.node.affairs.reporting.tables import return_version
 from yidao.node.store.rawsql import run_many
@@ -156,6 +158,20 @@ class Book:
         versions = [version_of(other) for other in mine]
         _take_over(mine, apply_step(versions, line.position, step))
 
+    def revoke(self, positions: Collection[int]) -> None:
+        """Take versions back for good; what only they had superseded stands as before."""
+        taken = [line for line in self.lines if line.position in positions]
+        for line in taken:
+            line.state, line.changed = evolve(line.state, Step.REVOKE), True
+        for origin in {line.origin for line in taken}:
+            mine = self._of_origin(origin)
+            free = unsuperseded([version_of(line) for line in mine])
+            for line in sorted(mine, key=lambda line: (line.version, line.position), reverse=True):
+                if line.position in free:
+                    line.state, line.changed = _before(line), True
+                if line.state is State.ACCEPTED:
+                    break
+
     def _of_origin(self, origin: bytes) -> list[Line]:
         return [line for line in self.lines if line.origin == origin]
 
@@ -175,6 +191,15 @@ class Book:
     def counted(self) -> Counted:
         """Choose what stands in the totals."""
         return counted([version_of(line) for line in self.lines])
+
+
+def _before(line: Line) -> State:
+    """Give the state from which a version was superseded, by what was said of it."""
+    if line.reviewed_by:
+        return State.ACCEPTED
+    if line.withdrawn_by:
+        return State.WITHDRAWN
+    return State.DOUBTFUL if line.faults is not None else State.SUBMITTED
 
 
 def _take_over(lines: Sequence[Line], after: Sequence[Version]) -> None:

@@ -40,6 +40,8 @@ class State(Enum):
     WITHDRAWN = "withdrawn"
     #: A newer version was accepted or recorded.
     SUPERSEDED = "superseded"
+    #: Beyond the cut of its node's revocation: it never counted.
+    REVOKED = "revoked"
 
 
 class Step(Enum):
@@ -53,6 +55,7 @@ class Step(Enum):
     RETURN = "return"
     WITHDRAW = "withdraw"
     SUPERSEDE = "supersede"
+    REVOKE = "revoke"
 
 
 TRANSITIONS: Mapping[tuple[State | None, Step], State] = MappingProxyType(
@@ -74,6 +77,7 @@ TRANSITIONS: Mapping[tuple[State | None, Step], State] = MappingProxyType(
         (State.DOUBTFUL, Step.SUPERSEDE): State.SUPERSEDED,
         (State.ACCEPTED, Step.SUPERSEDE): State.SUPERSEDED,
         (State.RECORDED, Step.SUPERSEDE): State.SUPERSEDED,
+        **{(state, Step.REVOKE): State.REVOKED for state in State},
     }
 )
 
@@ -134,6 +138,18 @@ def _behind(version: Version, settled: Version) -> Version:
     if settled.state in _SETTLING and older and (version.state, Step.SUPERSEDE) in TRANSITIONS:
         return replace(version, state=evolve(version.state, Step.SUPERSEDE))
     return version
+
+
+def unsuperseded(versions: Sequence[Version]) -> frozenset[int]:
+    """Give the positions of superseded versions that nothing settled stands over any more."""
+    ordered = sorted(versions, key=lambda each: (each.number, each.position), reverse=True)
+    free = set()
+    for version in ordered:
+        if version.state in _SETTLING:
+            break
+        if version.state is State.SUPERSEDED:
+            free.add(version.position)
+    return frozenset(free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

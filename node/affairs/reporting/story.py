@@ -25,6 +25,7 @@ from yidao.node.affairs.standards import records as standards
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.errors import EvidenceIncomplete, EvidenceMismatch
 from yidao.sync.evidencefiles import ProvenRecord
+from yidao.sync.evidencerevocations import RevocationState
 from yidao.sync.ids import NetworkId
 from yidao.sync.returnevidence import ReturnEvidence
 
@@ -85,6 +86,7 @@ class Story:
         unit_name: As registered; empty where the file holds no registration.
         packs: By the digest that versions name, with the record that published it.
         signoffs: By the header of a version, who signed it off.
+        revocations: What the file says of revocations; None where it says nothing.
     """
 
     network: NetworkId
@@ -96,6 +98,7 @@ class Story:
     unit_name: str = ""
     packs: dict[bytes, tuple[Pack, ProvenRecord]] = field(default_factory=dict)
     signoffs: Mapping[bytes, SignoffTold] = field(default_factory=dict)
+    revocations: RevocationState | None = None
 
     @property
     def origin(self) -> Enrolment:
@@ -183,7 +186,13 @@ def _begin(evidence: ReturnEvidence) -> Story:
         (VersionTold(record=each, row=_row_of(each)) for each in found),
         key=lambda version: (version.number, version.record.seq),
     )
-    return Story(network=evidence.network, chain=evidence.chain, key=key, versions=tuple(versions))
+    return Story(
+        network=evidence.network,
+        chain=evidence.chain,
+        key=key,
+        versions=tuple(versions),
+        revocations=evidence.revocations,
+    )
 
 
 def _check_version(record: ProvenRecord, key: ReturnKey, origin: Enrolment) -> None:

@@ -52,22 +52,22 @@ class _Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
+class Share:
     """What one return contributes to one scope: a line, and whether its figures are in the sum."""
 
     line: Line
     summed: bool
 
 
-def shares_of(book: Book) -> dict[Scope, _Share]:
+def shares_of(book: Book) -> dict[Scope, Share]:
     """Give what a return contributes as its book stands."""
     chosen = book.counted()
     shares = {}
     for line in book.lines:
         if line.position == chosen.submitted:
-            shares[Scope.SUBMITTED] = _Share(line=line, summed=line.is_summable)
+            shares[Scope.SUBMITTED] = Share(line=line, summed=line.is_summable)
         if line.position == chosen.accepted:
-            shares[Scope.ACCEPTED] = _Share(line=line, summed=line.is_summable)
+            shares[Scope.ACCEPTED] = Share(line=line, summed=line.is_summable)
     return shares
 
 
@@ -122,7 +122,7 @@ class Sums:
                 returns=row.returns, totals=Rollup.decode(bytes(row.totals))
             )
 
-    def move(self, before: dict[Scope, _Share], after: dict[Scope, _Share]) -> None:
+    def move(self, before: dict[Scope, Share], after: dict[Scope, Share]) -> None:
         """Replace what a return contributed by what it contributes now."""
         for scope in Scope:
             old, new = before.get(scope), after.get(scope)

@@ -13,9 +13,10 @@ from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.lines import Book, Line, load_books, save_lines
 from yidao.node.affairs.reporting.records import ReturnKey
+from yidao.node.affairs.reporting.revoked import beyond, read_revocation
 from yidao.node.affairs.reporting.rules import State, Step
 from yidao.node.affairs.reporting.said import HAND_INS, Event, Said, keys_of, read_event
-from yidao.node.affairs.reporting.sums import Sums, shares_of
+from yidao.node.affairs.reporting.sums import Scope, Share, Sums, shares_of
 from yidao.node.affairs.reporting.tables import (
     early_verdict,
     return_version,
@@ -42,11 +43,31 @@ class ReturnProjector:
     tables: tuple[Table, ...] = (return_version, rollup, rollup_source, early_verdict)
 
     def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
-        """Fold a batch."""
+        """Fold a batch, in two where a revocation lies between."""
+        run: list[StoredRecord] = []
+        for item in records_:
+            found = read_revocation(conn, item)
+            if found is not None:
+                self._fold_run(conn, run, reader)
+                run = []
+                _take_back(conn, beyond(conn, found, reader), reader)
+            else:
+                run.append(item)
+        self._fold_run(conn, run, reader)
+
+    def _fold_run(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
         events = [event for item in records_ if (event := read_event(item)) is not None]
         if events:
             books = load_books(conn, keys_of(events))
             _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader)).fold(events)
+
+
+def _take_back(conn: Connection, places: Sequence[tuple[ReturnKey, int]], reader: Reader) -> None:
+    """Let versions count no more that lie beyond the cut of a revocation."""
+    if places:
+        books = load_books(conn, [key for key, _ in places])
+        batch = _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader))
+        batch.revoke(places)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +98,22 @@ class _Batch:
             for said in event.steps:
                 self._say(said, said.position)
         self._take_figures()
+        self._settle(before)
+        self._save_sources()
+        self._save_early()
+
+    def revoke(self, places: Sequence[tuple[ReturnKey, int]]) -> None:
+        """Take versions back, by return and position."""
+        before = {key: shares_of(book) for key, book in self.books.items()}
+        positions = defaultdict(set)
+        for key, position in places:
+            positions[key].add(position)
+        for key, mine in positions.items():
+            self.books[key].revoke(mine)
+        self._settle(before)
+
+    def _settle(self, before: dict[ReturnKey, dict[Scope, Share]]) -> None:
+        """Move the sums from what stood before to what stands now, and write the lines."""
         sums = Sums(self.conn)
         touched = [book for book in self.books.values() if _is_touched(book)]
         sums.load([line for book in touched for line in book.lines])
@@ -88,8 +125,6 @@ class _Batch:
             book.forget_exclusions()
         sums.save()
         save_lines(self.conn, [line for book in touched for line in book.lines])
-        self._save_sources()
-        self._save_early()
 
     def _load_early(self, record_ids: Sequence[bytes]) -> None:
         # Nearly always there is none, and a batch of imports asks for thousands.

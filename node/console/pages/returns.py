@@ -17,6 +17,7 @@ STATES = (
     "withdrawn",
     "recorded",
     "superseded",
+    "revoked",
 )
 WAITING = frozenset({"submitted", "doubtful"})
 _TO_MEND = frozenset({"returned", "refused", "withdrawn"})

@@ -41,6 +41,7 @@ class Issue(Shape):
     due: Name = Field("", examples=["2026-12-31"])
     energy_targets: list[Target] = Field(default_factory=list, max_length=1_000)
     parent_directive: Name = Field("", description="The directive that this one passes on.")
+    expires: Name = Field("", description="The last day on which it counts; empty for no end.")
 
 
 class Issued(Shape):
@@ -71,7 +72,8 @@ class Directive(Shape):
     targets: list[str]
     energy_targets: list[Target]
     parent_directive: str
-    state: str = Field(description="`issued` at the issuer.")
+    state: str = Field(description="`issued` at the issuer; `expired` after its last day.")
+    expires: str
 
 
 class Branch(Shape):
@@ -104,6 +106,7 @@ def issue(client: Caller, body: Issue) -> Issued:
         due=body.due,
         energy_targets=[EnergyTarget(**each.model_dump()) for each in body.energy_targets],
         parent_directive=body.parent_directive,
+        expires=body.expires,
     )
     return Issued.of(issued)
 

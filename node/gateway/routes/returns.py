@@ -36,6 +36,7 @@ _STATES = Literal[
     "returned",
     "withdrawn",
     "superseded",
+    "revoked",
 ]
 
 

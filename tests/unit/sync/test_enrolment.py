@@ -263,8 +263,8 @@ def test_a_signed_statement_with_a_weak_key_is_refused(tree: Any) -> None:
         weak.sign(tree.root_key)
 
 
-def test_anything_but_one_p256_certificate_is_no_anchor(tree: Any) -> None:
-    """Two certificates, another curve, a key, or rubbish."""
+def test_anything_but_p256_certificates_is_no_anchor(tree: Any) -> None:
+    """The same certificate twice, another curve, a key, or rubbish."""
     for wrong in (
         b"",
         b"rubbish",

@@ -13,6 +13,7 @@ from yidao.node.affairs.directives.rules import Directive, EnergyTarget
 from yidao.node.affairs.directives.views import directive, directive_link, directive_target
 from yidao.node.affairs.errors import (
     DirectiveExists,
+    DirectiveExpired,
     DirectiveFieldInvalid,
     DirectiveNotOurs,
     DirectiveOrderWrong,
@@ -231,3 +232,31 @@ def test_a_malformed_report_is_passed_over(chain, core):
     chain.exchange()
     states = chain[ROOT].query(select(directive_target.c.state))
     assert [state for (state,) in states] == ["delivered"]
+
+
+def test_a_directive_that_has_expired_is_not_applied(chain):
+    """Kept back until its last day was over it is not delivered; nobody reports on it any more."""
+    ending = replace(ORDER, expires="2026-11-21")
+    name = give(chain[ROOT], ending).directive
+    chain._carry(chain[ROOT], chain[CITY])
+    chain[CITY].settle()
+    assert known(chain[CITY]) == [("delivered", ending)]
+    say(chain[CITY], name, "acknowledged")
+    chain.now_ms += 2 * 24 * 3600 * 1000
+    chain.exchange()
+    assert drawn(chain[ROOT], name) == [(CITY, "acknowledged", 0), (COUNTY, "waiting", 0)]
+    for node in (ROOT, CITY, COUNTY):
+        assert known(chain[node]) == [("expired", ending)]
+    for action in (
+        lambda: say(chain[CITY], name, "completed"),
+        lambda: give(
+            chain[CITY],
+            replace(
+                ORDER, number="转", targets=(COUNTY,), energy_targets=(), parent_directive=name
+            ),
+        ),
+    ):
+        with pytest.raises(DirectiveExpired):
+            action()
+    with pytest.raises(DirectiveFieldInvalid):
+        give(chain[ROOT], replace(ORDER, number="又", expires="2026-13-01"))

@@ -1,5 +1,6 @@
 """Evidence of a whole return: out of real stores, verified with the root certificate alone."""
 
+import asyncio
 import hashlib
 import html
 import itertools
@@ -21,7 +22,13 @@ from yidao.node.affairs.errors import EvidenceTooLarge, ReturnAmbiguous, ReturnN
 from yidao.node.affairs.registry import records as registry
 from yidao.node.affairs.reporting import dossier as dossier_module
 from yidao.node.affairs.reporting import records
-from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier, prove_records
+from yidao.node.affairs.reporting.dossier import (
+    Wanted,
+    find_dossier,
+    known_revocations,
+    prove_dossier,
+    prove_records,
+)
 from yidao.node.affairs.reporting.review import Choice
 from yidao.node.affairs.reporting.rules import Decision
 from yidao.node.affairs.reporting.story import Story, read_story
@@ -31,6 +38,7 @@ from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.printing.evidence import evidence_report
 from yidao.node.printing.recordevidence import record_report
 from yidao.node.printing.sections import report_html, report_text
+from yidao.node.revocations import Revocations
 from yidao.node.store.values import DraftPart
 from yidao.sync.archive import read_archive, write_archive
 from yidao.sync.checkpoint import cosign
@@ -48,8 +56,10 @@ from yidao.sync.returnevidence import (
     build_return_evidence,
     verify_return_evidence,
 )
+from yidao.sync.revocation import CutLine
 from yidao.sync.rootstatement import RootStatement
 from yidao.sync.suite import Ed25519Signer
+from yidao.sync.trusterrors import EvidenceRevoked
 
 ROOT, CITY, COUNTY, AGENCY = "/", "/33", "/33/06", "/33/06/a"
 OUTSIDER = FilePath(__file__).parents[4] / "examples" / "verify_evidence.py"
@@ -606,3 +616,54 @@ def test_nobodys_words_can_pretend_to_be_the_report(registered, rows) -> None:
     page = report_html(report)
     assert "<b>" not in page
     assert not any(mark in page for mark in "\u202e\x1b")
+
+
+def test_the_file_says_who_was_revoked_and_leaves_out_what_lies_beyond(judged, rows) -> None:
+    """The agency is revoked before its second version: the first is proved, with the state."""
+    county, agency = judged[COUNTY], judged[AGENCY]
+    links = chain(judged, ROOT, CITY, COUNTY, AGENCY)
+    before = known_revocations(county.store, links, judged.now_ms)
+    assert before.found == ()
+    beyond = next(
+        each
+        for each in agency.store.records(0, 1_000)
+        if each.header.kind == records.SUBMITTED and each.header.object_version == 2
+    )
+
+    async def nobody() -> None:
+        pass
+
+    revocations = Revocations(county.store, judged.clock, judged.random, nobody)
+    cut = CutLine(channel=beyond.journal.channel, epoch="1", size=beyond.seq)
+    why = {"reason": "key-stolen", "operator": county.actor, "earlier": (cut,)}
+    asyncio.run(revocations.revoke(agency.identity.path, **why))
+    judged.exchange()
+    for path in (COUNTY, ROOT):
+        store = judged[path].store
+        known = known_revocations(store, links, judged.now_ms)
+        data = prove_dossier(
+            store,
+            find_dossier(store, of(rows)),
+            statement=statement(judged),
+            chain=links,
+            revocations=known,
+        )
+        story = told(data)
+        assert [version.number for version in story.versions] == [1]
+        for language, words in {"zh": ("撤销情况", "密钥被盗"), "en": ("was revoked",)}.items():
+            text = report_text(evidence_report(story, "00", language))
+            assert all(word in text for word in (*words, AGENCY))
+        # Whoever puts the second version back is refused, by what the file itself says.
+        back = prove_records(county.store, [held(county, beyond)])
+        whole = [*pieces(judged, COUNTY, of(rows)), *back]
+        with pytest.raises(EvidenceRevoked):
+            told(
+                build_return_evidence(
+                    records=whole, statement=statement(judged), chain=links, revocations=known
+                )
+            )
+
+
+def held(node, record) -> int:
+    """Where a record of another node lies in a store."""
+    return next(each.position for each in node.store.records(0, 1_000) if each.raw == record.raw)

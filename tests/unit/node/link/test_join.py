@@ -86,8 +86,10 @@ class Parent:
         return tokens.ChildTokens(
             store=self.store,
             identity=self.identity,
-            chain=self.folder.load_chain(),
-            root_pem=self.folder.load_certificates().root_pem,
+            anchor=lambda: tokens.Anchor(
+                root_pem=self.folder.load_certificates().root_pem,
+                statement=self.folder.load_chain().statement,
+            ),
             clock_ms=self.clock,
             random=os.urandom,
         )

@@ -30,7 +30,7 @@ from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
-from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.tokens import Anchor, ChildTokens
 from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart
@@ -119,8 +119,7 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     tokens = ChildTokens(
         store=parent.store,
         identity=parent.identity,
-        chain=parent.hub.chain,
-        root_pem=root_pem,
+        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.chain.statement),
         clock_ms=system_clock_ms,
         random=secrets.token_bytes,
     )

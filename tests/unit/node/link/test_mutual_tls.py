@@ -16,7 +16,11 @@ from grpc.experimental.session_cache import ssl_session_cache_lru
 
 from yidao.node.keys import NodeCertificates
 from yidao.node.link import certificates, errors
-from yidao.node.link.credentials import channel_credentials, server_credentials, target_name
+from yidao.node.link.credentials import (
+    channel_credentials,
+    live_server_credentials,
+    target_name,
+)
 from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
 from yidao.sync.ids import NetworkId, NodeId, Path
 
@@ -77,15 +81,21 @@ class Clock:
 
 
 @asynccontextmanager
-async def serving(server: Office, known: Office, clock: Clock) -> Any:
-    """Serve one method behind the peer check; give the port and the peers that passed."""
+async def serving(
+    server: Office, known: Office, clock: Clock, roots: list[bytes] | None = None
+) -> Any:
+    """Serve one method behind the peer check; give the port and the peers that passed.
+
+    `roots` are the certificates that count, and may change while it serves.
+    """
+    counting = [server.certificates.root_pem] if roots is None else roots
     passed: list[Peer] = []
 
     async def echo(request: bytes, context: Any) -> bytes:
         try:
             peer = check_peer(
                 peer_chain(context.auth_context()),
-                root_pem=server.certificates.root_pem,
+                root_pem=b"".join(counting),
                 network=NETWORK,
                 now=clock.now,
                 enrolled=lambda node: known.enrolled if node == node_of(known.path) else None,
@@ -100,7 +110,11 @@ async def serving(server: Office, known: Office, clock: Clock) -> Any:
     running.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("yidao.test", handlers),)
     )
-    port = running.add_secure_port("127.0.0.1:0", server_credentials(server.certificates))
+
+    def now() -> NodeCertificates:
+        return replace(server.certificates, root_pem=b"".join(counting))
+
+    port = running.add_secure_port("127.0.0.1:0", live_server_credentials(now, mutual=True))
     await running.start()
     try:
         yield port, passed
@@ -334,3 +348,45 @@ def test_leaf_has_no_common_name(tree: tuple[Office, ...]) -> None:
     """Nothing may ever be read from a common name, so that a leaf has none."""
     leaf = x509.load_pem_x509_certificate(tree[2].certificates.tls_chain_pem)
     assert list(leaf.subject) == []
+
+
+def second_root(root: Office) -> Office:
+    """The same root node with its next certificate, of the same name and another key."""
+    ca_key, now = certificates.generate_key(), datetime.now(UTC)
+    made = certificates.issue_root(ca_key, NETWORK, now)
+    authority = certificates.Authority(key=ca_key, certificate=made, chain_pem=b"")
+    shown = replace(root.certificates, root_pem=certificates.to_pem(made))
+    return replace(root, authority=authority, certificates=shown)
+
+
+def test_a_new_root_certificate_is_accepted_while_the_server_runs(
+    tree: tuple[Office, Office, Office],
+) -> None:
+    """A child under the next root is let in once the list names it, and out once it does not."""
+    root = tree[0]
+    later = second_root(root)
+    both = later.certificates.root_pem + root.certificates.root_pem
+    child = office(later, "44")
+    shown = replace(child.certificates, root_pem=both)
+
+    async def test() -> None:
+        roots = [root.certificates.root_pem]
+        async with serving(root, child, Clock(datetime.now(UTC)), roots) as (port, passed):
+
+            async def answered() -> bool:
+                # A connection of its own, with no session to resume.
+                alone = ("grpc.use_local_subchannel_pool", 1)
+                async with dial(port, shown, root.path, alone) as channel:
+                    try:
+                        return await call(channel) == b"hello"
+                    except grpc.aio.AioRpcError:
+                        return False
+
+            assert not await answered()
+            roots.insert(0, later.certificates.root_pem)
+            assert await answered()
+            assert [peer.path for peer in passed] == [child.path]
+            roots.remove(later.certificates.root_pem)
+            assert not await answered()
+
+    run(test)

@@ -223,7 +223,7 @@ class Place:
             store=self.store,
             identity=self.root,
             authority=lambda: self.authority,
-            root_pem=self.live.current.root_pem,
+            root_pem=lambda: self.live.current.root_pem,
             clock_ms=system_clock_ms,
             ended_days=ended_days,
         )

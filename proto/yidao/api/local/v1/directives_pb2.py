@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from yidao.api.local.v1 import local_pb2 as yidao_dot_api_dot_local_dot_v1_dot_local__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#yidao/api/local/v1/directives.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\"\xa2\x01\n\x0c\x45nergyTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04year\x18\x02 \x01(\r\x12\x11\n\tindicator\x18\x03 \x01(\t\x12\x11\n\tbase_year\x18\x04 \x01(\r\x12\x12\n\nbase_value\x18\x05 \x01(\t\x12\x16\n\x0e\x63hange_percent\x18\x06 \x01(\t\x12\x11\n\tcap_value\x18\x07 \x01(\t\x12\x0f\n\x07\x62inding\x18\x08 \x01(\x08\"\xbc\x01\n\x0cIssueRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0f\n\x07targets\x18\x05 \x03(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\x12\x38\n\x0e\x65nergy_targets\x18\x07 \x03(\x0b\x32 .yidao.api.local.v1.EnergyTarget\x12\x18\n\x10parent_directive\x18\x08 \x01(\t\"R\n\rIssueResponse\x12\x11\n\tdirective\x18\x01 \x01(\t\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"_\n\rReportRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tdirective\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07percent\x18\x04 \x01(\r\x12\x0c\n\x04note\x18\x05 \x01(\t\"@\n\x0eReportResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"\x17\n\x15ListDirectivesRequest\"\xdc\x01\n\tDirective\x12\x11\n\tdirective\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\x12\x0f\n\x07targets\x18\x07 \x03(\t\x12\x38\n\x0e\x65nergy_targets\x18\x08 \x03(\x0b\x32 .yidao.api.local.v1.EnergyTarget\x12\x18\n\x10parent_directive\x18\t \x01(\t\x12\r\n\x05state\x18\n \x01(\t\"K\n\x16ListDirectivesResponse\x12\x31\n\ndirectives\x18\x01 \x03(\x0b\x32\x1d.yidao.api.local.v1.Directive\" \n\x0bTreeRequest\x12\x11\n\tdirective\x18\x01 \x01(\t\"\x99\x01\n\x08TreeNode\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tdirective\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0f\n\x07percent\x18\x05 \x01(\r\x12\x0c\n\x04note\x18\x06 \x01(\t\x12/\n\tpassed_on\x18\x07 \x03(\x0b\x32\x1c.yidao.api.local.v1.TreeNode\"=\n\x0cTreeResponse\x12-\n\x07targets\x18\x01 \x03(\x0b\x32\x1c.yidao.api.local.v1.TreeNode2\xe6\x02\n\x11\x44irectivesService\x12L\n\x05Issue\x12 .yidao.api.local.v1.IssueRequest\x1a!.yidao.api.local.v1.IssueResponse\x12O\n\x06Report\x12!.yidao.api.local.v1.ReportRequest\x1a\".yidao.api.local.v1.ReportResponse\x12g\n\x0eListDirectives\x12).yidao.api.local.v1.ListDirectivesRequest\x1a*.yidao.api.local.v1.ListDirectivesResponse\x12I\n\x04Tree\x12\x1f.yidao.api.local.v1.TreeRequest\x1a .yidao.api.local.v1.TreeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#yidao/api/local/v1/directives.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\"\xa2\x01\n\x0c\x45nergyTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04year\x18\x02 \x01(\r\x12\x11\n\tindicator\x18\x03 \x01(\t\x12\x11\n\tbase_year\x18\x04 \x01(\r\x12\x12\n\nbase_value\x18\x05 \x01(\t\x12\x16\n\x0e\x63hange_percent\x18\x06 \x01(\t\x12\x11\n\tcap_value\x18\x07 \x01(\t\x12\x0f\n\x07\x62inding\x18\x08 \x01(\x08\"\xcd\x01\n\x0cIssueRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0f\n\x07targets\x18\x05 \x03(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\x12\x38\n\x0e\x65nergy_targets\x18\x07 \x03(\x0b\x32 .yidao.api.local.v1.EnergyTarget\x12\x18\n\x10parent_directive\x18\x08 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x1e \x01(\t\"R\n\rIssueResponse\x12\x11\n\tdirective\x18\x01 \x01(\t\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"_\n\rReportRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tdirective\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07percent\x18\x04 \x01(\r\x12\x0c\n\x04note\x18\x05 \x01(\t\"@\n\x0eReportResponse\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.yidao.api.local.v1.Position\"\x17\n\x15ListDirectivesRequest\"\xed\x01\n\tDirective\x12\x11\n\tdirective\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\x12\x0f\n\x07targets\x18\x07 \x03(\t\x12\x38\n\x0e\x65nergy_targets\x18\x08 \x03(\x0b\x32 .yidao.api.local.v1.EnergyTarget\x12\x18\n\x10parent_directive\x18\t \x01(\t\x12\r\n\x05state\x18\n \x01(\t\x12\x0f\n\x07\x65xpires\x18\x1e \x01(\t\"K\n\x16ListDirectivesResponse\x12\x31\n\ndirectives\x18\x01 \x03(\x0b\x32\x1d.yidao.api.local.v1.Directive\" \n\x0bTreeRequest\x12\x11\n\tdirective\x18\x01 \x01(\t\"\x99\x01\n\x08TreeNode\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tdirective\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0f\n\x07percent\x18\x05 \x01(\r\x12\x0c\n\x04note\x18\x06 \x01(\t\x12/\n\tpassed_on\x18\x07 \x03(\x0b\x32\x1c.yidao.api.local.v1.TreeNode\"=\n\x0cTreeResponse\x12-\n\x07targets\x18\x01 \x03(\x0b\x32\x1c.yidao.api.local.v1.TreeNode2\xe6\x02\n\x11\x44irectivesService\x12L\n\x05Issue\x12 .yidao.api.local.v1.IssueRequest\x1a!.yidao.api.local.v1.IssueResponse\x12O\n\x06Report\x12!.yidao.api.local.v1.ReportRequest\x1a\".yidao.api.local.v1.ReportResponse\x12g\n\x0eListDirectives\x12).yidao.api.local.v1.ListDirectivesRequest\x1a*.yidao.api.local.v1.ListDirectivesResponse\x12I\n\x04Tree\x12\x1f.yidao.api.local.v1.TreeRequest\x1a .yidao.api.local.v1.TreeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,25 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENERGYTARGET']._serialized_start=92
   _globals['_ENERGYTARGET']._serialized_end=254
   _globals['_ISSUEREQUEST']._serialized_start=257
-  _globals['_ISSUEREQUEST']._serialized_end=445
-  _globals['_ISSUERESPONSE']._serialized_start=447
-  _globals['_ISSUERESPONSE']._serialized_end=529
-  _globals['_REPORTREQUEST']._serialized_start=531
-  _globals['_REPORTREQUEST']._serialized_end=626
-  _globals['_REPORTRESPONSE']._serialized_start=628
-  _globals['_REPORTRESPONSE']._serialized_end=692
-  _globals['_LISTDIRECTIVESREQUEST']._serialized_start=694
-  _globals['_LISTDIRECTIVESREQUEST']._serialized_end=717
-  _globals['_DIRECTIVE']._serialized_start=720
-  _globals['_DIRECTIVE']._serialized_end=940
-  _globals['_LISTDIRECTIVESRESPONSE']._serialized_start=942
-  _globals['_LISTDIRECTIVESRESPONSE']._serialized_end=1017
-  _globals['_TREEREQUEST']._serialized_start=1019
-  _globals['_TREEREQUEST']._serialized_end=1051
-  _globals['_TREENODE']._serialized_start=1054
-  _globals['_TREENODE']._serialized_end=1207
-  _globals['_TREERESPONSE']._serialized_start=1209
-  _globals['_TREERESPONSE']._serialized_end=1270
-  _globals['_DIRECTIVESSERVICE']._serialized_start=1273
-  _globals['_DIRECTIVESSERVICE']._serialized_end=1631
+  _globals['_ISSUEREQUEST']._serialized_end=462
+  _globals['_ISSUERESPONSE']._serialized_start=464
+  _globals['_ISSUERESPONSE']._serialized_end=546
+  _globals['_REPORTREQUEST']._serialized_start=548
+  _globals['_REPORTREQUEST']._serialized_end=643
+  _globals['_REPORTRESPONSE']._serialized_start=645
+  _globals['_REPORTRESPONSE']._serialized_end=709
+  _globals['_LISTDIRECTIVESREQUEST']._serialized_start=711
+  _globals['_LISTDIRECTIVESREQUEST']._serialized_end=734
+  _globals['_DIRECTIVE']._serialized_start=737
+  _globals['_DIRECTIVE']._serialized_end=974
+  _globals['_LISTDIRECTIVESRESPONSE']._serialized_start=976
+  _globals['_LISTDIRECTIVESRESPONSE']._serialized_end=1051
+  _globals['_TREEREQUEST']._serialized_start=1053
+  _globals['_TREEREQUEST']._serialized_end=1085
+  _globals['_TREENODE']._serialized_start=1088
+  _globals['_TREENODE']._serialized_end=1241
+  _globals['_TREERESPONSE']._serialized_start=1243
+  _globals['_TREERESPONSE']._serialized_end=1304
+  _globals['_DIRECTIVESSERVICE']._serialized_start=1307
+  _globals['_DIRECTIVESSERVICE']._serialized_end=1665
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,7 @@ class IssueRequest(_message.Message):
     DUE_FIELD_NUMBER: _builtins.int
     ENERGY_TARGETS_FIELD_NUMBER: _builtins.int
     PARENT_DIRECTIVE_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Required."""
     number: _builtins.str
@@ -84,6 +85,8 @@ class IssueRequest(_message.Message):
     """Optional. ISO date."""
     parent_directive: _builtins.str
     """Optional. The directive that this one passes on."""
+    expires: _builtins.str
+    """Optional. ISO date: the last day on which it may be applied."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. Paths below this node."""
@@ -101,10 +104,11 @@ class IssueRequest(_message.Message):
         due: _builtins.str = ...,
         energy_targets: _abc.Iterable[Global___EnergyTarget] | None = ...,
         parent_directive: _builtins.str = ...,
+        expires: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "body", b"body", "due", b"due", "energy_targets", b"energy_targets", "number", b"number", "parent_directive", b"parent_directive", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "body", b"body", "due", b"due", "energy_targets", b"energy_targets", "expires", b"expires", "number", b"number", "parent_directive", b"parent_directive", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,6 +219,7 @@ class Directive(_message.Message):
     ENERGY_TARGETS_FIELD_NUMBER: _builtins.int
     PARENT_DIRECTIVE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
     directive: _builtins.str
     number: _builtins.str
     title: _builtins.str
@@ -223,7 +228,10 @@ class Directive(_message.Message):
     due: _builtins.str
     parent_directive: _builtins.str
     state: _builtins.str
-    """This node's own state: `issued`, `delivered`, `acknowledged`, `progressed`, `completed`."""
+    """This node's own state: `issued`, `delivered`, `acknowledged`, `progressed`, `completed`,
+    `expired`.
+    """
+    expires: _builtins.str
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -241,10 +249,11 @@ class Directive(_message.Message):
         energy_targets: _abc.Iterable[Global___EnergyTarget] | None = ...,
         parent_directive: _builtins.str = ...,
         state: _builtins.str = ...,
+        expires: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "directive", b"directive", "due", b"due", "energy_targets", b"energy_targets", "issuer", b"issuer", "number", b"number", "parent_directive", b"parent_directive", "state", b"state", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "directive", b"directive", "due", b"due", "energy_targets", b"energy_targets", "expires", b"expires", "issuer", b"issuer", "number", b"number", "parent_directive", b"parent_directive", "state", b"state", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from yidao.api.local.v1 import local_pb2 as yidao_dot_api_dot_local_dot_v1_dot_local__pb2
+from yidao.api.local.v1 import trust_pb2 as yidao_dot_api_dot_local_dot_v1_dot_trust__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dyidao/api/local/v1/node.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\"\x1d\n\rStatusRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"|\n\x04Peer\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0b\n\x03lag\x18\x05 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x06 \x01(\x03\x12\x15\n\rnext_retry_ms\x18\x07 \x01(\x03\"\xb1\x01\n\x07Problem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x06params\x18\x02 \x03(\x0b\x32\'.yidao.api.local.v1.Problem.ParamsEntry\x12\x10\n\x08\x66irst_ms\x18\x03 \x01(\x03\x12\x0f\n\x07last_ms\x18\x04 \x01(\x03\x12\r\n\x05\x63ount\x18\x05 \x01(\x04\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe1\x03\n\x0eStatusResponse\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x15\n\rlast_position\x18\x06 \x01(\x04\x12\x18\n\x10\x61pplied_position\x18\x07 \x01(\x04\x12\'\n\x05peers\x18\x08 \x03(\x0b\x32\x18.yidao.api.local.v1.Peer\x12-\n\x08problems\x18\t \x03(\x0b\x32\x1b.yidao.api.local.v1.Problem\x12.\n\x08journals\x18\n \x03(\x0b\x32\x1c.yidao.api.local.v1.Frontier\x12\x12\n\ndurability\x18\x0b \x01(\t\x12\x0f\n\x07version\x18\x0c \x01(\t\x12\x0f\n\x07records\x18\r \x01(\x04\x12\x18\n\x10receipts_current\x18\x0e \x01(\r\x12\x19\n\x11receipts_expected\x18\x0f \x01(\r\x12\x13\n\x0boffice_name\x18\x10 \x01(\t\x12\x14\n\x0ctest_network\x18\x11 \x01(\x08\x12\x1c\n\x14\x63\x65rtificate_until_ms\x18\x12 \x01(\x03\x12\x14\n\x0cparent_error\x18\x13 \x01(\t\"4\n\x0fListTreeRequest\x12\x0c\n\x04live\x18\x01 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\"\xd1\x01\n\x08NodeInfo\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08lag_down\x18\x04 \x01(\x04\x12\x0e\n\x06lag_up\x18\x05 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x06 \x01(\x03\x12\x15\n\rnext_retry_ms\x18\x07 \x01(\x03\x12\x10\n\x08problems\x18\x08 \x01(\r\x12\x10\n\x08\x61s_of_ms\x18\t \x01(\x03\x12\x0f\n\x07version\x18\n \x01(\t\x12\x13\n\x0boffice_name\x18\x0b \x01(\t\"?\n\x10ListTreeResponse\x12+\n\x05nodes\x18\x01 \x03(\x0b\x32\x1c.yidao.api.local.v1.NodeInfo\"G\n\x0f\x41\x64\x64\x43hildRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x02 \x01(\r\x12\x10\n\x08operator\x18\x03 \x01(\t\"\"\n\x10\x41\x64\x64\x43hildResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"V\n\x12RevokeChildRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\":\n\nJournalCut\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"a\n\x13RevokeChildResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12+\n\x03\x63ut\x18\x03 \x03(\x0b\x32\x1e.yidao.api.local.v1.JournalCut\"z\n\x15\x45xportEvidenceRequest\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0c\n\x04pack\x18\x05 \x01(\t\x12\x14\n\x0cwith_letters\x18\x06 \x01(\x08\"*\n\x16\x45xportEvidenceResponse\x12\x10\n\x08\x65vidence\x18\x01 \x01(\x0c\"\x10\n\x0eRebuildRequest\"r\n\x0fRebuildResponse\x12/\n\x06\x62\x65\x66ore\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.TableDigest\x12.\n\x05\x61\x66ter\x18\x02 \x03(\x0b\x32\x1f.yidao.api.local.v1.TableDigest\":\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"\x14\n\x12VerifyStoreRequest\"U\n\x13VerifyStoreResponse\x12\x0f\n\x07records\x18\x01 \x01(\x04\x12-\n\x08problems\x18\x02 \x03(\x0b\x32\x1b.yidao.api.local.v1.Problem2\x89\x05\n\x0bNodeService\x12O\n\x06Status\x12!.yidao.api.local.v1.StatusRequest\x1a\".yidao.api.local.v1.StatusResponse\x12U\n\x08ListTree\x12#.yidao.api.local.v1.ListTreeRequest\x1a$.yidao.api.local.v1.ListTreeResponse\x12U\n\x08\x41\x64\x64\x43hild\x12#.yidao.api.local.v1.AddChildRequest\x1a$.yidao.api.local.v1.AddChildResponse\x12^\n\x0bRevokeChild\x12&.yidao.api.local.v1.RevokeChildRequest\x1a\'.yidao.api.local.v1.RevokeChildResponse\x12g\n\x0e\x45xportEvidence\x12).yidao.api.local.v1.ExportEvidenceRequest\x1a*.yidao.api.local.v1.ExportEvidenceResponse\x12R\n\x07Rebuild\x12\".yidao.api.local.v1.RebuildRequest\x1a#.yidao.api.local.v1.RebuildResponse\x12^\n\x0bVerifyStore\x12&.yidao.api.local.v1.VerifyStoreRequest\x1a\'.yidao.api.local.v1.VerifyStoreResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dyidao/api/local/v1/node.proto\x12\x12yidao.api.local.v1\x1a\x1eyidao/api/local/v1/local.proto\x1a\x1eyidao/api/local/v1/trust.proto\"\x1d\n\rStatusRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"|\n\x04Peer\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0b\n\x03lag\x18\x05 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x06 \x01(\x03\x12\x15\n\rnext_retry_ms\x18\x07 \x01(\x03\"\xb1\x01\n\x07Problem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x37\n\x06params\x18\x02 \x03(\x0b\x32\'.yidao.api.local.v1.Problem.ParamsEntry\x12\x10\n\x08\x66irst_ms\x18\x03 \x01(\x03\x12\x0f\n\x07last_ms\x18\x04 \x01(\x03\x12\r\n\x05\x63ount\x18\x05 \x01(\x04\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x04\n\x0eStatusResponse\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x15\n\rlast_position\x18\x06 \x01(\x04\x12\x18\n\x10\x61pplied_position\x18\x07 \x01(\x04\x12\'\n\x05peers\x18\x08 \x03(\x0b\x32\x18.yidao.api.local.v1.Peer\x12-\n\x08problems\x18\t \x03(\x0b\x32\x1b.yidao.api.local.v1.Problem\x12.\n\x08journals\x18\n \x03(\x0b\x32\x1c.yidao.api.local.v1.Frontier\x12\x12\n\ndurability\x18\x0b \x01(\t\x12\x0f\n\x07version\x18\x0c \x01(\t\x12\x0f\n\x07records\x18\r \x01(\x04\x12\x18\n\x10receipts_current\x18\x0e \x01(\r\x12\x19\n\x11receipts_expected\x18\x0f \x01(\r\x12\x13\n\x0boffice_name\x18\x10 \x01(\t\x12\x14\n\x0ctest_network\x18\x11 \x01(\x08\x12\x1c\n\x14\x63\x65rtificate_until_ms\x18\x12 \x01(\x03\x12\x14\n\x0cparent_error\x18\x13 \x01(\t\x12,\n\x08\x65xpiries\x18\x1e \x03(\x0b\x32\x1a.yidao.api.local.v1.Expiry\"4\n\x0fListTreeRequest\x12\x0c\n\x04live\x18\x01 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\"\xd1\x01\n\x08NodeInfo\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08lag_down\x18\x04 \x01(\x04\x12\x0e\n\x06lag_up\x18\x05 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x06 \x01(\x03\x12\x15\n\rnext_retry_ms\x18\x07 \x01(\x03\x12\x10\n\x08problems\x18\x08 \x01(\r\x12\x10\n\x08\x61s_of_ms\x18\t \x01(\x03\x12\x0f\n\x07version\x18\n \x01(\t\x12\x13\n\x0boffice_name\x18\x0b \x01(\t\"?\n\x10ListTreeResponse\x12+\n\x05nodes\x18\x01 \x03(\x0b\x32\x1c.yidao.api.local.v1.NodeInfo\"G\n\x0f\x41\x64\x64\x43hildRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x02 \x01(\r\x12\x10\n\x08operator\x18\x03 \x01(\t\"\"\n\x10\x41\x64\x64\x43hildResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"\x9e\x01\n\x12RevokeChildRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12/\n\x07\x65\x61rlier\x18\x1e \x03(\x0b\x32\x1e.yidao.api.local.v1.JournalCut\x12\x15\n\rbefore_record\x18\x1f \x01(\x0c\":\n\nJournalCut\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"a\n\x13RevokeChildResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12+\n\x03\x63ut\x18\x03 \x03(\x0b\x32\x1e.yidao.api.local.v1.JournalCut\"z\n\x15\x45xportEvidenceRequest\x12\x11\n\trecord_id\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0c\n\x04pack\x18\x05 \x01(\t\x12\x14\n\x0cwith_letters\x18\x06 \x01(\x08\"*\n\x16\x45xportEvidenceResponse\x12\x10\n\x08\x65vidence\x18\x01 \x01(\x0c\"\x10\n\x0eRebuildRequest\"r\n\x0fRebuildResponse\x12/\n\x06\x62\x65\x66ore\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.TableDigest\x12.\n\x05\x61\x66ter\x18\x02 \x03(\x0b\x32\x1f.yidao.api.local.v1.TableDigest\":\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"\x14\n\x12VerifyStoreRequest\"U\n\x13VerifyStoreResponse\x12\x0f\n\x07records\x18\x01 \x01(\x04\x12-\n\x08problems\x18\x02 \x03(\x0b\x32\x1b.yidao.api.local.v1.Problem2\x89\x05\n\x0bNodeService\x12O\n\x06Status\x12!.yidao.api.local.v1.StatusRequest\x1a\".yidao.api.local.v1.StatusResponse\x12U\n\x08ListTree\x12#.yidao.api.local.v1.ListTreeRequest\x1a$.yidao.api.local.v1.ListTreeResponse\x12U\n\x08\x41\x64\x64\x43hild\x12#.yidao.api.local.v1.AddChildRequest\x1a$.yidao.api.local.v1.AddChildResponse\x12^\n\x0bRevokeChild\x12&.yidao.api.local.v1.RevokeChildRequest\x1a\'.yidao.api.local.v1.RevokeChildResponse\x12g\n\x0e\x45xportEvidence\x12).yidao.api.local.v1.ExportEvidenceRequest\x1a*.yidao.api.local.v1.ExportEvidenceResponse\x12R\n\x07Rebuild\x12\".yidao.api.local.v1.RebuildRequest\x1a#.yidao.api.local.v1.RebuildResponse\x12^\n\x0bVerifyStore\x12&.yidao.api.local.v1.VerifyStoreRequest\x1a\'.yidao.api.local.v1.VerifyStoreResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,46 +35,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROBLEM_PARAMSENTRY']._loaded_options = None
   _globals['_PROBLEM_PARAMSENTRY']._serialized_options = b'8\001'
-  _globals['_STATUSREQUEST']._serialized_start=85
-  _globals['_STATUSREQUEST']._serialized_end=114
-  _globals['_PEER']._serialized_start=116
-  _globals['_PEER']._serialized_end=240
-  _globals['_PROBLEM']._serialized_start=243
-  _globals['_PROBLEM']._serialized_end=420
-  _globals['_PROBLEM_PARAMSENTRY']._serialized_start=375
-  _globals['_PROBLEM_PARAMSENTRY']._serialized_end=420
-  _globals['_STATUSRESPONSE']._serialized_start=423
-  _globals['_STATUSRESPONSE']._serialized_end=904
-  _globals['_LISTTREEREQUEST']._serialized_start=906
-  _globals['_LISTTREEREQUEST']._serialized_end=958
-  _globals['_NODEINFO']._serialized_start=961
-  _globals['_NODEINFO']._serialized_end=1170
-  _globals['_LISTTREERESPONSE']._serialized_start=1172
-  _globals['_LISTTREERESPONSE']._serialized_end=1235
-  _globals['_ADDCHILDREQUEST']._serialized_start=1237
-  _globals['_ADDCHILDREQUEST']._serialized_end=1308
-  _globals['_ADDCHILDRESPONSE']._serialized_start=1310
-  _globals['_ADDCHILDRESPONSE']._serialized_end=1344
-  _globals['_REVOKECHILDREQUEST']._serialized_start=1346
-  _globals['_REVOKECHILDREQUEST']._serialized_end=1432
-  _globals['_JOURNALCUT']._serialized_start=1434
-  _globals['_JOURNALCUT']._serialized_end=1492
-  _globals['_REVOKECHILDRESPONSE']._serialized_start=1494
-  _globals['_REVOKECHILDRESPONSE']._serialized_end=1591
-  _globals['_EXPORTEVIDENCEREQUEST']._serialized_start=1593
-  _globals['_EXPORTEVIDENCEREQUEST']._serialized_end=1715
-  _globals['_EXPORTEVIDENCERESPONSE']._serialized_start=1717
-  _globals['_EXPORTEVIDENCERESPONSE']._serialized_end=1759
-  _globals['_REBUILDREQUEST']._serialized_start=1761
-  _globals['_REBUILDREQUEST']._serialized_end=1777
-  _globals['_REBUILDRESPONSE']._serialized_start=1779
-  _globals['_REBUILDRESPONSE']._serialized_end=1893
-  _globals['_TABLEDIGEST']._serialized_start=1895
-  _globals['_TABLEDIGEST']._serialized_end=1953
-  _globals['_VERIFYSTOREREQUEST']._serialized_start=1955
-  _globals['_VERIFYSTOREREQUEST']._serialized_end=1975
-  _globals['_VERIFYSTORERESPONSE']._serialized_start=1977
-  _globals['_VERIFYSTORERESPONSE']._serialized_end=2062
-  _globals['_NODESERVICE']._serialized_start=2065
-  _globals['_NODESERVICE']._serialized_end=2714
+  _globals['_STATUSREQUEST']._serialized_start=117
+  _globals['_STATUSREQUEST']._serialized_end=146
+  _globals['_PEER']._serialized_start=148
+  _globals['_PEER']._serialized_end=272
+  _globals['_PROBLEM']._serialized_start=275
+  _globals['_PROBLEM']._serialized_end=452
+  _globals['_PROBLEM_PARAMSENTRY']._serialized_start=407
+  _globals['_PROBLEM_PARAMSENTRY']._serialized_end=452
+  _globals['_STATUSRESPONSE']._serialized_start=455
+  _globals['_STATUSRESPONSE']._serialized_end=982
+  _globals['_LISTTREEREQUEST']._serialized_start=984
+  _globals['_LISTTREEREQUEST']._serialized_end=1036
+  _globals['_NODEINFO']._serialized_start=1039
+  _globals['_NODEINFO']._serialized_end=1248
+  _globals['_LISTTREERESPONSE']._serialized_start=1250
+  _globals['_LISTTREERESPONSE']._serialized_end=1313
+  _globals['_ADDCHILDREQUEST']._serialized_start=1315
+  _globals['_ADDCHILDREQUEST']._serialized_end=1386
+  _globals['_ADDCHILDRESPONSE']._serialized_start=1388
+  _globals['_ADDCHILDRESPONSE']._serialized_end=1422
+  _globals['_REVOKECHILDREQUEST']._serialized_start=1425
+  _globals['_REVOKECHILDREQUEST']._serialized_end=1583
+  _globals['_JOURNALCUT']._serialized_start=1585
+  _globals['_JOURNALCUT']._serialized_end=1643
+  _globals['_REVOKECHILDRESPONSE']._serialized_start=1645
+  _globals['_REVOKECHILDRESPONSE']._serialized_end=1742
+  _globals['_EXPORTEVIDENCEREQUEST']._serialized_start=1744
+  _globals['_EXPORTEVIDENCEREQUEST']._serialized_end=1866
+  _globals['_EXPORTEVIDENCERESPONSE']._serialized_start=1868
+  _globals['_EXPORTEVIDENCERESPONSE']._serialized_end=1910
+  _globals['_REBUILDREQUEST']._serialized_start=1912
+  _globals['_REBUILDREQUEST']._serialized_end=1928
+  _globals['_REBUILDRESPONSE']._serialized_start=1930
+  _globals['_REBUILDRESPONSE']._serialized_end=2044
+  _globals['_TABLEDIGEST']._serialized_start=2046
+  _globals['_TABLEDIGEST']._serialized_end=2104
+  _globals['_VERIFYSTOREREQUEST']._serialized_start=2106
+  _globals['_VERIFYSTOREREQUEST']._serialized_end=2126
+  _globals['_VERIFYSTORERESPONSE']._serialized_start=2128
+  _globals['_VERIFYSTORERESPONSE']._serialized_end=2213
+  _globals['_NODESERVICE']._serialized_start=2216
+  _globals['_NODESERVICE']._serialized_end=2865
 # @@protoc_insertion_point(module_scope)

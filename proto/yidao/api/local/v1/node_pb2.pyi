@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from yidao.api.local.v1 import local_pb2 as _local_pb2
+from yidao.api.local.v1 import trust_pb2 as _trust_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -154,6 +155,7 @@ class StatusResponse(_message.Message):
     TEST_NETWORK_FIELD_NUMBER: _builtins.int
     CERTIFICATE_UNTIL_MS_FIELD_NUMBER: _builtins.int
     PARENT_ERROR_FIELD_NUMBER: _builtins.int
+    EXPIRIES_FIELD_NUMBER: _builtins.int
     network: _builtins.bytes
     node_id: _builtins.bytes
     path: _builtins.str
@@ -185,6 +187,10 @@ class StatusResponse(_message.Message):
     def journals(self) -> _containers.RepeatedCompositeFieldContainer[_local_pb2.Frontier]:
         """Of the node that is asked itself; a node asked through the tree leaves them out."""
 
+    @_builtins.property
+    def expiries(self) -> _containers.RepeatedCompositeFieldContainer[_trust_pb2.Expiry]:
+        """Everything here that ends by a date, the next first."""
+
     def __init__(
         self,
         *,
@@ -207,10 +213,11 @@ class StatusResponse(_message.Message):
         test_network: _builtins.bool = ...,
         certificate_until_ms: _builtins.int = ...,
         parent_error: _builtins.str = ...,
+        expiries: _abc.Iterable[_trust_pb2.Expiry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_position", b"applied_position", "certificate_until_ms", b"certificate_until_ms", "durability", b"durability", "epoch", b"epoch", "journals", b"journals", "last_position", b"last_position", "network", b"network", "node_id", b"node_id", "office_name", b"office_name", "parent_error", b"parent_error", "path", b"path", "peers", b"peers", "problems", b"problems", "receipts_current", b"receipts_current", "receipts_expected", b"receipts_expected", "records", b"records", "state", b"state", "test_network", b"test_network", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_position", b"applied_position", "certificate_until_ms", b"certificate_until_ms", "durability", b"durability", "epoch", b"epoch", "expiries", b"expiries", "journals", b"journals", "last_position", b"last_position", "network", b"network", "node_id", b"node_id", "office_name", b"office_name", "parent_error", b"parent_error", "path", b"path", "peers", b"peers", "problems", b"problems", "receipts_current", b"receipts_current", "receipts_expected", b"receipts_expected", "records", b"records", "state", b"state", "test_network", b"test_network", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,6 +381,8 @@ class RevokeChildRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
+    BEFORE_RECORD_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Required. Labels of the node below this node's path, joined by `/`: `33`, or `33/3301`."""
     reason: _builtins.str
@@ -382,6 +391,12 @@ class RevokeChildRequest(_message.Message):
     """Required. `user@path`."""
     dry_run: _builtins.bool
     """Show what would be cut, and write nothing."""
+    before_record: _builtins.bytes
+    """Optional. 16 bytes: the journal of this record shall end right before it."""
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalCut]:
+        """Optional. Journals that shall be cut earlier than what is held of them."""
+
     def __init__(
         self,
         *,
@@ -389,10 +404,12 @@ class RevokeChildRequest(_message.Message):
         reason: _builtins.str = ...,
         operator: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
+        earlier: _abc.Iterable[Global___JournalCut] | None = ...,
+        before_record: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "label", b"label", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_record", b"before_record", "dry_run", b"dry_run", "earlier", b"earlier", "label", b"label", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

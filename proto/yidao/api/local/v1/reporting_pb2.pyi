@@ -217,7 +217,9 @@ class ListReturnsRequest(_message.Message):
     period: _builtins.str
     unit: _builtins.str
     state: _builtins.str
-    """`refused`, `submitted`, `doubtful`, `recorded`, `accepted`, `returned`, `withdrawn`, `superseded`."""
+    """`refused`, `submitted`, `doubtful`, `recorded`, `accepted`, `returned`, `withdrawn`, `superseded`,
+    `revoked`.
+    """
     after: _builtins.str
     """Keyset paging: the last `key` of the previous page."""
     limit: _builtins.int
