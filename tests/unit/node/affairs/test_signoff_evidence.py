@@ -10,12 +10,7 @@ from tests.unit.node.affairs.signing import (
     AGENCY,
     COUNTY,
     ROOT,
-    accept,
-    appoint,
-    prepared,
     refused,
-    sign_batch,
-    submit,
 )
 from tests.unit.node.affairs.test_return_evidence import (
     OUTSIDER,
@@ -39,16 +34,6 @@ from yidao.sync.returnevidence import (
 from yidao.sync.signoffproof import SignedPlace
 
 WAY = (ROOT, COUNTY, AGENCY)
-
-
-@pytest.fixture
-def signed(waiting, rows):
-    """Three returns are signed and accepted under the agency's second policy."""
-    tree, _ = waiting
-    appoint(tree, "zhao", "li", threshold=1, signing=("sun",))
-    submit(tree, sign_batch(prepared(tree), "zhao"))
-    accept(tree)
-    return tree
 
 
 def test_the_evidence_says_who_signed_it_off_at_every_tier(signed, rows) -> None:
