@@ -90,6 +90,13 @@ def _kind(piece: RecordPieces) -> str:
     return decode_header(piece.header).kind
 
 
+def _damaged(piece: RecordPieces) -> RecordPieces:
+    if not piece.signed_place:
+        return piece
+    place = SignedPlace.decode(piece.signed_place)
+    return replace(piece, signed_place=replace(place, path=(bytes(32), *place.path[1:])).encode())
+
+
 def _moved(piece: RecordPieces) -> RecordPieces:
     if not piece.signed_place:
         return piece
@@ -116,6 +123,7 @@ def test_what_does_not_belong_refuses_the_file(signed, rows) -> None:
         "no first policy": without(records.PROPOSED, 0),
         "no confirmation of the first": without(records.CONFIRMED, 0),
         "another place": [_moved(each) for each in pieces],
+        "another path": [_damaged(each) for each in pieces],
         "another return's place": [
             replace(each, signed_place=version.signed_place) if each.signed_place else each
             for each in pieces
