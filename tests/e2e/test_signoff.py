@@ -101,7 +101,7 @@ class Leader:
     def __init__(self, folder: Path, name: str) -> None:
         self.actor = f"{name}@/33"
         self.key = folder / f"{name}.pem"
-        pem, public = new_key(sha256(name.encode()).digest(), PASSPHRASE)
+        pem, public = new_key(sha256(name.encode()).digest(), bytes(16), PASSPHRASE)
         self.key.write_bytes(pem)
         self.person = Approver(actor=self.actor, name="样例", key=public)
         Path(f"{self.key}.pub").write_bytes(approver_file(self.person))
