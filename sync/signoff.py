@@ -16,6 +16,7 @@ time, the statement, which is canonical JSON. Journal order says which policy is
 force for a batch, never a clock.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -42,6 +43,7 @@ MAX_APPROVERS: Final = 32
 MAX_STATEMENT_BYTES: Final = 32 * 1024
 
 _MAX_NAME_CHARACTERS: Final = 64
+_SCOPE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}")
 MAX_NUMBER: Final = 2**63
 _MAX_TIME_S: Final = 253_402_300_799
 _POLICY_TEXT: Final = b"yidao/signoff-policy/v1"
@@ -213,6 +215,11 @@ class Signature:
     signature: bytes
 
 
+def is_scope(text: str) -> bool:
+    """Tell whether a text is `<pack>/<form>`, or empty for every form."""
+    return not text or _SCOPE.fullmatch(text) is not None
+
+
 def policy_text(statement: bytes, time_s: int) -> bytes:
     """Return what an approver signs of a policy."""
     return _signed_text(_POLICY_TEXT, statement, time_s)
@@ -258,6 +265,8 @@ def _check_policy(policy: Policy) -> None:
         raise errors.SignoffPolicyInvalid(reason="one person twice")
     if len({each.key for each in approvers}) != len(approvers):
         raise errors.SignoffPolicyInvalid(reason="one key twice")
+    if not is_scope(policy.scope):
+        raise errors.SignoffPolicyInvalid(reason="scope")
     if (policy.version == 1) != (policy.previous == b"") or policy.version < 1:
         raise errors.SignoffPolicyInvalid(reason="version")
     for each in approvers:
@@ -266,15 +275,19 @@ def _check_policy(policy: Policy) -> None:
 
 def _check_approver(approver: Approver, path: Path) -> None:
     user, _, at = approver.actor.partition("@")
-    if not user or at != str(path):
+    if at != str(path):
         raise errors.SignoffPolicyInvalid(reason="approver of another node")
-    name = approver.name
-    if not 1 <= len(name) <= _MAX_NAME_CHARACTERS or not name.isprintable():
+    # Others show both on their screens.
+    if not all(_is_name(each) for each in (user, approver.name)):
         raise errors.SignoffPolicyInvalid(reason="name")
     try:
         check_public_key(approver.suite, approver.key)
     except (KeyMalformed, KeyWeak, SuiteUnknown):
         raise errors.SignoffPolicyInvalid(reason="key") from None
+
+
+def _is_name(text: str) -> bool:
+    return 1 <= len(text) <= _MAX_NAME_CHARACTERS and text.isprintable()
 
 
 def _parse(statement: bytes) -> dict[str, object]:

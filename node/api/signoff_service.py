@@ -14,6 +14,7 @@ from yidao.node.affairs.signoff.queries import (
     list_batches,
     list_policies,
     list_refused,
+    nodes_at,
 )
 from yidao.node.affairs.signoff.waiting import demanded_of_us, list_waiting, unsigned_of
 from yidao.node.api.errors import answered
@@ -129,18 +130,20 @@ class SignoffServicer(signoff_pb2_grpc.SignoffServiceServicer):
 
     def _list(self, request: signoff_pb2.ListSignoffRequest) -> signoff_pb2.ListSignoffResponse:
         desk = self._affairs.desk
+        nodes = nodes_at(desk, request.path) if request.path else None
+        form, period = request.form, request.period
         with desk.read() as conn:
             return signoff_pb2.ListSignoffResponse(
-                policies=[_policy(each) for each in list_policies(desk, conn)],
+                policies=[_policy(each) for each in list_policies(desk, conn, nodes)],
                 batches=[
                     _batch(each)
-                    for each in list_batches(desk, conn, form=request.form, period=request.period)
+                    for each in list_batches(desk, conn, nodes, form=form, period=period)
                 ],
                 refused=[
                     signoff_pb2.SignoffRefused(
                         path=each.path, kind=each.kind, code=each.code, position=each.position
                     )
-                    for each in list_refused(desk, conn)
+                    for each in list_refused(desk, conn, nodes)
                 ],
                 waiting=[
                     signoff_pb2.SignoffWaiting(

@@ -46,7 +46,8 @@ def register(app: typer.Typer) -> None:
             from yidao.sync.signoff import Approver
             from yidao.sync.signofffile import approver_file
 
-            pem, public = new_key(os.urandom(32), ask_passphrase(passphrase_stdin, confirm=True))
+            passphrase = ask_passphrase(passphrase_stdin, confirm=True)
+            pem, public = new_key(os.urandom(32), os.urandom(16), passphrase)
             public_file = file.with_name(file.name + ".pub")
             write_file(file, pem, mode=0o600)
             write_file(public_file, approver_file(Approver(actor=actor, name=name, key=public)))

@@ -27,13 +27,16 @@ def register_list(signoff: typer.Typer) -> None:
         data: Data,
         form: Annotated[str, typer.Option(help=say("报表", "Form"))] = "",
         period: Annotated[str, typer.Option(help=say("报告期", "Period"))] = "",
+        of: Annotated[
+            str, typer.Option("--of", help=say("只看此节点, 如 /33", "This node alone, as /33"))
+        ] = "",
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
 
             with connect(data) as client:
-                found = client.signoff(form=form, period=period)
+                found = client.signoff(form=form, period=period, path=of)
             answer(as_json, _facts(found), "\n".join(_lines(found)))
 
 

@@ -63,9 +63,15 @@ class SignoffCalls(Calls):
         request = signoff_pb2.SetDemandRequest(actor=actor, scope=scope, demanded=demanded)
         return int(self._call(self._signoff.SetDemand, request).position)
 
-    def signoff(self, *, form: str = "", period: str = "") -> SignoffStanding:
-        """Give policies, batches, what is not believed, and what waits for a signature."""
-        request = signoff_pb2.ListSignoffRequest(form=form, period=period)
+    def signoff(self, *, form: str = "", period: str = "", path: str = "") -> SignoffStanding:
+        """Give policies, batches, what is not believed, and what waits for a signature.
+
+        Args:
+            form: Of the batches.
+            period: Of the batches.
+            path: Of one node alone; a node gives at most 1,000 of each.
+        """
+        request = signoff_pb2.ListSignoffRequest(form=form, period=period, path=path)
         return standing(self._call(self._signoff.ListSignoff, request))
 
     def prepare_signoff(

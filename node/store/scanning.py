@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from yidao.node.store.segments import segment_at, segment_of
 from yidao.node.store.tables import journal, segment
 from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.journal import MAX_SEAL_RECORDS
 
 _ROWS_AT_ONCE = 64
 
@@ -68,6 +69,8 @@ def headers_at(
             journal.c.channel == of.channel,
             journal.c.epoch == of.epoch,
             segment.c.first_seq <= seqs[-1],
+            # So that no longer journal costs more: a seal holds at most so many records.
+            segment.c.first_seq > seqs[0] - MAX_SEAL_RECORDS,
             segment.c.first_seq + segment.c.record_count > seqs[0],
             segment.c.position < before,
         )

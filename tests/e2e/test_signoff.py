@@ -101,7 +101,7 @@ class Leader:
     def __init__(self, folder: Path, name: str) -> None:
         self.actor = f"{name}@/33"
         self.key = folder / f"{name}.pem"
-        pem, public = new_key(sha256(name.encode()).digest(), PASSPHRASE)
+        pem, public = new_key(sha256(name.encode()).digest(), bytes(16), PASSPHRASE)
         self.key.write_bytes(pem)
         self.person = Approver(actor=self.actor, name="样例", key=public)
         Path(f"{self.key}.pub").write_bytes(approver_file(self.person))
@@ -160,8 +160,8 @@ def appoint(pair: Pair, leaders: list[Leader]) -> None:
         )
         client.confirm_policy(actor="chu@/33", files=signatures)
     with pair.root.client() as client:
-        wait_until("the root knows the policy", lambda: bool(client.signoff().policies))
-        client.file_policy(actor="shen@/", digest=client.signoff().policies[0].base)
+        wait_until("the root knows it", lambda: bool(client.signoff(path="/33").policies))
+        client.file_policy(actor="shen@/", digest=client.signoff(path="/33").policies[0].base)
         client.demand_signoff(actor="shen@/", scope="energy/profile")
 
 

@@ -16,7 +16,7 @@ from yidao.node.affairs.registry.views import unit as unit_table
 from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.tables import return_version
-from yidao.node.affairs.signoff.dossier import signoff_pieces
+from yidao.node.affairs.signoff.dossier import SignoffPieces, signoff_pieces
 from yidao.node.affairs.standards.views import pack as pack_table
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.records import record_at
@@ -95,8 +95,10 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
         signed = signoff_pieces(
             conn, [row.position for row in versions], node.parent_id if node else None
         )
-        found |= signed.positions
-        found = {position for position in found if _is_valid(conn, position)}
+        if not all(_is_valid(conn, position) for position in signed.positions):
+            # A place under a root is worth nothing without what signed that root.
+            signed = SignoffPieces(positions=frozenset(), places={})
+        found = {position for position in found if _is_valid(conn, position)} | signed.positions
     _check_count(len(found))
     return Dossier(origin=origin, positions=tuple(sorted(found)), signed_places=signed.places)
 

@@ -31,16 +31,16 @@ class SignoffAlarm:
             code = tx.conn.execute(
                 select(signoff_refused.c.code).where(signoff_refused.c.position == item.position)
             ).scalar()
+            # One a journal, with a count: who writes thousands must not fill the list.
             if code is not None:
-                self._raise(tx, item, REFUSED, path=path, cause=code)
+                tx.raise_problem(
+                    REFUSED, journal=item.journal, peer=item.journal.node_id, path=path, cause=code
+                )
             elif item.header.kind == records.CONFIRMED and _is_reset(tx, item):
-                self._raise(tx, item, RESET, path=path, by=item.header.actor)
-
-    @staticmethod
-    def _raise(tx: Tx, item: StoredRecord, problem: str, **params: str) -> None:
-        tx.raise_problem(
-            problem, journal=item.journal, seq=item.seq, peer=item.journal.node_id, **params
-        )
+                by = item.header.actor
+                tx.raise_problem(
+                    RESET, journal=item.journal, peer=item.journal.node_id, path=path, by=by
+                )
 
 
 def _is_reset(tx: Tx, item: StoredRecord) -> bool:

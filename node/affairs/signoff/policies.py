@@ -15,7 +15,7 @@ from yidao.node.affairs.signoff.errors import (
 from yidao.node.affairs.signoff.queries import policy_in_force
 from yidao.node.affairs.signoff.tables import signoff_policy
 from yidao.node.store.values import Draft, DraftPart
-from yidao.sync.signoff import Approver, Policy, Signature
+from yidao.sync.signoff import Approver, Policy, Signature, is_scope
 from yidao.sync.signoffcheck import check_two_persons, verify_policy
 from yidao.sync.signofferrors import SignoffPolicyUnknown
 from yidao.sync.signofffile import SignatureFile, policy_file
@@ -212,7 +212,7 @@ def append_one(desk: Desk, channel: str, draft: Draft) -> int:
 
 def check_scope(scope: str) -> None:
     """Return only if a scope is `<pack>/<form>` or empty; raises `SignoffScopeInvalid`."""
-    if not records.is_scope(scope):
+    if not is_scope(scope):
         raise SignoffScopeInvalid
 
 

@@ -1,5 +1,6 @@
 """Reading sign-offs: which policy is in force, what is signed, what a node demands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,11 +111,27 @@ def is_demanded(scopes: frozenset[str]) -> ColumnElement[bool]:
     )
 
 
-def list_policies(desk: Desk, conn: Connection) -> tuple[PolicyRow, ...]:
-    """Give the policies of this node and of all below, newest first within a node."""
+def nodes_at(desk: Desk, path: str) -> tuple[bytes, ...]:
+    """Give the ids of the nodes that stand or stood at a path."""
+    own = (bytes(desk.identity.node_id),) if path == str(desk.path) else ()
+    known = (each for each in desk.store.enrolments() if str(each.path) == path)
+    return (*own, *(bytes(each.node_id) for each in known))
+
+
+def _of(column: ColumnElement[Any], nodes: Sequence[bytes] | None) -> ColumnElement[bool]:
+    return true() if nodes is None else column.in_(nodes)
+
+
+def list_policies(
+    desk: Desk, conn: Connection, nodes: Sequence[bytes] | None = None
+) -> tuple[PolicyRow, ...]:
+    """Give the policies of some nodes, or of all that are known, newest first within a node."""
     table = signoff_policy.c
     rows = conn.execute(
-        select(signoff_policy).order_by(table.node_id, table.position.desc()).limit(MAX_ROWS)
+        select(signoff_policy)
+        .where(_of(table.node_id, nodes))
+        .order_by(table.node_id, table.position.desc())
+        .limit(MAX_ROWS)
     ).all()
     filed = {
         (bytes(row.node_id), bytes(row.policy)): row.filed_by
@@ -156,7 +173,12 @@ def _policy_row(
 
 
 def list_batches(
-    desk: Desk, conn: Connection, *, form: str = "", period: str = ""
+    desk: Desk,
+    conn: Connection,
+    nodes: Sequence[bytes] | None = None,
+    *,
+    form: str = "",
+    period: str = "",
 ) -> tuple[BatchRow, ...]:
     """Give batches that are believed, newest first, at most `MAX_ROWS`."""
     table, policy = signoff_batch.c, signoff_policy.c
@@ -170,6 +192,7 @@ def list_batches(
                 policy.confirmed_at > 0,
             ),
         )
+        .where(_of(table.node_id, nodes))
         .order_by(table.position.desc())
         .limit(MAX_ROWS)
     )
@@ -209,10 +232,17 @@ class RefusedRow:
     code: str
 
 
-def list_refused(desk: Desk, conn: Connection) -> tuple[RefusedRow, ...]:
+def list_refused(
+    desk: Desk, conn: Connection, nodes: Sequence[bytes] | None = None
+) -> tuple[RefusedRow, ...]:
     """Give what is not believed, newest first."""
     table = signoff_refused.c
-    query = select(signoff_refused).order_by(table.position.desc()).limit(MAX_ROWS)
+    query = (
+        select(signoff_refused)
+        .where(_of(table.node_id, nodes))
+        .order_by(table.position.desc())
+        .limit(MAX_ROWS)
+    )
     return tuple(
         RefusedRow(
             position=row.position,

@@ -1,6 +1,5 @@
 """Kinds and payloads of sign-offs."""
 
-import re
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -12,6 +11,7 @@ from yidao.sync.signoff import (
     PROPOSED,
     SIGNED,
     Signature,
+    is_scope,
     read_signature,
     signature_members,
 )
@@ -25,14 +25,7 @@ OF_NODE: Final = frozenset({PROPOSED, CONFIRMED, SIGNED})
 ALL: Final = OF_NODE | {FILED}
 DEMAND_CHANNEL: Final = "down"
 
-_SCOPE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}")
-
 __all__ = ["CHANNEL", "CONFIRMED", "DEMANDED", "FILED", "OF_NODE", "PROPOSED", "SIGNED"]
-
-
-def is_scope(text: str) -> bool:
-    """Tell whether a text is `<pack>/<form>`, or empty for every form."""
-    return not text or _SCOPE.fullmatch(text) is not None
 
 
 def policy_object(scope: str) -> str:

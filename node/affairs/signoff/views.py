@@ -33,6 +33,7 @@ from yidao.sync.signoffcheck import (
 from yidao.sync.signofferrors import SignoffForeign, SignoffPolicyInvalid, SignoffPolicyUnknown
 from yidao.sync.signofffile import check_return
 
+_KEYS_AT_ONCE = 500
 # One row a return at every tier: an expression a row costs more than the row itself.
 _INSERT = "INSERT INTO signoff_return (position, batch, leaf_index) VALUES (?, ?, ?)"
 
@@ -197,10 +198,11 @@ def _sign(conn: Connection, item: StoredRecord) -> None:
 
 def _mark(conn: Connection, batch: int, positions: Sequence[int]) -> None:
     table = signoff_return.c
-    span = (min(positions), max(positions))
-    marked = set(
-        conn.execute(select(table.position).where(table.position.between(*span))).scalars()
-    )
+    marked: set[int] = set()
+    for start in range(0, len(positions), _KEYS_AT_ONCE):
+        some = positions[start : start + _KEYS_AT_ONCE]
+        query = select(table.position).where(table.position.in_(some))
+        marked |= set(conn.execute(query).scalars())
     rows = [
         (position, batch, index)
         for index, position in enumerate(positions)

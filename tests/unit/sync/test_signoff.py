@@ -312,6 +312,11 @@ POLICIES = {
         "approvers": (replace(approver("sun"), name="a\u202eb"),),
         "threshold": 1,
     },
+    "an actor that turns text": {
+        "approvers": (replace(approver("sun"), actor="s\u202eun@/33/a"),),
+        "threshold": 1,
+    },
+    "a scope that is no form": {"scope": "energy/\x1b[2J"},
     "a key of small order": {
         "approvers": (replace(approver("sun"), key=bytes(32)),),
         "threshold": 1,

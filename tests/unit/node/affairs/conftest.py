@@ -321,9 +321,8 @@ def packs() -> Callable[[str], bytes]:
     return pack_file
 
 
-@pytest.fixture
-def small(tree: Tree, rows: Rows) -> Tree:
-    """A root, its child, and below that the agency that hosts three units."""
+def with_units(tree: Tree, rows: Rows) -> Tree:
+    """Let a tree have a root, its child, and below that the agency that hosts three units."""
     tree.grow(*reversed(signing.TIERS))
     tree.publish("2022")
     tree[signing.AGENCY].submit(*(rows.institution(index) for index in range(3)))
@@ -331,14 +330,36 @@ def small(tree: Tree, rows: Rows) -> Tree:
     return tree
 
 
-@pytest.fixture
-def waiting(small: Tree, rows: Rows) -> tuple[Tree, list[bytes]]:
-    """Three returns at the agency, where two of three must sign; the county demands it."""
-    tree = small
+def with_demand(tree: Tree, rows: Rows) -> list[bytes]:
+    """Let three returns wait at the agency, where two of three must sign; the county demands it."""
     digest = signing.appoint(tree, *signing.NAMES)
     county = tree[signing.COUNTY].affairs.policies
     county.file(f"shen@{signing.COUNTY}", digest)
     county.demand(f"shen@{signing.COUNTY}", "energy/consumption", demanded=True)
     done = tree[signing.AGENCY].submit(*(rows.consumption(index) for index in range(3)))
     tree.exchange()
-    return tree, [each.record_id for each in done.results]
+    return [each.record_id for each in done.results]
+
+
+@pytest.fixture
+def small(tree: Tree, rows: Rows) -> Tree:
+    """A root, its child, and below that the agency that hosts three units."""
+    return with_units(tree, rows)
+
+
+@pytest.fixture
+def waiting(small: Tree, rows: Rows) -> tuple[Tree, list[bytes]]:
+    """Three returns that wait for signatures, and their records."""
+    return small, with_demand(small, rows)
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """Three returns are signed and accepted under the agency's second policy."""
+    tree, rows = Tree(tmp_path_factory.mktemp("signed")), Rows()
+    with_demand(with_units(tree, rows), rows)
+    signing.appoint(tree, "zhao", "li", threshold=1, signing=("sun",))
+    signing.submit(tree, signing.sign_batch(signing.prepared(tree), "zhao"))
+    signing.accept(tree)
+    yield tree
+    tree.close()

@@ -30,9 +30,10 @@ from yidao.node.affairs.registry.views import unit as unit_table
 from yidao.node.affairs.signoff import records
 from yidao.node.affairs.signoff.batches import Choice
 from yidao.node.affairs.signoff.queries import list_batches, list_policies, list_refused
-from yidao.node.affairs.signoff.tables import signoff_refused
+from yidao.node.affairs.signoff.tables import signoff_policy, signoff_refused
 from yidao.node.affairs.signoff.waiting import demanded_of_us, list_waiting, unsigned_of
 from yidao.sync.merkle import leaf_hash
+from yidao.sync.signoff import Signature
 from yidao.sync.signofffile import open_batch_file
 
 
@@ -109,8 +110,8 @@ def test_what_is_wrong_is_a_verdict_at_every_tier_and_the_journal_goes_on(waitin
             name: code for name, (_, code) in cases.items()
         }
         assert marked(node) == 0
-        problems = [each for each in node.store.problems() if each.code == "SIGNOFF_REFUSED"]
-        assert len(problems) == len(cases)
+        [problem] = [each for each in node.store.problems() if each.code == "SIGNOFF_REFUSED"]
+        assert (problem.times, problem.params["path"]) == (len(cases), AGENCY)
     assert refused(lambda: accept(tree, *ids)) == "SIGNOFF_MISSING"
     submit(tree, sign_batch(prepared(tree), "qian", "zhao"))
     assert accept(tree, *ids) == 3
@@ -268,3 +269,59 @@ def test_one_unit_at_a_time_and_what_is_left(waiting, rows) -> None:
     assert (done.batch.count, done.left) == (1, 0)
     submit(tree, sign_batch(done.file, "sun", "zhao"))
     assert open_batch_file(prepared(tree)).batch.count == 2
+
+
+def test_a_policy_that_was_not_made_as_it_must_is_a_verdict_at_every_tier(waiting) -> None:
+    """A faulty node confirms alone, without the approvers, without the former, or for another."""
+    tree, _ = waiting
+    with tree[AGENCY].desk.read() as conn:
+        [former] = list_policies(tree[AGENCY].desk, conn)
+    ting, chu = f"ting@{AGENCY}", f"chu@{AGENCY}"
+    policies = tree[AGENCY].affairs.policies
+    made = policies.propose(ting, "", 1, approvers("li"))
+    county = replace(made.policy, node_id=tree[COUNTY].identity.node_id)
+    proposal = (
+        tree[AGENCY]
+        .query(
+            select(signoff_policy.c.record_id).where(
+                signoff_policy.c.digest == made.policy.digest()
+            )
+        )[0]
+        .record_id
+    )
+
+    def confirm(actor: str, *names: str, causes: tuple[bytes, ...] = (proposal,)) -> None:
+        signatures = tuple(
+            sorted((each.signature for each in sign_policy(made.file, *names)), key=by_key)
+        )
+        core = records.Confirmation(signatures=signatures).encode()
+        forge(tree, core, records.CONFIRMED, actor=actor, causes=causes)
+
+    confirm(ting, "li", "sun", "zhao")
+    confirm(chu, "li", "sun")
+    confirm(chu, "sun", "zhao")
+    confirm(chu, "li", "sun", "zhao", causes=())
+    confirm(chu, "li", "sun", "zhao", causes=(bytes(former.record_id),))
+    forge(tree, records.Proposal(statement=county.statement()).encode(), records.PROPOSED)
+    forge(tree, records.Demand(scope="", demanded=False).encode(), records.DEMANDED)
+    tree.exchange()
+    expected = [
+        "SIGNOFF_ONE_PERSON",
+        "SIGNOFF_TOO_FEW",
+        "SIGNOFF_TOO_FEW",
+        "SIGNOFF_POLICY_UNKNOWN",
+        "SIGNOFF_POLICY_UNKNOWN",
+        "SIGNOFF_FOREIGN",
+        "SIGNOFF_FOREIGN",
+    ]
+    for path in TIERS:
+        rows = tree[path].query(select(signoff_refused).order_by(signoff_refused.c.position))
+        assert [row.code for row in rows] == expected
+        with tree[path].desk.read() as conn:
+            states = [each.state for each in list_policies(tree[path].desk, conn)]
+        assert states == ["proposed", "in_force"]
+        assert tree[path].store.rebuild().equal
+
+
+def by_key(signature: Signature) -> bytes:
+    return signature.key

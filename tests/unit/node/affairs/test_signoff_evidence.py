@@ -10,12 +10,7 @@ from tests.unit.node.affairs.signing import (
     AGENCY,
     COUNTY,
     ROOT,
-    accept,
-    appoint,
-    prepared,
     refused,
-    sign_batch,
-    submit,
 )
 from tests.unit.node.affairs.test_return_evidence import (
     OUTSIDER,
@@ -39,16 +34,6 @@ from yidao.sync.returnevidence import (
 from yidao.sync.signoffproof import SignedPlace
 
 WAY = (ROOT, COUNTY, AGENCY)
-
-
-@pytest.fixture
-def signed(waiting, rows):
-    """Three returns are signed and accepted under the agency's second policy."""
-    tree, _ = waiting
-    appoint(tree, "zhao", "li", threshold=1, signing=("sun",))
-    submit(tree, sign_batch(prepared(tree), "zhao"))
-    accept(tree)
-    return tree
 
 
 def test_the_evidence_says_who_signed_it_off_at_every_tier(signed, rows) -> None:
@@ -105,6 +90,13 @@ def _kind(piece: RecordPieces) -> str:
     return decode_header(piece.header).kind
 
 
+def _damaged(piece: RecordPieces) -> RecordPieces:
+    if not piece.signed_place:
+        return piece
+    place = SignedPlace.decode(piece.signed_place)
+    return replace(piece, signed_place=replace(place, path=(bytes(32), *place.path[1:])).encode())
+
+
 def _moved(piece: RecordPieces) -> RecordPieces:
     if not piece.signed_place:
         return piece
@@ -131,6 +123,7 @@ def test_what_does_not_belong_refuses_the_file(signed, rows) -> None:
         "no first policy": without(records.PROPOSED, 0),
         "no confirmation of the first": without(records.CONFIRMED, 0),
         "another place": [_moved(each) for each in pieces],
+        "another path": [_damaged(each) for each in pieces],
         "another return's place": [
             replace(each, signed_place=version.signed_place) if each.signed_place else each
             for each in pieces

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n yidao/api/local/v1/signoff.proto\x12\x12yidao.api.local.v1\"C\n\x08\x41pprover\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\r\n\x05suite\x18\x04 \x01(\r\"\x87\x01\n\x14ProposePolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12/\n\tapprovers\x18\x04 \x03(\x0b\x32\x1c.yidao.api.local.v1.Approver\x12\r\n\x05reset\x18\x05 \x01(\x08\"G\n\x15ProposePolicyResponse\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\x04\"4\n\x14\x43onfirmPolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\x0c\"2\n\x11\x46ilePolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"B\n\x10SetDemandRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65manded\x18\x03 \x01(\x08\"!\n\rSignoffPlaced\x12\x10\n\x08position\x18\x01 \x01(\x04\"2\n\x12ListSignoffRequest\x12\x0c\n\x04\x66orm\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\"\xfd\x01\n\rSignoffPolicy\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x11\n\tthreshold\x18\x04 \x01(\r\x12/\n\tapprovers\x18\x05 \x03(\x0b\x32\x1c.yidao.api.local.v1.Approver\x12\r\n\x05state\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61se\x18\x08 \x01(\x0c\x12\x13\n\x0bproposed_by\x18\t \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\n \x01(\t\x12\x10\n\x08is_reset\x18\x0b \x01(\x08\x12\x10\n\x08\x66iled_by\x18\x0c \x01(\t\"<\n\rSignoffSigner\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06time_s\x18\x03 \x01(\x03\"\xef\x01\n\x0cSignoffBatch\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0f\n\x07returns\x18\x05 \x01(\x04\x12\x32\n\x07signers\x18\x06 \x03(\x0b\x32!.yidao.api.local.v1.SignoffSigner\x12\x11\n\tthreshold\x18\x07 \x01(\r\x12\x11\n\tapprovers\x18\x08 \x01(\r\x12\x14\n\x0csubmitted_by\x18\t \x01(\t\x12\x12\n\ncreated_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\x04\"L\n\x0eSignoffRefused\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\"[\n\x0eSignoffWaiting\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0f\n\x07returns\x18\x05 \x01(\x04\"\x95\x02\n\x13ListSignoffResponse\x12\x33\n\x08policies\x18\x01 \x03(\x0b\x32!.yidao.api.local.v1.SignoffPolicy\x12\x31\n\x07\x62\x61tches\x18\x02 \x03(\x0b\x32 .yidao.api.local.v1.SignoffBatch\x12\x33\n\x07refused\x18\x03 \x03(\x0b\x32\".yidao.api.local.v1.SignoffRefused\x12\x33\n\x07waiting\x18\x04 \x03(\x0b\x32\".yidao.api.local.v1.SignoffWaiting\x12\x10\n\x08\x64\x65manded\x18\x05 \x03(\t\x12\x1a\n\x12\x64\x65manded_by_parent\x18\x06 \x03(\t\"^\n\x13PrepareBatchRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04\x66orm\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0c\n\x04pack\x18\x05 \x01(\t\"C\n\x14PrepareBatchResponse\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x0c\x12\x0f\n\x07returns\x18\x02 \x01(\x04\x12\x0c\n\x04left\x18\x03 \x01(\x04\"2\n\x12SubmitBatchRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\x0c\"%\n\x0fUnsignedRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\x0c\"&\n\x10UnsignedResponse\x12\x12\n\nrecord_ids\x18\x01 \x03(\x0c\x32\xfa\x05\n\x0eSignoffService\x12\x64\n\rProposePolicy\x12(.yidao.api.local.v1.ProposePolicyRequest\x1a).yidao.api.local.v1.ProposePolicyResponse\x12\\\n\rConfirmPolicy\x12(.yidao.api.local.v1.ConfirmPolicyRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12V\n\nFilePolicy\x12%.yidao.api.local.v1.FilePolicyRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12T\n\tSetDemand\x12$.yidao.api.local.v1.SetDemandRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12^\n\x0bListSignoff\x12&.yidao.api.local.v1.ListSignoffRequest\x1a\'.yidao.api.local.v1.ListSignoffResponse\x12\x61\n\x0cPrepareBatch\x12\'.yidao.api.local.v1.PrepareBatchRequest\x1a(.yidao.api.local.v1.PrepareBatchResponse\x12X\n\x0bSubmitBatch\x12&.yidao.api.local.v1.SubmitBatchRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12Y\n\x0cListUnsigned\x12#.yidao.api.local.v1.UnsignedRequest\x1a$.yidao.api.local.v1.UnsignedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n yidao/api/local/v1/signoff.proto\x12\x12yidao.api.local.v1\"C\n\x08\x41pprover\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\r\n\x05suite\x18\x04 \x01(\r\"\x87\x01\n\x14ProposePolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12/\n\tapprovers\x18\x04 \x03(\x0b\x32\x1c.yidao.api.local.v1.Approver\x12\r\n\x05reset\x18\x05 \x01(\x08\"G\n\x15ProposePolicyResponse\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\x04\"4\n\x14\x43onfirmPolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\x0c\"2\n\x11\x46ilePolicyRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"B\n\x10SetDemandRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65manded\x18\x03 \x01(\x08\"!\n\rSignoffPlaced\x12\x10\n\x08position\x18\x01 \x01(\x04\"@\n\x12ListSignoffRequest\x12\x0c\n\x04\x66orm\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\"\xfd\x01\n\rSignoffPolicy\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x11\n\tthreshold\x18\x04 \x01(\r\x12/\n\tapprovers\x18\x05 \x03(\x0b\x32\x1c.yidao.api.local.v1.Approver\x12\r\n\x05state\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61se\x18\x08 \x01(\x0c\x12\x13\n\x0bproposed_by\x18\t \x01(\t\x12\x14\n\x0c\x63onfirmed_by\x18\n \x01(\t\x12\x10\n\x08is_reset\x18\x0b \x01(\x08\x12\x10\n\x08\x66iled_by\x18\x0c \x01(\t\"<\n\rSignoffSigner\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06time_s\x18\x03 \x01(\x03\"\xef\x01\n\x0cSignoffBatch\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0f\n\x07returns\x18\x05 \x01(\x04\x12\x32\n\x07signers\x18\x06 \x03(\x0b\x32!.yidao.api.local.v1.SignoffSigner\x12\x11\n\tthreshold\x18\x07 \x01(\r\x12\x11\n\tapprovers\x18\x08 \x01(\r\x12\x14\n\x0csubmitted_by\x18\t \x01(\t\x12\x12\n\ncreated_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\x04\"L\n\x0eSignoffRefused\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\"[\n\x0eSignoffWaiting\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x0c\n\x04\x66orm\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x0f\n\x07returns\x18\x05 \x01(\x04\"\x95\x02\n\x13ListSignoffResponse\x12\x33\n\x08policies\x18\x01 \x03(\x0b\x32!.yidao.api.local.v1.SignoffPolicy\x12\x31\n\x07\x62\x61tches\x18\x02 \x03(\x0b\x32 .yidao.api.local.v1.SignoffBatch\x12\x33\n\x07refused\x18\x03 \x03(\x0b\x32\".yidao.api.local.v1.SignoffRefused\x12\x33\n\x07waiting\x18\x04 \x03(\x0b\x32\".yidao.api.local.v1.SignoffWaiting\x12\x10\n\x08\x64\x65manded\x18\x05 \x03(\t\x12\x1a\n\x12\x64\x65manded_by_parent\x18\x06 \x03(\t\"^\n\x13PrepareBatchRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0c\n\x04\x66orm\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0c\n\x04pack\x18\x05 \x01(\t\"C\n\x14PrepareBatchResponse\x12\x0c\n\x04\x66ile\x18\x01 \x01(\x0c\x12\x0f\n\x07returns\x18\x02 \x01(\x04\x12\x0c\n\x04left\x18\x03 \x01(\x04\"2\n\x12SubmitBatchRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\x0c\"%\n\x0fUnsignedRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\x0c\"&\n\x10UnsignedResponse\x12\x12\n\nrecord_ids\x18\x01 \x03(\x0c\x32\xfa\x05\n\x0eSignoffService\x12\x64\n\rProposePolicy\x12(.yidao.api.local.v1.ProposePolicyRequest\x1a).yidao.api.local.v1.ProposePolicyResponse\x12\\\n\rConfirmPolicy\x12(.yidao.api.local.v1.ConfirmPolicyRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12V\n\nFilePolicy\x12%.yidao.api.local.v1.FilePolicyRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12T\n\tSetDemand\x12$.yidao.api.local.v1.SetDemandRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12^\n\x0bListSignoff\x12&.yidao.api.local.v1.ListSignoffRequest\x1a\'.yidao.api.local.v1.ListSignoffResponse\x12\x61\n\x0cPrepareBatch\x12\'.yidao.api.local.v1.PrepareBatchRequest\x1a(.yidao.api.local.v1.PrepareBatchResponse\x12X\n\x0bSubmitBatch\x12&.yidao.api.local.v1.SubmitBatchRequest\x1a!.yidao.api.local.v1.SignoffPlaced\x12Y\n\x0cListUnsigned\x12#.yidao.api.local.v1.UnsignedRequest\x1a$.yidao.api.local.v1.UnsignedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,29 +46,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNOFFPLACED']._serialized_start=510
   _globals['_SIGNOFFPLACED']._serialized_end=543
   _globals['_LISTSIGNOFFREQUEST']._serialized_start=545
-  _globals['_LISTSIGNOFFREQUEST']._serialized_end=595
-  _globals['_SIGNOFFPOLICY']._serialized_start=598
-  _globals['_SIGNOFFPOLICY']._serialized_end=851
-  _globals['_SIGNOFFSIGNER']._serialized_start=853
-  _globals['_SIGNOFFSIGNER']._serialized_end=913
-  _globals['_SIGNOFFBATCH']._serialized_start=916
-  _globals['_SIGNOFFBATCH']._serialized_end=1155
-  _globals['_SIGNOFFREFUSED']._serialized_start=1157
-  _globals['_SIGNOFFREFUSED']._serialized_end=1233
-  _globals['_SIGNOFFWAITING']._serialized_start=1235
-  _globals['_SIGNOFFWAITING']._serialized_end=1326
-  _globals['_LISTSIGNOFFRESPONSE']._serialized_start=1329
-  _globals['_LISTSIGNOFFRESPONSE']._serialized_end=1606
-  _globals['_PREPAREBATCHREQUEST']._serialized_start=1608
-  _globals['_PREPAREBATCHREQUEST']._serialized_end=1702
-  _globals['_PREPAREBATCHRESPONSE']._serialized_start=1704
-  _globals['_PREPAREBATCHRESPONSE']._serialized_end=1771
-  _globals['_SUBMITBATCHREQUEST']._serialized_start=1773
-  _globals['_SUBMITBATCHREQUEST']._serialized_end=1823
-  _globals['_UNSIGNEDREQUEST']._serialized_start=1825
-  _globals['_UNSIGNEDREQUEST']._serialized_end=1862
-  _globals['_UNSIGNEDRESPONSE']._serialized_start=1864
-  _globals['_UNSIGNEDRESPONSE']._serialized_end=1902
-  _globals['_SIGNOFFSERVICE']._serialized_start=1905
-  _globals['_SIGNOFFSERVICE']._serialized_end=2667
+  _globals['_LISTSIGNOFFREQUEST']._serialized_end=609
+  _globals['_SIGNOFFPOLICY']._serialized_start=612
+  _globals['_SIGNOFFPOLICY']._serialized_end=865
+  _globals['_SIGNOFFSIGNER']._serialized_start=867
+  _globals['_SIGNOFFSIGNER']._serialized_end=927
+  _globals['_SIGNOFFBATCH']._serialized_start=930
+  _globals['_SIGNOFFBATCH']._serialized_end=1169
+  _globals['_SIGNOFFREFUSED']._serialized_start=1171
+  _globals['_SIGNOFFREFUSED']._serialized_end=1247
+  _globals['_SIGNOFFWAITING']._serialized_start=1249
+  _globals['_SIGNOFFWAITING']._serialized_end=1340
+  _globals['_LISTSIGNOFFRESPONSE']._serialized_start=1343
+  _globals['_LISTSIGNOFFRESPONSE']._serialized_end=1620
+  _globals['_PREPAREBATCHREQUEST']._serialized_start=1622
+  _globals['_PREPAREBATCHREQUEST']._serialized_end=1716
+  _globals['_PREPAREBATCHRESPONSE']._serialized_start=1718
+  _globals['_PREPAREBATCHRESPONSE']._serialized_end=1785
+  _globals['_SUBMITBATCHREQUEST']._serialized_start=1787
+  _globals['_SUBMITBATCHREQUEST']._serialized_end=1837
+  _globals['_UNSIGNEDREQUEST']._serialized_start=1839
+  _globals['_UNSIGNEDREQUEST']._serialized_end=1876
+  _globals['_UNSIGNEDRESPONSE']._serialized_start=1878
+  _globals['_UNSIGNEDRESPONSE']._serialized_end=1916
+  _globals['_SIGNOFFSERVICE']._serialized_start=1919
+  _globals['_SIGNOFFSERVICE']._serialized_end=2681
 # @@protoc_insertion_point(module_scope)

@@ -221,18 +221,22 @@ class ListSignoffRequest(_message.Message):
 
     FORM_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
     form: _builtins.str
     """Optional filters of the batches."""
     period: _builtins.str
+    path: _builtins.str
+    """Optional. Policies, batches and what is not believed of this node alone; at most 1,000 of each."""
     def __init__(
         self,
         *,
         form: _builtins.str = ...,
         period: _builtins.str = ...,
+        path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "path", b"path", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
