@@ -160,7 +160,7 @@ class Daemon:
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
-        admitting = AdmissionServicer(identity.path, admissions, self._children(hub, links))
+        admitting = AdmissionServicer(affairs.desk, admissions, self._children(hub, links))
         local = self._local(affairs, hub, [node_service, admitting, QueryServicer(gathering)])
         joins = self._joins(hub, certificates)
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)

@@ -29,6 +29,7 @@ from yidao.node.cli import (
     store,
     systemd,
     tree,
+    unit,
     user,
 )
 from yidao.node.cli.speech import say
@@ -78,6 +79,7 @@ VERBS = (
     dev,
     child,
     user,
+    unit,
     imports,
     form,
     returns,

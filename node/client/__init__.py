@@ -14,7 +14,7 @@ The calls of `Client`, by what they are about:
 - Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `count_reviewable`,
   `withdraw`, `due`, `missing`,
   `roll_up`, `break_down`, `receipt`; `export_evidence`, `export_return_evidence`.
-- Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
+- Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`, `hand_over_units`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
   `send_back_entry`, `publish_entry`, `withdraw_entry`.

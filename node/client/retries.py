@@ -50,7 +50,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
         "WithdrawEntry",
     ),
     "DirectivesService": ("Issue", "Report"),
-    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment"),
+    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment", "HandOverUnits"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
     # Each question is signed and answered once.
