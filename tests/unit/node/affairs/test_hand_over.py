@@ -76,6 +76,11 @@ def test_a_unit_has_one_host_at_a_time_and_is_counted_once(offices: Any) -> None
     assert host(root) == (B, False)
     totals = roll_up(root.desk, "energy", "profile", PERIOD)
     assert totals.submitted.returns == 1
+    # Who stands above sees the unit wait for itself, and may take it.
+    hand(new, "/")
+    offices.exchange()
+    assert outcome(root, entry("根")) == "submitted"
+    assert host(root) == ("/", False)
     for node in (root, old, new):
         assert node.store.rebuild().equal
 
