@@ -191,7 +191,7 @@ class Daemon:
         node_service = self._node_service(hub, children, expiries)
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
-        admitting = AdmissionServicer(identity.path, admissions, children)
+        admitting = AdmissionServicer(affairs.desk, admissions, children)
         requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
         return Parts(
             store=store,

@@ -11,6 +11,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "unit_claim",
+        sa.Column("uscc", sa.Text(), nullable=False),
+        sa.Column("origin", sa.LargeBinary(), nullable=False),
+        sa.Column("journal_id", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("to_path", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("uscc", "origin"),
+    )
+    op.create_table(
         "join_request",
         sa.Column("token_id", sa.Text(), primary_key=True),
         sa.Column("claim_id", sa.Text(), nullable=False),

@@ -104,6 +104,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "AdmissionService/ListOpenRequests": _reads(_P.NODE_READ),
     "AdmissionService/DecideRequest": _acts(_P.NODE_OPERATE),
     "AdmissionService/AskReenrolment": _acts(_P.NODE_OPERATE),
+    "AdmissionService/HandOverUnits": _acts(_P.NODE_OPERATE),
     "NodeService/ExportEvidence": _acts(_P.EVIDENCE_EXPORT, unit=UnitRule.RECORDS),
     "NodeService/Rebuild": _acts(_P.NODE_OPERATE),
     "NodeService/VerifyStore": _acts(_P.NODE_OPERATE),

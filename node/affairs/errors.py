@@ -61,6 +61,15 @@ class UnitHostedElsewhere(AffairError):
     code = "UNIT_HOSTED_ELSEWHERE"
 
 
+class HandOverUnfit(AffairError):
+    """Units cannot be handed over like that (params: reason, limit).
+
+    The reason is `to`, `units` or `reason`: what is wrong.
+    """
+
+    code = "HAND_OVER_UNFIT"
+
+
 class RowPeriodMismatch(AffairError):
     """The row's own field `period` names another period (params: period)."""
 

@@ -10,6 +10,8 @@ from yidao.api.local.v1 import admission_pb2 as pb
 from yidao.api.local.v1 import admission_pb2_grpc as pb_grpc
 from yidao.node.access.actors import authorise
 from yidao.node.admissions import Admissions, Open
+from yidao.node.affairs.desk import Desk
+from yidao.node.affairs.registry.commands import hand_over
 from yidao.node.api.errors import answered
 from yidao.sync.ids import Path
 
@@ -26,8 +28,9 @@ class CodesPort(Protocol):
 class AdmissionServicer(pb_grpc.AdmissionServiceServicer):
     """Serves `AdmissionService`."""
 
-    def __init__(self, path: Path, admissions: Admissions, codes: CodesPort) -> None:
-        self._path = path
+    def __init__(self, desk: Desk, admissions: Admissions, codes: CodesPort) -> None:
+        self._desk = desk
+        self._path = desk.path
         self._admissions = admissions
         self._codes = codes
 
@@ -78,6 +81,17 @@ class AdmissionServicer(pb_grpc.AdmissionServiceServicer):
         return pb.AskReenrolmentResponse(
             request=claim.claim_id, fingerprint=claim.fingerprint, decider=str(claim.decider)
         )
+
+    @answered
+    async def HandOverUnits(
+        self, request: pb.HandOverUnitsRequest, context: Context
+    ) -> pb.HandOverUnitsResponse:
+        """Hand institutions over to another node."""
+        to = Path.parse(request.to)
+        units = await asyncio.to_thread(
+            hand_over, self._desk, request.actor, request.units, to, request.reason
+        )
+        return pb.HandOverUnitsResponse(units=units)
 
 
 def _message(found: Open) -> pb.OpenRequest:

@@ -33,6 +33,7 @@ from yidao.node.cli import (
     store,
     systemd,
     tree,
+    unit,
     user,
 )
 from yidao.node.cli.speech import say
@@ -85,6 +86,7 @@ VERBS = (
     approver,
     signoff,
     root,
+    unit,
     user,
     imports,
     form,

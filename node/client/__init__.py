@@ -17,6 +17,7 @@ The calls of `Client`, by what they are about:
 - What leaders sign off: `propose_policy`, `confirm_policy`, `file_policy`, `demand_signoff`;
   `prepare_signoff`, `submit_signoff`, `signoff`, `unsigned`.
 - Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
+- Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`, `hand_over_units`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
   `send_back_entry`, `publish_entry`, `withdraw_entry`.

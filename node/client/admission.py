@@ -1,5 +1,6 @@
 """Calls about who comes in below: join codes, requests that wait, approvals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yidao.api.local.v1 import admission_pb2 as pb
@@ -120,3 +121,17 @@ class AdmissionCalls(Calls):
         return ReenrolmentAsked(
             request=answer.request, fingerprint=answer.fingerprint, decider=answer.decider
         )
+
+    def hand_over_units(
+        self, *, actor: str, to: str, units: Sequence[str] = (), reason: str = ""
+    ) -> tuple[str, ...]:
+        """Hand institutions over to another node, for good; gives which.
+
+        Args:
+            actor: `user@path`, of this node.
+            to: Path of the node that takes them, by registering them.
+            units: 统一社会信用代码, at most 2,000; empty for all that this node hosts.
+            reason: At most 200 characters.
+        """
+        request = pb.HandOverUnitsRequest(actor=actor, to=to, units=units, reason=reason)
+        return tuple(self._call(self._admission.HandOverUnits, request).units)

@@ -295,6 +295,7 @@ class AsyncClient:
     open_requests = _Awaited(Client.open_requests)
     decide_request = _Awaited(Client.decide_request)
     ask_reenrolment = _Awaited(Client.ask_reenrolment)
+    hand_over_units = _Awaited(Client.hand_over_units)
     export_evidence = _Awaited(Client.export_evidence)
     export_return_evidence = _Awaited(Client.export_return_evidence)
     rebuild = _Awaited(Client.rebuild)

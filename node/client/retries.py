@@ -55,7 +55,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("Issue", "Report"),
     # Again it would ask for the pair after the next.
     "IdentityService": ("ActivateKeys",),
-    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment"),
+    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment", "HandOverUnits"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "ReportingService": ("Review", "Withdraw"),
     "SignoffService": (

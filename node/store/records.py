@@ -123,6 +123,17 @@ class Reader:
         """Return a record of a journal."""
         return record_of(self._conn, journal_pk, seq)
 
+    def succeeds(self, node_id: NodeId, other: NodeId) -> bool:
+        """Whether a node was enrolled in the place of another one, later than it."""
+        heir, former = (trust.enrolled(self._conn, each) for each in (node_id, other))
+        if heir is None or former is None or heir.path != former.path:
+            return False
+        return (
+            heir.position is not None
+            and former.position is not None
+            and heir.position > former.position
+        )
+
     def path_of(self, node_id: NodeId) -> Path | None:
         """Return where a node stands; None if it is not known here."""
         found = trust.enrolled(self._conn, node_id)

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from yidao.node.store.approving import REENROLMENT_ASKED
+from yidao.node.store.records import Reader
 from yidao.node.store.trust import NODE_REVOKED
 from yidao.sync.admissionerrors import PaperMalformed, PaperUnauthorised, ReenrolmentUnapproved
 from yidao.sync.approval import (
@@ -154,6 +155,12 @@ def test_with_approval_one_tier_above_every_tier_believes_the_new_node(
         assert is_believed(node, fresh)
         assert (held(node, county), held(node, fresh)) == (1, 1)
         assert codes(node) & {ReenrolmentUnapproved.code, NODE_REVOKED} == set()
+    # Its units are the heir's, and never the other way round.
+    for node in (city, province, root):
+        with node.store.read() as conn:
+            reader = Reader(conn, node.identity)
+            ids = (fresh.identity.node_id, county.identity.node_id)
+            assert (reader.succeeds(*ids), reader.succeeds(*reversed(ids))) == (True, False)
     # The enrolment in the chain of evidence names a record that the root can prove.
     assert root.store.lookup(bytes.fromhex(cited)) is None
     assert province.store.lookup(bytes.fromhex(cited)) is not None

@@ -1,6 +1,12 @@
 """Kinds and payloads of the registry affair."""
 
+import orjson
+
+from yidao.sync.ids import Path
+from yidao.sync.papers import Members
+
 REGISTERED = "registry.unit.registered"
+HANDED_OVER = "registry.unit.handed-over"
 #: Bulk, to the root: everybody above may know the unit.
 UP_CHANNEL = "up:15"
 
@@ -8,3 +14,19 @@ UP_CHANNEL = "up:15"
 def object_of(unit: str) -> str:
     """Give the object name, `unit/<统一社会信用代码>`."""
     return f"unit/{unit}"
+
+
+def encode_hand_over(to: Path, reason: str) -> bytes:
+    """Give the core of a hand-over: the node that takes the unit, and why, as JSON."""
+    return orjson.dumps({"reason": reason, "to": str(to)}, option=orjson.OPT_SORT_KEYS)
+
+
+def read_hand_over(core: bytes) -> Path:
+    """Give to which path a unit was handed over.
+
+    Raises:
+        PaperMalformed, PathInvalid: Another form.
+    """
+    members = Members(core)
+    members.text("reason")
+    return members.path("to")

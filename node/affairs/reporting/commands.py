@@ -97,6 +97,7 @@ class Submission:
             standings = load_standings(
                 conn,
                 desk.identity.node_id,
+                str(desk.path),
                 keys=[place.key for place in places],
                 looked_at=self._judge.looked_at(places),
             )

@@ -63,6 +63,7 @@ def _by_place(keys: Iterable[ReturnKey]) -> dict[tuple[str, str, str], set[str]]
 def load_standings(
     conn: Connection,
     own_node_id: bytes,
+    own_path: str,
     *,
     keys: Iterable[ReturnKey],
     looked_at: Iterable[ReturnKey],
@@ -72,11 +73,12 @@ def load_standings(
     Args:
         conn: One snapshot.
         own_node_id: Only this node's own returns count here.
+        own_path: A unit that was handed over to this node is free for its entry.
         keys: Returns that the batch hands in.
         looked_at: Returns that rules compare them with, the payloads are wanted of.
     """
     keys = set(keys)
-    standings = Standings(hosts=_hosts(conn, {key.unit for key in keys}))
+    standings = Standings(hosts=_hosts(conn, {key.unit for key in keys}, own_path))
     table = return_version.c
     for (pack, form, period), units in _by_place(keys).items():
         found = conn.execute(
@@ -100,8 +102,9 @@ def load_standings(
     return standings
 
 
-def _hosts(conn: Connection, codes: set[str]) -> dict[str, Host]:
+def _hosts(conn: Connection, codes: set[str], own_path: str) -> dict[str, Host]:
     table = unit.c
+    is_free = (table.origin == b"") & (table.origin_path == own_path)
     columns = (
         table.uscc,
         table.origin,
@@ -119,7 +122,7 @@ def _hosts(conn: Connection, codes: set[str]) -> dict[str, Host]:
                 record_id=bytes(row.record_id),
             ),
         )
-        for row in conn.execute(select(*columns).where(table.uscc.in_(codes)))
+        for row in conn.execute(select(*columns).where(table.uscc.in_(codes), ~is_free))
     }
 
 

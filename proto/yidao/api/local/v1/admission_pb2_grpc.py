@@ -54,6 +54,11 @@ class AdmissionServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentResponse.FromString,
                 _registered_method=True)
+        self.HandOverUnits = channel.unary_unary(
+                '/yidao.api.local.v1.AdmissionService/HandOverUnits',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsResponse.FromString,
+                _registered_method=True)
 
 
 class AdmissionServiceServicer:
@@ -87,6 +92,13 @@ class AdmissionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOverUnits(self, request, context):
+        """Hand institutions over to another node, for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdmissionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +121,11 @@ def add_AdmissionServiceServicer_to_server(servicer, server):
                     servicer.AskReenrolment,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentResponse.SerializeToString,
+            ),
+            'HandOverUnits': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverUnits,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +236,33 @@ class AdmissionService:
             '/yidao.api.local.v1.AdmissionService/AskReenrolment',
             yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.AskReenrolmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverUnits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AdmissionService/HandOverUnits',
+            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.HandOverUnitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

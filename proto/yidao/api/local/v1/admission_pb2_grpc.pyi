@@ -39,6 +39,8 @@ class AdmissionServiceStub:
     """Approve or reject."""
     AskReenrolment: _grpc.UnaryUnaryMultiCallable[_admission_pb2.AskReenrolmentRequest, _admission_pb2.AskReenrolmentResponse]
     """Ask the tier above to let a node take another one's place."""
+    HandOverUnits: _grpc.UnaryUnaryMultiCallable[_admission_pb2.HandOverUnitsRequest, _admission_pb2.HandOverUnitsResponse]
+    """Hand institutions over to another node, for good."""
 
 @_typing.type_check_only
 class AdmissionServiceAsyncStub(AdmissionServiceStub):
@@ -51,6 +53,8 @@ class AdmissionServiceAsyncStub(AdmissionServiceStub):
     """Approve or reject."""
     AskReenrolment: _aio.UnaryUnaryMultiCallable[_admission_pb2.AskReenrolmentRequest, _admission_pb2.AskReenrolmentResponse]  # type: ignore[assignment]
     """Ask the tier above to let a node take another one's place."""
+    HandOverUnits: _aio.UnaryUnaryMultiCallable[_admission_pb2.HandOverUnitsRequest, _admission_pb2.HandOverUnitsResponse]  # type: ignore[assignment]
+    """Hand institutions over to another node, for good."""
 
 class AdmissionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -84,5 +88,13 @@ class AdmissionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admission_pb2.AskReenrolmentResponse, _abc.Awaitable[_admission_pb2.AskReenrolmentResponse]]:
         """Ask the tier above to let a node take another one's place."""
+
+    @_abc_1.abstractmethod
+    def HandOverUnits(
+        self,
+        request: _admission_pb2.HandOverUnitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admission_pb2.HandOverUnitsResponse, _abc.Awaitable[_admission_pb2.HandOverUnitsResponse]]:
+        """Hand institutions over to another node, for good."""
 
 def add_AdmissionServiceServicer_to_server(servicer: AdmissionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
