@@ -16,4 +16,4 @@ upgrade. A new revision is one file in `versions/` and one entry here.
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009", "0017")

@@ -11,7 +11,7 @@ import base64
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Final, Self
 
@@ -57,7 +57,12 @@ _IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "sui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a node is, and the two signers that speak for it."""
+    """Who a node is, the two signers that speak for it, and what opens its letters.
+
+    Attributes:
+        boxes: The cosigning key in its other form (see `sync.curve`), with those
+            before it: letters may have been sealed to an older one.
+    """
 
     network: ids.NetworkId
     node_id: ids.NodeId
@@ -66,6 +71,7 @@ class Identity:
     suite: int
     journal: Signer
     cosign: Signer
+    boxes: tuple[X25519PrivateKey, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +200,7 @@ class KeyFolder:
         key = _load_private_key(self.read(COSIGN_KEY), COSIGN_KEY)
         if not isinstance(key, Ed25519PrivateKey):
             raise errors.KeyFileMalformed(name=COSIGN_KEY)
-        return X25519PrivateKey.from_private_bytes(x25519_private(key.private_bytes_raw()))
+        return box_key(key.private_bytes_raw())
 
     def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
         """Keep a new P-256 key of TLS or of the node's authority."""
@@ -246,6 +252,7 @@ class KeyFolder:
                 suite=ED25519_SHA256,
                 journal=journal,
                 cosign=cosign,
+                boxes=(self.load_box_key(),),
             )
         except YidaoError:
             raise errors.KeyFileMalformed(name=IDENTITY) from None
@@ -291,6 +298,11 @@ class KeyFolder:
         except (ValueError, KeyError, TypeError):
             raise errors.KeyFileMalformed(name=CHAIN) from None
         return Chain(statement=statement, proofs=proofs)
+
+
+def box_key(seed: bytes) -> X25519PrivateKey:
+    """Return what opens files and letters that were sealed to the Ed25519 key of a seed."""
+    return X25519PrivateKey.from_private_bytes(x25519_private(seed))
 
 
 def read_private(path: FilePath) -> bytes:

@@ -25,6 +25,8 @@ from yidao.sync.revocation import KIND as KIND_REVOKED
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
 _HEADER_OVERHEAD_BYTES: Final = 8
+# What sealing adds to a part of a letter, rounded up.
+_SEALED_OVERHEAD_BYTES: Final = 128
 _INSERT_ID: Final = "INSERT INTO record_id (record_id, position, content_sha256) VALUES (?, ?, ?)"
 _SELECT_ID: Final = "SELECT position, content_sha256 FROM record_id WHERE record_id = ?"
 
@@ -197,6 +199,8 @@ class Appender:
         data = header.encode()
         weight = len(data) + _HEADER_OVERHEAD_BYTES
         weight += sum(len(part.body) + _PART_OVERHEAD_BYTES for part, _ in salted)
+        if head.journal.audience.to is not None:
+            weight += len(salted) * _SEALED_OVERHEAD_BYTES
         weight += self._released_bytes(draft.releases)
         if weight > MAX_SEGMENT_BYTES:
             raise errors.RecordTooLarge(size_bytes=weight, limit_bytes=MAX_SEGMENT_BYTES)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from yidao.node.keys import Identity
+from yidao.node.keys import Identity, box_key
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Outcome, Peer
 from yidao.sync.enrolment import KIND, Enrolment
@@ -176,6 +176,7 @@ class Tree:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+            boxes=(box_key(hashlib.sha256(seed).digest()),),
         )
 
     def open(

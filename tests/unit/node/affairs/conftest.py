@@ -14,7 +14,7 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.reporting.commands import Submitted
 from yidao.node.affairs.reporting.judging import RowIn
 from yidao.node.affairs.standards.commands import publish_pack
-from yidao.node.keys import Identity
+from yidao.node.keys import Identity, box_key
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
@@ -47,6 +47,7 @@ class Desk:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+            boxes=(box_key(hashlib.sha256(seed).digest()),),
         )
         name = path.strip("/").replace("/", "-") or "root"
         self.store = Store.open(
