@@ -234,7 +234,9 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        courier = Courier(
+            hub.store, hub, self._keys.load_box_key(), system_clock_ms, secrets.token_bytes
+        )
         servicers = [
             *affair_servicers(affairs),
             FollowServicer(hub.store),

@@ -19,7 +19,6 @@ import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -31,9 +30,9 @@ from yidao.api.errors import YidaoError
 from yidao.node import errors
 from yidao.node.datadir import sync_folder
 from yidao.sync import ids
-from yidao.sync.curve import x25519_private
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
+from yidao.sync.sealing import BoxKey, X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, Signer
 
 FOLDER_NAME: Final = "keys"
@@ -71,7 +70,7 @@ class Identity:
     suite: int
     journal: Signer
     cosign: Signer
-    boxes: tuple[X25519PrivateKey, ...] = field(default=(), compare=False, repr=False)
+    boxes: tuple[BoxKey, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +194,12 @@ class KeyFolder:
             raise errors.KeyFileMalformed(name=name)
         return Ed25519Signer(key.private_bytes_raw())
 
-    def load_box_key(self) -> X25519PrivateKey:
-        """Return the key that bundles for this node are encrypted to (see `sync.curve`)."""
+    def load_box_key(self) -> BoxKey:
+        """Return the key that is used to open what was sealed to this node."""
         key = _load_private_key(self.read(COSIGN_KEY), COSIGN_KEY)
         if not isinstance(key, Ed25519PrivateKey):
             raise errors.KeyFileMalformed(name=COSIGN_KEY)
-        return box_key(key.private_bytes_raw())
+        return X25519Box(key.private_bytes_raw())
 
     def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
         """Keep a new P-256 key of TLS or of the node's authority."""
@@ -298,11 +297,6 @@ class KeyFolder:
         except (ValueError, KeyError, TypeError):
             raise errors.KeyFileMalformed(name=CHAIN) from None
         return Chain(statement=statement, proofs=proofs)
-
-
-def box_key(seed: bytes) -> X25519PrivateKey:
-    """Return what opens files and letters that were sealed to the Ed25519 key of a seed."""
-    return X25519PrivateKey.from_private_bytes(x25519_private(seed))
 
 
 def read_private(path: FilePath) -> bytes:

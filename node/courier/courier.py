@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from yidao.node.courier.envelope import Address, open_envelope, seal_envelope
 from yidao.node.courier.errors import ParcelForAnother, ParcelPeerUnknown
 from yidao.node.link.errors import PeerRevoked
@@ -24,6 +22,7 @@ from yidao.sync.parcel import (
     write_parcel,
 )
 from yidao.sync.routing import is_adjacent
+from yidao.sync.sealing import BoxKey
 from yidao.sync.wire import encode_frame, with_number
 
 DEFAULT_BYTES: Final = 32 * 1024 * 1024
@@ -37,12 +36,18 @@ class Courier:
     """The bundles of one node."""
 
     def __init__(
-        self, store: Store, hub: Hub, key: X25519PrivateKey, clock_ms: Callable[[], int]
+        self,
+        store: Store,
+        hub: Hub,
+        key: BoxKey,
+        clock_ms: Callable[[], int],
+        random: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._hub = hub
         self._key = key
         self._clock_ms = clock_ms
+        self._random = random
 
     def pack(self, path: Path, max_bytes: int = 0) -> Packed:
         """Pack what waits for a neighbour, from where it last said that it stands.
@@ -74,7 +79,12 @@ class Courier:
             created_ms=self._clock_ms(),
         )
         file = seal_envelope(
-            parcel, address, signer=identity.cosign, recipient_key=known.cosign_key
+            parcel,
+            address,
+            signer=identity.cosign,
+            recipient_key=known.cosign_key,
+            recipient_suite=known.suite,
+            random=self._random,
         )
         return Packed(file=file, records=frames.records, left=frames.left)
 
@@ -94,7 +104,7 @@ class Courier:
         if (address.network, address.recipient) != here:
             raise ParcelForAnother(path=str(address.recipient_path))
         known = self._neighbour(self._store.enrolled(address.sender), address.sender_path)
-        envelope.verify(known.cosign_key)
+        envelope.verify(known.cosign_key, known.suite)
         parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, self._key))
         hello = parcel.hello
         if (hello.network, hello.node_id, hello.path) != (

@@ -7,9 +7,8 @@
 
 The signature is by the sender's cosigning key over the first two lines behind
 a prefix of its own; the second line names the ciphertext by its SHA-256. The
-ciphertext is HPKE (RFC 9180: X25519, HKDF-SHA256, AES-256-GCM) to the
-recipient's key (`sync.curve`) around zlib; its `info` is those two lines with an
-empty digest, so that it opens under no other address.
+ciphertext is sealed to the recipient's key (`sync.sealing`) around zlib; its name
+is those two lines with an empty digest, so that it opens under no other address.
 Who writes to whom can be read by the courier, and nothing else.
 """
 
@@ -17,13 +16,11 @@ import base64
 import binascii
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from yidao.api.errors import YidaoError
 from yidao.node.courier.errors import (
@@ -31,18 +28,18 @@ from yidao.node.courier.errors import (
     ParcelSealed,
     ParcelSignatureInvalid,
 )
-from yidao.sync import suite
-from yidao.sync.curve import x25519_public
+from yidao.sync import sealing, suite
 from yidao.sync.ids import NetworkId, NodeId, Path, id_from_hex
 from yidao.sync.parcel import MAX_FILE_BYTES
-from yidao.sync.suite import Signer
+from yidao.sync.sealing import BoxKey
+from yidao.sync.suite import ED25519_SHA256, Signer
+from yidao.sync.suiteerrors import SealedBroken
 
 FORMAT: Final = b"yidao-bundle-v1"
 MAX_PARCEL_BYTES: Final = 96 * 1024 * 1024
 
 _DOMAIN: Final = b"yidao-bundle-signature-v1\n"
 _MAX_HEAD_BYTES: Final = 2_048
-_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _FIELDS: Final = {"created_ms", "from", "from_id", "network", "sha256", "to", "to_id"}
 
 
@@ -67,19 +64,19 @@ class Envelope:
     signature: bytes
     ciphertext: bytes
 
-    def verify(self, sender_key: bytes) -> None:
-        """Return only if the sender's cosigning key signed this very file.
+    def verify(self, sender_key: bytes, suite_number: int = ED25519_SHA256) -> None:
+        """Return only if the sender's cosigning key, of its suite, signed this very file.
 
         Raises:
             ParcelSignatureInvalid: Somebody else wrote or changed it.
         """
         try:
             message = _DOMAIN + self.signed
-            suite.verify(suite.ED25519_SHA256, sender_key, self.signature, message)
+            suite.verify(suite_number, sender_key, self.signature, message)
         except YidaoError:
             raise ParcelSignatureInvalid(path=str(self.address.sender_path)) from None
 
-    def decrypt(self, key: X25519PrivateKey) -> bytes:
+    def decrypt(self, key: BoxKey) -> bytes:
         """Return the parcel's bytes.
 
         Raises:
@@ -87,8 +84,8 @@ class Envelope:
             ParcelFileMalformed: What was encrypted is no compressed parcel.
         """
         try:
-            packed = _SUITE.decrypt(self.ciphertext, key, info=_lines(self.address, b""))
-        except (InvalidTag, ValueError):
+            packed = key.open(_lines(self.address, b""), self.ciphertext)
+        except SealedBroken:
             raise ParcelSealed from None
         inflate = zlib.decompressobj()
         try:
@@ -101,11 +98,21 @@ class Envelope:
 
 
 def seal_envelope(
-    parcel: bytes, address: Address, *, signer: Signer, recipient_key: bytes
+    parcel: bytes,
+    address: Address,
+    *,
+    signer: Signer,
+    recipient_key: bytes,
+    recipient_suite: int,
+    random: Callable[[int], bytes],
 ) -> bytes:
-    """Return the file; `recipient_key` is the recipient's cosigning key as it is enrolled."""
-    public = X25519PublicKey.from_public_bytes(x25519_public(recipient_key))
-    ciphertext = _SUITE.encrypt(zlib.compress(parcel), public, info=_lines(address, b""))
+    """Return the file; the recipient's cosigning key and suite are those of its enrolment.
+
+    Raises:
+        SuiteUnavailable: The recipient's suite cannot be used here.
+    """
+    name = _lines(address, b"")
+    ciphertext = sealing.seal(recipient_suite, recipient_key, name, zlib.compress(parcel), random)
     signed = _lines(address, hashlib.sha256(ciphertext).digest())
     signature = base64.b64encode(signer.sign(_DOMAIN + signed))
     return signed + signature + b"\n" + ciphertext

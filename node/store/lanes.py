@@ -4,7 +4,7 @@ What is in a letter is sealed to its recipient as it goes out; a tier between
 passes on what came sealed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
 from yidao.node.store.packing import unpack_headers, unpack_parts
 from yidao.node.store.parts import PartRule
+from yidao.node.store.sealing import seal_part
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import segment
@@ -30,7 +31,7 @@ from yidao.sync.message import (
     RecordParts,
     SealedPart,
 )
-from yidao.sync.record import Part
+from yidao.sync.record import Part, decode_header
 from yidao.sync.routing import lanes_for, part_goes
 
 # What the encoding of a frame may add to the bytes counted here.
@@ -47,7 +48,10 @@ class LaneReader:
         faults: Segments that could not be read and were left out.
     """
 
-    def __init__(self, conn: Connection, identity: Identity, peer: Peer) -> None:
+    def __init__(
+        self, conn: Connection, identity: Identity, peer: Peer, random: Callable[[int], bytes]
+    ) -> None:
+        self._random = random
         self._conn = conn
         self._identity = identity
         self._peer = peer
@@ -207,7 +211,7 @@ class LaneReader:
         for gone in absences.read_absences(
             self._conn, row.journal_id, row.first_seq, row.first_seq + row.record_count
         ):
-            digest = letters.header_at(headers, gone.seq - row.first_seq).part(gone.name)
+            digest = decode_header(headers[gone.seq - row.first_seq]).part(gone.name)
             if digest is not None and self._reaches(journal, origin_path, digest.reach):
                 absent = AbsentPart(name=gone.name, absence=gone.absence)
                 sent.setdefault(journal, _Sent()).add(gone.seq, absent)
@@ -220,9 +224,9 @@ class LaneReader:
         addressed = None if target is None else trust.enrolled(self._conn, target)
         if addressed is None:
             return part
-        record = letters.header_at(headers, seq - row.first_seq)
-        network = self._identity.network
-        return letters.seal_to(part, addressed, network=network, journal=owner, record=record)
+        record = decode_header(headers[seq - row.first_seq])
+        ciphertext = seal_part(part, addressed, journal=owner, record=record, random=self._random)
+        return SealedPart(name=part.name, ciphertext=ciphertext)
 
     def _reaches(self, owner: JournalId, owner_path: Path, reach: int) -> bool:
         """Whether a part that does not wait would go along to the peer."""

@@ -5,7 +5,7 @@ recipient opens and keeps them. A tier between keeps the sealed bytes until the
 next one has signed for them and a restored backup there is no longer likely.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -15,28 +15,12 @@ from yidao.node.store.journals import journal_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature, sealed_part, segment
 from yidao.node.store.tables import journal as journal_table
-from yidao.node.store.values import EnrolledNode
-from yidao.sync.ids import JournalId, NetworkId, NodeId, Path
+from yidao.sync.ids import JournalId, NodeId, Path
 from yidao.sync.message import MAX_SEALED_OVERHEAD_BYTES, SealedPart
-from yidao.sync.record import SALT_BYTES, Header, Part, decode_header
+from yidao.sync.record import SALT_BYTES, Header, Part
 
 # Longer than an office takes to come back from an old backup.
 KEPT_MS = 30 * 24 * 3600 * 1_000
-
-
-def header_at(headers: Sequence[bytes], offset: int) -> Header:
-    """Return one header of a segment."""
-    return decode_header(headers[offset])
-
-
-def seal_to(
-    part: Part, target: EnrolledNode, *, network: NetworkId, journal: JournalId, record: Header
-) -> SealedPart:
-    """Return a part of a letter so that its recipient alone can read it."""
-    ciphertext = sealing.seal_part(
-        part, cosign_key=target.cosign_key, network=network, journal=journal, record=record
-    )
-    return SealedPart(name=part.name, ciphertext=ciphertext)
 
 
 def is_for(own: NodeId, journal: JournalId) -> bool:
@@ -75,7 +59,6 @@ def open_sealed(
         part.ciphertext,
         digest,
         keys=scope.identity.boxes,
-        network=scope.identity.network,
         journal=journal,
         record=header,
         seq=seq,

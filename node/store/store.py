@@ -293,7 +293,7 @@ class Store:
     ) -> tuple[tuple[Item, ...], int]:
         """Return items of a lane for a peer, and how far it is scanned (see `LaneReader`)."""
         with self.read() as conn:
-            reader = LaneReader(conn, self.identity, peer)
+            reader = LaneReader(conn, self.identity, peer, self._random)
             found = reader.lane(lane, after, up_to, max_bytes)
         self._note_faults(reader.faults)
         return found
@@ -313,7 +313,7 @@ class Store:
             ).scalar_one_or_none()
             if pk is None or lane is None:
                 return ()
-            reader = LaneReader(conn, self.identity, peer)
+            reader = LaneReader(conn, self.identity, peer, self._random)
             items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
         self._note_faults(reader.faults)
         return items

@@ -18,11 +18,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from yidao.node.affairs.affairs import Affairs
-from yidao.node.keys import Identity, box_key
+from yidao.node.keys import Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -134,7 +135,7 @@ class Node:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
-            boxes=(box_key(hashlib.sha256(seed).digest()),),
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
         self._numbers = itertools.count(1)
         self._random = itertools.count(1)

@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from yidao.node.keys import Identity, box_key
+from yidao.node.keys import Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Outcome, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import Lane, NetworkId, NodeId, Path
 from yidao.sync.message import Frame
 from yidao.sync.record import Release
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -176,7 +177,7 @@ class Tree:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
-            boxes=(box_key(hashlib.sha256(seed).digest()),),
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
 
     def open(

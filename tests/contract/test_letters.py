@@ -9,7 +9,6 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import func, select, update
 
-from yidao.node.keys import box_key
 from yidao.node.store import letters, tables
 from yidao.node.store.errors import PartUnexpected
 from yidao.node.store.parterrors import SealedPartUnreadable
@@ -17,6 +16,7 @@ from yidao.node.store.values import DraftPart
 from yidao.sync.ids import Lane
 from yidao.sync.message import Frame, SealedPart
 from yidao.sync.record import Grade
+from yidao.sync.sealing import X25519Box
 
 SECRET = "样例：此件仅收件人可读".encode()
 
@@ -208,7 +208,7 @@ def test_an_older_key_of_the_recipient_still_opens(
     carry_all(province, root)
     letter(root, city)
     carry_all(root, province)
-    other = box_key(hashlib.sha256(b"new").digest())
+    other = X25519Box(hashlib.sha256(b"new").digest())
     renewed = replace(city.identity, boxes=(other, *city.identity.boxes))
     city.store.close()
     tree.nodes.remove(city)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import secrets
 from dataclasses import replace
 
 import pytest
@@ -27,12 +28,13 @@ from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.journal import JournalState, seal
 from yidao.sync.message import MAX_FRAME_BYTES, Ack, Frame, Hello, Item, Receipt, Resume
 from yidao.sync.parcel import ParcelMalformed, read_parcel, write_parcel
-from yidao.sync.suite import Ed25519Signer
+from yidao.sync.sealing import X25519Box
+from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 from yidao.sync.wire import encode_control, encode_frame
 
 SENDER_SEED, RECIPIENT_SEED = b"s" * 32, b"r" * 32
 SENDER, RECIPIENT = Ed25519Signer(SENDER_SEED), Ed25519Signer(RECIPIENT_SEED)
-KEY = X25519PrivateKey.from_private_bytes(x25519_private(RECIPIENT_SEED))
+KEY = X25519Box(RECIPIENT_SEED)
 ADDRESS = Address(
     network=NetworkId(bytes(16)),
     sender=NodeId(b"s" * 16),
@@ -42,7 +44,12 @@ ADDRESS = Address(
     created_ms=1_790_000_000_000,
 )
 FILE = seal_envelope(
-    b"a sample parcel" * 20, ADDRESS, signer=SENDER, recipient_key=RECIPIENT.public_key
+    b"a sample parcel" * 20,
+    ADDRESS,
+    signer=SENDER,
+    recipient_key=RECIPIENT.public_key,
+    recipient_suite=ED25519_SHA256,
+    random=secrets.token_bytes,
 )
 JOURNAL = JournalId(node_id=NodeId(b"s" * 16), channel="up:15", epoch="1")
 HELLO = Hello(
@@ -73,7 +80,7 @@ def test_the_recipient_reads_what_the_sender_packed() -> None:
 def test_nobody_else_opens_it_or_speaks_in_the_senders_name() -> None:
     """Another node's key opens nothing; another node's signature is not the sender's."""
     envelope = open_envelope(FILE)
-    other = X25519PrivateKey.from_private_bytes(x25519_private(SENDER_SEED))
+    other = X25519Box(SENDER_SEED)
     with pytest.raises(ParcelSealed):
         envelope.decrypt(other)
     with pytest.raises(ParcelSignatureInvalid):
@@ -110,7 +117,12 @@ def test_an_address_has_one_spelling_though_the_sender_signed_another() -> None:
 def test_a_parcel_that_unpacks_without_end_is_refused() -> None:
     """Sixty kilobytes may not become the machine's memory."""
     bomb = seal_envelope(
-        bytes(MAX_PARCEL_BYTES + 1), ADDRESS, signer=SENDER, recipient_key=RECIPIENT.public_key
+        bytes(MAX_PARCEL_BYTES + 1),
+        ADDRESS,
+        signer=SENDER,
+        recipient_key=RECIPIENT.public_key,
+        recipient_suite=ED25519_SHA256,
+        random=secrets.token_bytes,
     )
     assert len(bomb) < 1024 * 1024
     with pytest.raises(ParcelFileMalformed):

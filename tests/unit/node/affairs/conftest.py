@@ -14,12 +14,13 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.reporting.commands import Submitted
 from yidao.node.affairs.reporting.judging import RowIn
 from yidao.node.affairs.standards.commands import publish_pack
-from yidao.node.keys import Identity, box_key
+from yidao.node.keys import Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import Lane, NetworkId, NodeId, Path
 from yidao.sync.message import Frame
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -47,7 +48,7 @@ class Desk:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
-            boxes=(box_key(hashlib.sha256(seed).digest()),),
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
         name = path.strip("/").replace("/", "-") or "root"
         self.store = Store.open(
