@@ -43,6 +43,8 @@ _WRITER_PRAGMAS: Final[Mapping[str, str | int]] = {
     "mmap_size": 0,
     "busy_timeout": BUSY_TIMEOUT_MS,
     "cache_size": -64_000,
+    # What was erased must be gone from the file, not only from the tables.
+    "secure_delete": 1,
 }
 _READER_PRAGMAS: Final[Mapping[str, str | int]] = {
     "wal_autocheckpoint": 0,

@@ -40,6 +40,7 @@ from yidao.sync.enrolment import Enrolment
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.message import Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
+from yidao.sync.removal import SealedSnapshot
 from yidao.sync.routing import lane_of
 
 T = TypeVar("T")
@@ -379,6 +380,18 @@ class Store:
             return report
 
         return self.run(job)
+
+    def seal_snapshot(self) -> SealedSnapshot:
+        """Seal the projected tables, in one transaction; a rebuild starts from there.
+
+        Raises:
+            PruningUnready: The views do not show everything yet.
+        """
+        runner = self._runner
+        if runner is None:
+            raise errors.StoreUnbound
+        writer = self._running()
+        return self.run(lambda tx: runner.seal_snapshot(tx, writer.last_position))
 
     def checkpoint_wal(self) -> None:
         """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""

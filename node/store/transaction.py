@@ -42,6 +42,10 @@ class Tx:
         """Who this node is."""
         return self._scope.identity
 
+    def mint(self) -> bytes:
+        """Make a record id: 48 bits of time, so that ids sort as they are made, then chance."""
+        return self._scope.now_ms.to_bytes(6) + self._scope.random(10)
+
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)

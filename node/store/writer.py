@@ -78,7 +78,7 @@ class Writer:
         self._on_commit: list[Callable[[int], None]] = []
         self._on_applied: list[Callable[[int], None]] = []
         self.last_position = last_position
-        self.applied_position = runner.applied(last_position)
+        self.applied_position = runner.applied()
         self.commits = 0
         self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -272,7 +272,7 @@ class Writer:
     def _committed(self, position: int) -> None:
         self.commits += 1
         self.last_position = position
-        self.applied_position = self._runner.applied(position)
+        self.applied_position = self._runner.applied()
         self._answer_waiters()
 
     def _tell_commit(self) -> None:

@@ -20,6 +20,7 @@ from yidao.catalog.rows import parse_row
 from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.registry import records, rules
+from yidao.node.store.erasures import Erasure
 from yidao.node.store.records import Reader
 from yidao.node.store.tables import metadata
 from yidao.node.store.values import StoredRecord
@@ -56,6 +57,13 @@ class UnitProjector:
 
     def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Fold a batch; an entry that cannot be read changes nothing."""
+        self._fold_entries(conn, records_, reader)
+        for erasure in reader.erasures(records_):
+            _forget(conn, erasure)
+
+    def _fold_entries(
+        self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader
+    ) -> None:
         entries = [item for item in records_ if item.header.kind == records.REGISTERED]
         if not entries:
             return
@@ -79,6 +87,19 @@ class UnitProjector:
             rows[code] = row
             held[code] = rules.Held(origin=item.header.node_id, version=item.header.object_version)
         _write(conn, rows, known, contested)
+
+
+def _forget(conn: Connection, erasure: Erasure) -> None:
+    """Take erased personal fields out of the digest, which covers them without a salt."""
+    if erasure.redaction.part != "pii":
+        return
+    mine = (unit.c.origin == erasure.record.node_id) & (
+        unit.c.record_id == erasure.record.record_id
+    )
+    entry = conn.execute(select(unit.c.entry).where(mine)).scalar_one_or_none()
+    if entry is not None:
+        digest = payload_digest(bytes(entry), b"")
+        conn.execute(update(unit).where(mine).values(digest=digest))
 
 
 def _held(conn: Connection, codes: Sequence[str]) -> dict[str, rules.Held]:
