@@ -29,6 +29,7 @@ from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -52,6 +53,7 @@ from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.removals import Removals
 from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -241,6 +243,7 @@ class Daemon:
             *affair_servicers(affairs),
             FollowServicer(hub.store),
             BundleServicer(courier),
+            PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from yidao.node.access.actors import authorise
 from yidao.node.affairs.openbusiness import open_business
 from yidao.node.store import absences, pruning
 from yidao.node.store.parterrors import PartAbsent, PartPruned, PartRedacted
@@ -18,6 +19,7 @@ from yidao.sync.removal import (
     Pruning,
     Redaction,
     check_erasable,
+    check_texts,
 )
 
 PRESENT = "present"
@@ -144,7 +146,9 @@ class Removals:
             PartRedacted: It was erased before.
             PartNotErasable: Others rest on what it says.
             RemovalMalformed: Reason or basis is empty or too long.
+            ActorInvalid, ActorElsewhere: The operator is nobody of this node.
         """
+        self._authorise(operator)
         record = self._record(record_id, part)
         is_own = record.header.node_id == self._store.identity.node_id
         if record.header.part(part) is None:
@@ -196,8 +200,11 @@ class Removals:
 
         Raises:
             PruningUnready: The views do not show everything yet.
-            RemovalMalformed: Reason or operator is empty or too long.
+            RemovalMalformed: The reason is empty or too long.
+            ActorInvalid, ActorElsewhere: The operator is nobody of this node.
         """
+        self._authorise(order.operator)
+        check_texts(reason=order.reason)
         store = self._store
         up_to = store.last_position() if dry_run else store.seal_snapshot().position
         position, is_last = 0, False
@@ -235,6 +242,10 @@ class Removals:
             position = tickets[0].position
             store.run(lambda tx: pruning.remove(tx, step, position))
         return step
+
+    def _authorise(self, operator: str) -> None:
+        """Return only if somebody may remove parts here: nothing brings them back."""
+        authorise(operator, self._store.identity.path)
 
     def _forget(self, position: int) -> None:
         """Wait until views and store have forgotten, and the log of the file with them."""

@@ -59,7 +59,7 @@ class Redaction:
         Raises:
             RemovalMalformed: A text is empty or too long.
         """
-        _check_texts(reason=self.reason, basis=self.basis, operator=self.operator)
+        check_texts(reason=self.reason, basis=self.basis, operator=self.operator)
         return orjson.dumps(
             {
                 "journal": _journal_members(self.journal),
@@ -91,7 +91,7 @@ class Redaction:
             basis=_text(members, "basis"),
             operator=_text(members, "operator"),
         )
-        _check_texts(reason=found.reason, basis=found.basis, operator=found.operator)
+        check_texts(reason=found.reason, basis=found.basis, operator=found.operator)
         return found
 
     def binds(self, written_in: JournalId, here: NodeId) -> bool:
@@ -136,7 +136,7 @@ class Pruning:
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part; raises `RemovalMalformed`."""
-        _check_texts(reason=self.reason, operator=self.operator)
+        check_texts(reason=self.reason, operator=self.operator)
         if len(self.ranges) > MAX_RANGES:
             raise RemovalMalformed(field="ranges")
         return orjson.dumps(
@@ -249,7 +249,8 @@ def check_erasable(kind: str, part: str) -> None:
         raise PartNotErasable(part=part, kind=kind)
 
 
-def _check_texts(**texts: str) -> None:
+def check_texts(**texts: str) -> None:
+    """Return only if texts say something, in at most 512 characters; raises `RemovalMalformed`."""
     for field, text in texts.items():
         if not text.strip() or len(text) > MAX_TEXT_CHARS:
             raise RemovalMalformed(field=field)

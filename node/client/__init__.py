@@ -23,6 +23,7 @@ The calls of `Client`, by what they are about:
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`.
+- Parts of records: `parts`, `part`, `redact`, `prune`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
@@ -65,6 +66,7 @@ from yidao.node.client.errors import (
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.offline import validate_offline
+from yidao.node.client.parts import PartInfo, Pruned, Redacted
 from yidao.node.client.query import RowStream
 from yidao.node.client.query_values import QueryAnswer, QueryColumn, QueryNode, QueryRow
 from yidao.node.client.queue import (
@@ -155,10 +157,12 @@ __all__ = [
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
+    "PartInfo",
     "Peer",
     "Placed",
     "Problem",
     "Progress",
+    "Pruned",
     "QueryAnswer",
     "QueryColumn",
     "QueryNode",
@@ -168,6 +172,7 @@ __all__ = [
     "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "Redacted",
     "Retries",
     "ReturnInfo",
     "ReturnPage",

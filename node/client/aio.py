@@ -287,6 +287,10 @@ class AsyncClient:
     verify_store = _Awaited(Client.verify_store)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
+    parts = _Awaited(Client.parts)
+    part = _Awaited(Client.part)
+    redact = _Awaited(Client.redact)
+    prune = _Awaited(Client.prune)
 
     # Rows elsewhere.
     query_rows = _Asked(Client.query_rows)

@@ -21,6 +21,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
+    "PartsService": ("ListParts", "GetPart"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",
@@ -50,6 +51,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
+    # What is gone cannot be asked for again.
+    "PartsService": ("Redact", "Prune"),
     "ReportingService": ("Review", "Withdraw"),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
+from yidao.node.access.errors import ActorElsewhere
 from yidao.node.removals import PRESENT, REDACTED, WITHHELD, Removals
 from yidao.node.store import tables
 from yidao.node.store.errors import RecordIdReused
@@ -61,6 +62,11 @@ def state(node: Any, name: str = "a", part: str = "pii") -> str:
     """What a node says of a part."""
     states = removals(node).states(record_id(name))
     return next(each.state for each in states if each.digest.name == part)
+
+
+def by(node: Any) -> dict[str, str]:
+    """Why, by somebody of a node."""
+    return WHY | {"operator": f"li@{node.identity.path}"}
 
 
 def settle(*nodes: Any) -> None:
@@ -189,7 +195,7 @@ def test_nobody_erases_for_others_but_the_author(
     carry_all(city, province)
     carry_all(province, root)
     if writer == "its parent":
-        done = removals(province).redact(record_id(), "pii", **WHY)
+        done = removals(province).redact(record_id(), "pii", **by(province))
         assert not done.everywhere
     else:
         mine = province.store.record_at(at(province))
@@ -214,7 +220,7 @@ def test_who_comes_later_is_told_that_the_part_is_gone(
     city.append("up:15", with_pii(city), with_pii(city, "b"))
     removals(city).redact(record_id(), "pii", **WHY)
     carry_all(city, province)
-    removals(province).redact(record_id("b"), "pii", **WHY)
+    removals(province).redact(record_id("b"), "pii", **by(province))
     carry_all(province, root)
     settle(*road)
     assert [state(root), state(root, "b")] == [REDACTED, REDACTED]
@@ -230,6 +236,7 @@ WRONG = {
     "no such part": ("file:1", {}, PartAbsent),
     "without a reason": ("pii", {"reason": " "}, RemovalMalformed),
     "without a basis": ("pii", {"basis": ""}, RemovalMalformed),
+    "by somebody elsewhere": ("pii", {"operator": "li@/33"}, ActorElsewhere),
     "a reason without end": ("pii", {"reason": "长" * 513}, RemovalMalformed),
 }
 
@@ -244,9 +251,9 @@ def test_what_cannot_be_erased_is_refused_by_type(
     root.append("up:15", with_pii(root))
     before = root.store.last_position()
     with pytest.raises(error):
-        removals(root).redact(record_id(), part, **(WHY | fields))
+        removals(root).redact(record_id(), part, **(by(root) | fields))
     with pytest.raises(PartAbsent):
-        removals(root).redact(bytes(16), "pii", **WHY)
-    removals(root).redact(record_id(), "pii", **WHY, dry_run=True)
+        removals(root).redact(bytes(16), "pii", **by(root))
+    removals(root).redact(record_id(), "pii", **by(root), dry_run=True)
     assert root.store.last_position() == before
     assert state(root) == PRESENT
