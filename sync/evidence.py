@@ -6,6 +6,7 @@ Entries of the zip:
     record/header                 exact header bytes
     record/proof.tlog-proof       index, path, checkpoint with cosignatures
     record/parts/<i>/salt, body   part i of the header, where it was given
+    absence/<i>/…                 why part i is gone, where it was removed (see `goneevidence`)
     root-statement                see `rootstatement`
     chain/<n>/header, salt, body, proof.tlog-proof    enrolments from the root down
 
@@ -16,6 +17,7 @@ comes from the root certificate that the verifier already has.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from yidao.sync import errors
@@ -34,6 +36,7 @@ from yidao.sync.evidencefiles import (
     take_chain,
     take_record,
 )
+from yidao.sync.goneevidence import GonePart, Pieces, gone_entries, take_gone
 from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof
@@ -80,6 +83,7 @@ class EvidenceReport:
         seq: The record's index in `journal`.
         parts: Those that were given and are what the header commits to.
         cosigners: The tiers above the origin that cosigned, nearest first.
+        gone: Parts that were removed, by whom and why.
     """
 
     network: NetworkId
@@ -91,6 +95,7 @@ class EvidenceReport:
     checkpoint: Checkpoint
     parts: tuple[Part, ...]
     cosigners: tuple[Cosigner, ...]
+    gone: tuple[GonePart, ...] = ()
 
     @property
     def origin(self) -> Enrolment:
@@ -130,6 +135,7 @@ def build_evidence(
     parts: Sequence[Part],
     statement: bytes,
     chain: Sequence[EnrolmentProof],
+    removed: Mapping[int, Pieces] = MappingProxyType({}),
 ) -> bytes:
     """Return the evidence file of one record.
 
@@ -140,6 +146,7 @@ def build_evidence(
         statement: The root statement file.
         chain: Enrolments from the root down to the origin; empty for the root's
             own records, or the root's own enrolment alone.
+        removed: By the index of a part that is gone, the record that removed it.
 
     Raises:
         EvidenceMismatch: A part that the header does not name.
@@ -149,6 +156,7 @@ def build_evidence(
         **record_entries("record", header=header, proof=proof.encode(), parts=parts),
         STATEMENT: statement,
         **chain_entries(chain),
+        **gone_entries(removed),
     }
     return write_archive({MANIFEST: _manifest(entries), **entries})
 
@@ -164,7 +172,9 @@ def verify_evidence(
     4. The checkpoint is of a journal of the origin, signed by its journal key,
        and the header is in its tree.
     5. Each part that was given is what the header commits to.
-    6. Every cosignature by a tier above the origin verifies, and none that is
+    6. What says why a part is gone is a proved record of its author, or of a node of
+       the chain for itself.
+    7. Every cosignature by a tier above the origin verifies, and none that is
        required is missing.
 
     Args:
@@ -184,6 +194,7 @@ def verify_evidence(
     proven = take_record(files, "record", network, chain)
     if proven.origin != chain[-1]:
         raise errors.EvidenceMismatch(reason="chain ends at another node")
+    gone = take_gone(files, proven, network, chain)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
 
@@ -197,6 +208,7 @@ def verify_evidence(
         checkpoint=proven.checkpoint,
         parts=proven.parts,
         cosigners=proven.cosigners,
+        gone=gone,
     )
     for tier in report.tiers[:required_tiers]:
         if tier.node_id not in {cosigner.node_id for cosigner in report.cosigners}:

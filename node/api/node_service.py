@@ -15,11 +15,12 @@ from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.api.healthport import HealthPort, TreePort, peer_message
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
-from yidao.node.store.values import Problem
+from yidao.node.store.values import Problem, Proven
 from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.record import decode_header
 from yidao.sync.revocation import Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
@@ -229,7 +230,17 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             parts=proven.parts,
             statement=self._chain().statement,
             chain=self._proofs_to(proven.journal.node_id),
+            removed=self._removed(proven),
         )
+
+    def _removed(self, proven: Proven) -> dict[int, Proven]:
+        """The records that removed parts of a record, by the index of the part."""
+        names = [digest.name for digest in decode_header(proven.header).parts]
+        return {
+            names.index(gone.name): self._store.prove(gone.position)
+            for gone in self._store.absences(proven.journal, proven.seq)
+            if gone.position
+        }
 
     def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
         wanted = Wanted(

@@ -289,6 +289,17 @@ def _translated() -> Iterator[None]:
         raise errors.StoreForeign(reason=type(error.orig).__name__) from error
 
 
+def truncate_wal(engine: Engine) -> None:
+    """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        raw.close()
+
+
 def is_from_database(error: BaseException) -> bool:
     """Whether the driver or the expression language raised it."""
     return isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] in (

@@ -77,6 +77,11 @@ class Runner:
                 conn.execute(insert(table).values(name=name, position=0))
             self._cursors[name] = rows.get(name, 0)
 
+    @property
+    def has_erased(self) -> bool:
+        """Whether the last step removed parts for good."""
+        return self._eraser.erased > 0
+
     def stalled_projectors(self) -> frozenset[str]:
         """Return which projectors failed and wait for a person, the eraser among them."""
         return frozenset(self._stalled.intersection({*self._projectors, self._eraser.name}))
@@ -108,6 +113,7 @@ class Runner:
         running = {
             name: position for name, position in self._cursors.items() if name not in self._stalled
         }
+        self._eraser.erased = 0
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
         try:
@@ -123,11 +129,7 @@ class Runner:
             if self._give(name, group, records, reader):
                 self._move(group.conn, name, scanned)
                 moved[name] = scanned
-        if (
-            self._eraser.name in moved
-            and self._eraser.erased
-            and snapshots.has_snapshot(group.conn)
-        ):
+        if self.has_erased and snapshots.has_snapshot(group.conn):
             # The snapshot still holds what is to be forgotten.
             self._seal(group.tx, {**self._cursors, **moved})
         return moved

@@ -5,10 +5,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import (
+    absences,
     cosigning,
     errors,
     lanecursors,
@@ -18,8 +19,15 @@ from yidao.node.store import (
     tables,
     trust,
 )
+from yidao.node.store.absences import Gone
 from yidao.node.store.committimes import CommitTimes
-from yidao.node.store.engine import Engines, is_from_database, open_engines, translate
+from yidao.node.store.engine import (
+    Engines,
+    is_from_database,
+    open_engines,
+    translate,
+    truncate_wal,
+)
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
@@ -282,6 +290,18 @@ class Store:
         with self.read() as conn:
             return problems.read_problems(conn, open_only=open_only)
 
+    def absences(self, journal: JournalId, seq: int) -> tuple[Gone, ...]:
+        """Return which parts of a record are gone, and by which records."""
+        with self.read() as conn:
+            pk = conn.execute(
+                select(tables.journal.c.id).where(
+                    tables.journal.c.node_id == journal.node_id,
+                    tables.journal.c.channel == journal.channel,
+                    tables.journal.c.epoch == journal.epoch,
+                )
+            ).scalar_one()
+            return tuple(absences.read_absences(conn, pk, seq, seq + 1))
+
     def prove(self, position: int) -> Proven:
         """Return a record with its proof (see `proving.prove`)."""
         with self.read() as conn:
@@ -395,17 +415,7 @@ class Store:
 
     def checkpoint_wal(self) -> None:
         """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
-
-        def errand(engine: Engine) -> None:
-            if engine.dialect.name != "sqlite":
-                return
-            raw = engine.raw_connection()
-            try:
-                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            finally:
-                raw.close()
-
-        self._running().errand(errand).result()
+        self._running().errand(truncate_wal).result()
 
     def _note_faults(self, faults: Sequence[Fault]) -> None:
         """Write faults down as problems, durably before the caller goes on."""

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from yidao.node.keys import Identity
 from yidao.node.store import errors
 from yidao.node.store.committimes import CommitTimes
-from yidao.node.store.engine import is_fatal, is_from_database, translate
+from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
@@ -256,6 +256,9 @@ class Writer:
             self._pause()
             return
         self._runner.moved(moved)
+        if self._runner.has_erased:
+            # The log still holds pages as they were.
+            self._run_errand(_Errand(truncate_wal, Future()))
         grew = position != self.last_position
         self._committed(position)
         if grew:
