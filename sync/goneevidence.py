@@ -98,7 +98,7 @@ def _read(removal: ProvenRecord, record: ProvenRecord, name: str) -> GonePart:
             name=name,
             absence=Absence.REDACTED,
             by=by.path,
-            everywhere=removal.journal == record.journal,
+            everywhere=redaction.is_authors(removal.journal),
             reason=redaction.reason,
             basis=redaction.basis,
             operator=redaction.operator,

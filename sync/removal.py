@@ -102,7 +102,17 @@ class Redaction:
             here: The node that asks.
         """
         is_own_act = written_in.channel == "local" and written_in.node_id == here
-        return written_in == self.journal or is_own_act
+        return self.is_authors(written_in) or is_own_act
+
+    def is_authors(self, written_in: JournalId) -> bool:
+        """Whether the record's author wrote it, where all who have the record see it.
+
+        An epoch may have ended since; a later one of the channel goes the same ways.
+        """
+        return (written_in.node_id, written_in.channel) == (
+            self.journal.node_id,
+            self.journal.channel,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,7 @@ BINDING = {
     "the author, where the record stands": (JOURNAL, b"x", True),
     "another journal of the author": (replace(JOURNAL, channel="node"), b"x", False),
     "the same channel of somebody else": (replace(JOURNAL, node_id=NodeId(b"o" * 16)), b"x", False),
-    "another epoch": (replace(JOURNAL, epoch="2"), b"x", False),
+    "the author, in a later epoch": (replace(JOURNAL, epoch="2"), b"x", True),
     "this node for itself": (replace(JOURNAL, channel="local"), b"n", True),
     "somebody else for himself": (replace(JOURNAL, channel="local"), b"x", False),
 }
