@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from yidao.node.access.actors import authorise
+from yidao.node.access.retention import is_kept
 from yidao.node.affairs.openbusiness import open_business
 from yidao.node.store import absences, pruning
 from yidao.node.store.parterrors import PartAbsent, PartPruned, PartRedacted
-from yidao.node.store.pruning import PruneOrder
+from yidao.node.store.pruning import KeepRules, PruneOrder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, StoredRecord
+from yidao.sync.ids import JournalId
 from yidao.sync.message import Absence
-from yidao.sync.record import Part, PartDigest
+from yidao.sync.record import Header, Part, PartDigest
 from yidao.sync.removal import (
     KIND_PRUNED,
     KIND_REDACTED,
@@ -230,9 +232,8 @@ class Removals:
         tickets = []
 
         def find(tx: Tx) -> pruning.PruneStep:
-            step = pruning.find_step(
-                tx.conn, own, order, open_business, now_ms=tx.now_ms, after=after, up_to=up_to
-            )
+            rules = KeepRules(is_open=open_business, is_retained=_is_audit, now_ms=tx.now_ms)
+            step = pruning.find_step(tx.conn, own, order, rules, after, up_to)
             if step.gone and not dry_run:
                 tickets.append(pruning.announce(tx, order, step, up_to))
             return step
@@ -285,3 +286,12 @@ class Removals:
             operator=pruned.operator,
             position=gone.position,
         )
+
+
+def _is_audit(journal: JournalId, header: Header, now_ms: int) -> bool:
+    return is_kept(
+        channel=journal.channel,
+        kind=header.kind,
+        created_ms=header.created_ms,
+        now_ms=now_ms,
+    )

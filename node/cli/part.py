@@ -252,7 +252,7 @@ def _pruned(done: "Pruned", *, dry_run: bool) -> str:
         else say(f"已清理 {done.records} 条, {size}", f"Pruned {done.records} records, {size}")
     )
     rules = {
-        "audit": say("审计未满 180 天", "audit younger than 180 days"),
+        "audit": say("审计未满半年", "audit younger than half a year"),
         "open": say("未办结", "open business"),
         "unacknowledged": say("上级或下级尚未确认", "not yet acknowledged by a neighbour"),
     }

@@ -4,8 +4,8 @@ One step looks at some segments. First the record `node.parts.pruned` is durable
 the parts go: a step that a crash cuts short has said too much, never too little, and
 the next run does the rest. Headers, and with them every proof, stay.
 
-What stays whatever is asked: records that the tree itself rests on; the audit of the
-last 180 days; what is still somebody's open business; what a neighbour has not
+What stays whatever is asked: records that the tree itself rests on; the audit, for
+as long as `access` says; what is still somebody's open business; what a neighbour has not
 acknowledged yet; and what came after the last sealed snapshot.
 """
 
@@ -32,14 +32,23 @@ from yidao.sync.message import Absence
 from yidao.sync.record import Header, decode_header
 from yidao.sync.removal import KEPT_KINDS, KIND_PRUNED, PrunedRange, Pruning
 
-AUDIT_KINDS: Final = "access."
-# GB/T 22239-2019 8.1.5.4 and 网络安全法 art. 23: logs are kept for six months.
-AUDIT_MS: Final = 180 * 24 * 3600 * 1_000
 _SEGMENTS_AT_ONCE: Final = 64
 _RECORDS_AT_ONCE: Final = 2_000
 
+Retained = Callable[[JournalId, Header, int], bool]
+"""Says of a record whether it must be kept at a time (Unix milliseconds), as audit must."""
+
 OpenBusiness = Callable[[Connection, Collection[int]], set[int]]
 """Says which of some positions are still somebody's open business."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRules:
+    """What others say must stay, at a time (Unix milliseconds)."""
+
+    is_open: OpenBusiness
+    is_retained: Retained
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +119,7 @@ class PruneStep:
 
 
 def find_step(
-    conn: Connection,
-    own: Identity,
-    order: PruneOrder,
-    is_open: OpenBusiness,
-    *,
-    now_ms: int,
-    after: int,
-    up_to: int,
+    conn: Connection, own: Identity, order: PruneOrder, rules: KeepRules, after: int, up_to: int
 ) -> PruneStep:
     """Return what goes of the next segments.
 
@@ -125,8 +127,7 @@ def find_step(
         conn: Any.
         own: Who the node is.
         order: What is asked for.
-        is_open: What the affairs still need.
-        now_ms: Unix milliseconds.
+        rules: What stays whatever is asked.
         after: The last position that was looked at.
         up_to: The position of the sealed snapshot.
     """
@@ -137,17 +138,15 @@ def find_step(
         .order_by(segment.c.position)
         .limit(_SEGMENTS_AT_ONCE)
     ).all()
-    step = PruneStep(after=after, is_last=True)
-    acks = _Acks(conn, own)
+    search = _Search(conn, own, order, rules, after)
     records = 0
     for row in rows:
-        step.after = row.position + row.record_count - 1
         records += row.record_count
-        _look(conn, row, order, is_open, acks, now_ms, step)
+        search.look(row)
         if records >= _RECORDS_AT_ONCE:
             break
-    step.is_last = len(rows) < _SEGMENTS_AT_ONCE and records < _RECORDS_AT_ONCE
-    return step
+    search.step.is_last = len(rows) < _SEGMENTS_AT_ONCE and records < _RECORDS_AT_ONCE
+    return search.step
 
 
 def announce(tx: Tx, order: PruneOrder, step: PruneStep, snapshot: int) -> Ticket:
@@ -189,45 +188,62 @@ def remove(tx: Tx, step: PruneStep, announced_at: int) -> None:
         absences.write_absences(tx.conn, pk, gone)
 
 
-def _look(
-    conn: Connection,
-    row: Row[Any],
-    order: PruneOrder,
-    is_open: OpenBusiness,
-    acks: "_Acks",
-    now_ms: int,
-    step: PruneStep,
-) -> None:
-    chosen: dict[int, int] = {}
-    for offset, data in enumerate(unpack_headers(row.headers)):
-        try:
-            header = decode_header(data)
-        except PeerError:
-            continue
-        if not header.parts or not order.wants(header):
-            continue
-        if header.kind.startswith(AUDIT_KINDS) and row.stored_ms > now_ms - AUDIT_MS:
-            step.kept["audit"] += 1
-            continue
-        chosen[row.first_seq + offset] = row.position + offset
-    busy = is_open(conn, chosen.values()) if chosen else set()
-    step.kept["open"] += len(busy)
-    seqs = {seq for seq, position in chosen.items() if position not in busy}
-    waiting: set[int] = set()
+class _Search:
+    """One step while it is looked for."""
 
-    def may_go(part_row: Row[Any], seq: int, _name: str) -> bool:
-        if acks.passed(part_row) and not acks.is_promised(part_row.journal_id, seq):
-            return True
-        waiting.add(seq)
-        return False
+    def __init__(
+        self, conn: Connection, own: Identity, order: PruneOrder, rules: KeepRules, after: int
+    ) -> None:
+        self._conn = conn
+        self._order = order
+        self._rules = rules
+        self._acks = _Acks(conn, own)
+        self.step = PruneStep(after=after)
 
-    found = parts.remove_parts(conn, row.journal_id, seqs, may_go=may_go, dry_run=True)
-    step.kept["unacknowledged"] += len(waiting)
-    if found:
-        step.gone.setdefault(row.journal_id, []).extend(found)
-        if row.journal_id not in step.journals:
-            named = select(journal_table).where(journal_table.c.id == row.journal_id)
-            step.journals[row.journal_id] = journal_of(conn.execute(named).one())
+    def look(self, row: Row[Any]) -> None:
+        """Look at a segment."""
+        step = self.step
+        step.after = row.position + row.record_count - 1
+        chosen = self._choose(row)
+        busy = self._rules.is_open(self._conn, chosen.values()) if chosen else set()
+        step.kept["open"] += len(busy)
+        seqs = {seq for seq, position in chosen.items() if position not in busy}
+        waiting: set[int] = set()
+
+        def may_go(part_row: Row[Any], seq: int, _name: str) -> bool:
+            if self._acks.passed(part_row) and not self._acks.is_promised(row.journal_id, seq):
+                return True
+            waiting.add(seq)
+            return False
+
+        found = parts.remove_parts(self._conn, row.journal_id, seqs, may_go=may_go, dry_run=True)
+        step.kept["unacknowledged"] += len(waiting)
+        if found:
+            step.gone.setdefault(row.journal_id, []).extend(found)
+
+    def _choose(self, row: Row[Any]) -> dict[int, int]:
+        """Return which records are asked for, and where they lie."""
+        journal = self._journal(row.journal_id)
+        chosen: dict[int, int] = {}
+        for offset, data in enumerate(unpack_headers(row.headers)):
+            try:
+                header = decode_header(data)
+            except PeerError:
+                continue
+            if not header.parts or not self._order.wants(header):
+                continue
+            if self._rules.is_retained(journal, header, self._rules.now_ms):
+                self.step.kept["audit"] += 1
+                continue
+            chosen[row.first_seq + offset] = row.position + offset
+        return chosen
+
+    def _journal(self, pk: int) -> JournalId:
+        known = self.step.journals.get(pk)
+        if known is None:
+            named = select(journal_table).where(journal_table.c.id == pk)
+            known = self.step.journals[pk] = journal_of(self._conn.execute(named).one())
+        return known
 
 
 class _Acks:

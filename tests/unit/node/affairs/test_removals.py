@@ -9,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from yidao.node.access.retention import KEPT_DAYS
 from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.locate import locate
 from yidao.node.affairs.registry.views import unit
@@ -18,7 +19,7 @@ from yidao.node.affairs.reporting.tables import return_version
 from yidao.node.removals import PRESENT, PRUNED, REDACTED, Removals
 from yidao.node.store import tables
 from yidao.node.store.parterrors import PartPruned, PruningUnready, SnapshotDamaged
-from yidao.node.store.pruning import AUDIT_MS, PruneOrder
+from yidao.node.store.pruning import PruneOrder
 from yidao.node.store.values import DraftPart
 from yidao.sync.ids import Lane
 from yidao.sync.message import Absence
@@ -239,7 +240,7 @@ def test_the_audit_of_half_a_year_is_kept(accepted):
         0,
         {"audit": 1, "open": 0, "unacknowledged": 0},
     )
-    accepted.now_ms += AUDIT_MS
+    accepted.now_ms += KEPT_DAYS * 24 * 3600 * 1000
     assert prune(node, kinds=("access.",))[0] == 1
 
 
