@@ -22,10 +22,12 @@ from yidao.node.store.problems import journal_text
 from yidao.node.store.segments import tree_reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
+from yidao.sync.epoch import FIRST
 from yidao.sync.errors import LocalError
 from yidao.sync.ids import JournalId, NodeId, Path
 from yidao.sync.merkle import range_root
 from yidao.sync.routing import lanes_for
+from yidao.sync.suite import is_available
 
 WITHHELD: Final = "JOURNAL_WITHHELD"
 CONTRADICTED: Final = "JOURNAL_CONTRADICTED"
@@ -133,7 +135,7 @@ def _statements() -> Select[Any]:
         journal.c.channel == stated.c.channel,
         journal.c.epoch == stated.c.epoch,
     )
-    held = (journal.c.id.label("journal_pk"), journal.c.size.label("held"))
+    held = (journal.c.id.label("journal_pk"), journal.c.size.label("held"), journal.c.suite)
     return select(stated, *held).outerjoin(journal, same)
 
 
@@ -148,8 +150,10 @@ def _comes_here(journal: JournalId, path: Path, own: Path, paths: Mapping[NodeId
 def _judge(conn: Connection, row: Row[Any], now_ms: int) -> str | None:
     if (row.held or 0) < row.size:
         return WITHHELD if now_ms - row.stated_ms >= GRACE_MS else None
+    if not is_available(row.suite):
+        return None
     try:
-        root = range_root(0, row.size, tree_reader(conn, row.journal_pk))
+        root = range_root(0, row.size, tree_reader(conn, row.journal_pk, row.suite), row.suite)
     except LocalError:
         # What cannot be read is found by the scrub, and is no word of the author.
         return None
@@ -162,7 +166,7 @@ def _silent(conn: Connection, paths: Mapping[NodeId, Path], now_ms: int) -> Iter
         path = paths.get(NodeId(bytes(row.node_id)))
         quiet_ms = now_ms - row.seen_ms
         if path is not None and quiet_ms >= SILENT_MS:
-            journal = JournalId(node_id=NodeId(bytes(row.node_id)), channel="node", epoch="1")
+            journal = JournalId(node_id=NodeId(bytes(row.node_id)), channel="node", epoch=FIRST)
             yield Finding(code=SILENT, journal=journal, path=path, hours=quiet_ms // 3_600_000)
 
 

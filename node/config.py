@@ -108,6 +108,11 @@ class Settings(BaseModel):
     cosign_interval_seconds: Seconds = Field(
         60, description="Shortest time between two cosignatures above the parent for one journal."
     )
+    cosign_pq: bool = Field(
+        default=True,
+        description="Whether a node that has a key of ML-DSA-44 (`init --pq`, `join --pq`) "
+        "cosigns with it too.",
+    )
     backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
     backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
     join_attempts_per_minute: int = Field(

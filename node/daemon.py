@@ -13,6 +13,7 @@ import secrets
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TextIO, cast
@@ -28,6 +29,7 @@ from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.query_service import QueryServicer
@@ -41,6 +43,7 @@ from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
+from yidao.node.keychanges import KeyChanges, settled
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -58,11 +61,13 @@ from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
 from yidao.node.store.store import Store
+from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
-from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.ids import Path
+from yidao.sync.selftest import self_test_for
+from yidao.sync.suite import ED25519_SHA256
 
 SOCKET_NAME = "local.sock"
 
@@ -112,7 +117,7 @@ def self_test() -> None:
     """
     if api_implementation.Type() != "upb":
         raise ProtobufSlow(found=api_implementation.Type())
-    suite.self_test()
+    self_test_for([ED25519_SHA256])
 
 
 class Daemon:
@@ -133,7 +138,8 @@ class Daemon:
         root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, root_pem)
+        store = self._open_store(chain, root_pem)
+        identity = store.identity
         affairs = Affairs(
             store,
             identity,
@@ -142,6 +148,7 @@ class Daemon:
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
+        check_met_suites(store)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -195,6 +202,13 @@ class Daemon:
         if self._defect is not None:
             raise self._defect
 
+    def _usable(self, identity: Identity) -> Identity:
+        """Return the identity that signs, once its suites were tried out."""
+        if not self._settings.cosign_pq:
+            identity = replace(identity, cosign_pq=None)
+        check_own_suites(identity)
+        return identity
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,11 +250,11 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(
-            hub.store, hub, self._keys.load_box_key(), system_clock_ms, secrets.token_bytes
-        )
+        courier = Courier(hub.store, hub, self._keys, system_clock_ms, secrets.token_bytes)
+        changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
         servicers = [
             *affair_servicers(affairs),
+            IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
             PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),
@@ -284,11 +298,11 @@ class Daemon:
             system_clock_ms,
         )
 
-    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(identity, known)
+        store.bind(self._usable(settled(store, self._keys)), known)
         return store
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":

@@ -20,6 +20,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "keepalive_seconds": "链路空闲时两次探测的间隔, 秒; NAT 表常在 60 秒后遗忘",
     "keepalive_timeout_seconds": "探测多久无应答即视为断线, 秒",
     "cosign_interval_seconds": "上级以上各级对同一日志两次联署之间的最短间隔, 秒",
+    "cosign_pq": "有 ML-DSA-44 密钥的节点 (`init --pq`、`join --pq`) 是否同时用它联署",
     "backoff_min_seconds": "首次重连前的等待, 秒",
     "backoff_max_seconds": "重连前的最长等待, 秒",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",

@@ -8,18 +8,20 @@ from pathlib import Path
 from yidao.node import datadir
 from yidao.node.clock import check_clock, system_clock_ms, utc
 from yidao.node.config import write_settings
-from yidao.node.keys import Identity
+from yidao.node.keys import STANDARD_KEYS, Identity, KeyKinds
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.founding import found_network
 from yidao.node.link.join import join_with_file
 from yidao.node.link.options import forget_environment_proxies
+from yidao.sync.selftest import self_test_for
+from yidao.sync.suite import ML_DSA_44
 
 CONFIG_NAME = "config.toml"
 
 Given = Mapping[str, str | int | float]
 
 
-def found(data: Path, settings: Given) -> Identity:
+def found(data: Path, settings: Given, kinds: KeyKinds = STANDARD_KEYS) -> Identity:
     """Make `data` the root of a new network and write its settings.
 
     Raises:
@@ -27,13 +29,14 @@ def found(data: Path, settings: Given) -> Identity:
     """
     now_ms = system_clock_ms()
     check_clock(now_ms)
+    _check_kinds(kinds)
     folder = datadir.prepare(data)
-    identity = found_network(folder, now=utc(now_ms), random=secrets.token_bytes)
+    identity = found_network(folder, now=utc(now_ms), random=secrets.token_bytes, kinds=kinds)
     _configure(folder, settings)
     return identity
 
 
-def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
+def join_network(data: Path, bundle: Path, settings: Given, kinds: KeyKinds) -> Identity:
     """Enrol `data` as the child that the bundle is for and write its settings.
 
     The bundle file is deleted: its secret is spent.
@@ -43,6 +46,7 @@ def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
     """
     now_ms = system_clock_ms()
     check_clock(now_ms)
+    _check_kinds(kinds)
     folder = datadir.prepare(data)
     # Settings first: a run that is cut short must not leave a node without its parent's
     # address and with the bundle, which names it, already spent.
@@ -58,9 +62,15 @@ def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
             now=utc(now_ms),
             random=secrets.token_bytes,
             proxy=str(proxy) if proxy else None,
+            kinds=kinds,
         )
     )
     return identity
+
+
+def _check_kinds(kinds: KeyKinds) -> None:
+    """Try the suites out before anything is written, so that nothing is half made."""
+    self_test_for((kinds.suite, ML_DSA_44) if kinds.pq else (kinds.suite,))
 
 
 def _configure(folder: Path, settings: Given) -> None:

@@ -11,22 +11,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from yidao.sync import errors
+from yidao.sync.base64text import decode_base64, encode_base64
+from yidao.sync.keytypes import cosigner_type, log_type
 from yidao.sync.merkle import HASH_BYTES, MAX_TREE_SIZE
 from yidao.sync.note import (
-    TYPE_COSIGNATURE,
-    TYPE_ED25519,
     NoteSignature,
     VerifierKey,
     cosignature,
-    decode_base64,
-    encode_base64,
     open_note,
     parse_note,
     parse_signature_line,
     sign_note,
     verify_signature,
 )
-from yidao.sync.suite import Signer
+from yidao.sync.suite import ED25519_SHA256, Signer
 
 MAX_TIME_S: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 
@@ -64,8 +62,10 @@ def parse_checkpoint(data: bytes) -> Checkpoint:
     return _from_text(parse_note(data).text)
 
 
-def open_checkpoint(data: bytes, origin: str, public_key: bytes) -> Checkpoint:
-    """Return the checkpoint of log `origin`, signed by `public_key`.
+def open_checkpoint(
+    data: bytes, origin: str, public_key: bytes, suite: int = ED25519_SHA256
+) -> Checkpoint:
+    """Return the checkpoint of log `origin`, signed by `public_key` of that suite.
 
     Raises:
         NoteMalformed, NoteUnsigned, NoteSignatureInvalid: See `note.open_note`.
@@ -73,7 +73,7 @@ def open_checkpoint(data: bytes, origin: str, public_key: bytes) -> Checkpoint:
         CheckpointOriginMismatch: Well signed, but the text names another log.
         KeyMalformed, KeyWeak: `public_key` is unfit.
     """
-    key = VerifierKey(name=origin, key_type=TYPE_ED25519, public_key=public_key)
+    key = VerifierKey(name=origin, key_type=log_type(suite), public_key=public_key)
     checkpoint = _from_text(open_note(data, (key,)).text)
     if checkpoint.origin != origin:
         raise errors.CheckpointOriginMismatch(expected=origin, found=checkpoint.origin)
@@ -95,15 +95,17 @@ def cosign(checkpoint: bytes, name: str, signer: Signer, time_s: int) -> str:
     return cosignature(parse_note(checkpoint).text, name, signer, time_s).line()
 
 
-def verify_cosignature(checkpoint: bytes, line: str, name: str, public_key: bytes) -> int:
-    """Return when `public_key`, known as `name`, cosigned, in Unix seconds.
+def verify_cosignature(
+    checkpoint: bytes, line: str, name: str, public_key: bytes, suite: int = ED25519_SHA256
+) -> int:
+    """Return when `public_key` of that suite, known as `name`, cosigned, in Unix seconds.
 
     Raises:
         NoteMalformed: The checkpoint or the line has the wrong form.
         CosignatureInvalid: The line is of another key, fails, or has an absurd time.
         KeyMalformed, KeyWeak: `public_key` is unfit.
     """
-    key = VerifierKey(name=name, key_type=TYPE_COSIGNATURE, public_key=public_key)
+    key = VerifierKey(name=name, key_type=cosigner_type(suite), public_key=public_key)
     signature = parse_signature_line(line)
     try:
         time_s = verify_signature(parse_note(checkpoint).text, signature, key)
@@ -118,7 +120,7 @@ def with_cosignatures(checkpoint: bytes, lines: Iterable[str]) -> bytes:
     """Return the note with cosignature lines appended, each line once.
 
     Raises:
-        NoteMalformed: A line has the wrong form, or there are over 16 in all.
+        NoteMalformed: A line has the wrong form, or there are over 32 in all.
     """
     parsed = parse_note(checkpoint)
     signatures: dict[NoteSignature, None] = dict.fromkeys(parsed.signatures)

@@ -16,12 +16,15 @@ import orjson
 from yidao.sync import errors
 from yidao.sync.archive import read_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, verify_cosignature
-from yidao.sync.enrolment import MAX_PROOFS, Enrolment
+from yidao.sync.enrolment import MAX_PROOFS, CosignKey, Enrolment
+from yidao.sync.epoch import EpochKey
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, cosigner_name
+from yidao.sync.keytypes import cosigner_type, log_type
 from yidao.sync.message import EnrolmentProof
-from yidao.sync.note import TYPE_COSIGNATURE, TYPE_ED25519, key_id, parse_note
+from yidao.sync.note import key_id, parse_note
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 from yidao.sync.record import Header, Part, check_part, decode_header
+from yidao.sync.suite import ED25519_SHA256, SUITES
 
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "root-statement"
@@ -29,11 +32,23 @@ STATEMENT: Final = "root-statement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigner:
-    """A tier that held the journal up to the checkpoint, at the latest at `time_s` (Unix)."""
+    """A tier that held the journal up to the checkpoint, at the latest at `time_s` (Unix).
+
+    Attributes:
+        suites: Under which keys it cosigned: its own suite, ML-DSA-44 (4), or both.
+    """
 
     node_id: NodeId
     path: Path
     time_s: int
+    suites: tuple[int, ...] = (ED25519_SHA256,)
+
+    @property
+    def signed_with(self) -> str:
+        """Names of those suites, where they are not the default one alone; else ""."""
+        if self.suites == (ED25519_SHA256,):
+            return ""
+        return ", ".join(SUITES[number].name for number in self.suites)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +169,8 @@ def take_record(
     """Take a record away, verified.
 
     1. The header is of this network, by a node of the chain.
-    2. The checkpoint is of a journal of that node, signed by its journal key, and
-       the header is in its tree.
+    2. The checkpoint is of a journal of that node, signed by its journal key of that
+       epoch, not beyond its end, and the header is in its tree.
     3. Each part that was given is what the header commits to.
     4. Every cosignature by a tier above that node verifies.
 
@@ -180,7 +195,11 @@ def take_record(
 
     proof = parse_proof(take(files, f"{folder}/proof.tlog-proof"))
     journal = _journal_of(proof, network, origin)
-    checkpoint = verify_proof(proof, header_bytes, journal.origin(network), origin.journal_key)
+    key = origin.key_of(journal.epoch)
+    checkpoint = verify_proof(
+        proof, header_bytes, journal.origin(network), key.journal_key, key.suite
+    )
+    origin.check_end(journal, checkpoint.size)
     return ProvenRecord(
         raw=header_bytes,
         header=header,
@@ -205,16 +224,17 @@ def check_lines(record: ProvenRecord, network: NetworkId) -> None:
         EvidenceMalformed: A line that is neither the author's nor of a tier above,
             or extra data.
     """
-    tiers = [(tier.node_id, tier.cosign_key) for tier in record.tiers]
-    if with_known_lines(record.proof, network, record.origin.journal_key, tiers) != record.proof:
+    tiers = [(tier.node_id, tier.cosign_keys) for tier in record.tiers]
+    author = record.origin.key_of(record.journal.epoch)
+    if with_known_lines(record.proof, network, author, tiers) != record.proof:
         raise errors.EvidenceMalformed(reason="unknown line")
 
 
 def with_known_lines(
     proof: TlogProof,
     network: NetworkId,
-    journal_key: bytes,
-    tiers: Sequence[tuple[NodeId, bytes]],
+    author: EpochKey,
+    tiers: Sequence[tuple[NodeId, Sequence[CosignKey]]],
 ) -> TlogProof:
     """Return a proof with the lines of its author and of some tiers alone, each once.
 
@@ -223,19 +243,32 @@ def with_known_lines(
     Args:
         proof: Of the author's journal.
         network: Whose cosigners are named.
-        journal_key: The author's.
-        tiers: Node and cosigning key.
+        author: The author's key of that journal's epoch.
+        tiers: Nodes with suite and key of all that they may have cosigned with.
     """
     origin = parse_checkpoint(proof.checkpoint).origin
-    known = {(origin, key_id(origin, TYPE_ED25519, journal_key))}
-    for node_id, cosign_key in tiers:
+    known = {(origin, key_id(origin, log_type(author.suite), author.journal_key))}
+    for node_id, keys in tiers:
         name = cosigner_name(network, node_id)
-        known.add((name, key_id(name, TYPE_COSIGNATURE, cosign_key)))
+        for suite, key in keys:
+            known.add((name, key_id(name, cosigner_type(suite), key)))
     note = parse_note(proof.checkpoint)
     lines = [each.line() for each in note.signatures if (each.name, each.key_id) in known]
     body = "\n".join(dict.fromkeys(lines))
     checkpoint = f"{note.text}\n{body}\n".encode()
     return TlogProof(index=proof.index, path=proof.path, checkpoint=checkpoint)
+
+
+def bare_proof(enrolment: EnrolmentProof) -> EnrolmentProof:
+    """Give an enrolment whose proof bears its author's signature alone: a chain needs no more."""
+    proof = parse_proof(enrolment.proof)
+    origin = parse_checkpoint(proof.checkpoint).origin
+    note = parse_note(proof.checkpoint)
+    [line, *_] = [each.line() for each in note.signatures if each.name == origin] or [""]
+    bare = TlogProof(
+        index=proof.index, path=proof.path, checkpoint=f"{note.text}\n{line}\n".encode()
+    )
+    return EnrolmentProof(header=enrolment.header, core=enrolment.core, proof=bare.encode())
 
 
 def _take_parts(files: dict[str, bytes], folder: str, header: Header) -> tuple[Part, ...]:
@@ -270,12 +303,20 @@ def _cosigners(
     signatures = parse_note(checkpoint).signatures
     for tier in tiers:
         name = cosigner_name(network, tier.node_id)
-        key_hint = key_id(name, TYPE_COSIGNATURE, tier.cosign_key)
-        times = [
-            verify_cosignature(checkpoint, signature.line(), name, tier.cosign_key)
-            for signature in signatures
-            if (signature.name, signature.key_id) == (name, key_hint)
-        ]
+        times: dict[int, int] = {}
+        for suite, key in tier.cosign_keys:
+            hint = (name, key_id(name, cosigner_type(suite), key))
+            for each in signatures:
+                if (each.name, each.key_id) == hint:
+                    time_s = verify_cosignature(checkpoint, each.line(), name, key, suite)
+                    times[suite] = min(time_s, times.get(suite, time_s))
         if times:
-            found.append(Cosigner(node_id=tier.node_id, path=tier.path, time_s=min(times)))
+            found.append(
+                Cosigner(
+                    node_id=tier.node_id,
+                    path=tier.path,
+                    time_s=min(times.values()),
+                    suites=tuple(times),
+                )
+            )
     return tuple(found)

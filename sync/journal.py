@@ -13,7 +13,7 @@ from yidao.sync.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.merkle import EMPTY_FRONTIER, Frontier, leaf_hashes
 from yidao.sync.record import MAX_HEADER_BYTES
-from yidao.sync.suite import Signer
+from yidao.sync.suite import ED25519_SHA256, Signer
 
 MAX_SEAL_RECORDS: Final = 2_000
 MAX_SEAL_HEADER_BYTES: Final = 512 * 1024
@@ -52,6 +52,11 @@ class JournalState:
         """Number of records held."""
         return self.frontier.size
 
+    @property
+    def suite(self) -> int:
+        """The suite of the journal's key and tree, as its enrolment or declaration gives it."""
+        return self.frontier.suite
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
@@ -86,7 +91,8 @@ def seal(
         SealEmpty, SealTooLarge: The headers do not fit one seal.
     """
     _check_limits(headers)
-    frontier, entries = tiles.grow(state.frontier, leaf_hashes(headers))
+    assert signer.suite == state.suite, "a journal is sealed by a key of its suite"
+    frontier, entries = tiles.grow(state.frontier, leaf_hashes(headers, state.suite))
     checkpoint = Checkpoint(
         origin=state.journal.origin(network), size=frontier.size, root=frontier.root()
     )
@@ -129,15 +135,21 @@ def extend(state: JournalState, seal: Seal, network: NetworkId, public_key: byte
         if seal.first_seq < 0 or seal.end_seq > state.size:
             raise errors.SealOverlap(held=state.size, first_seq=seal.first_seq)
         return Extended(state=state, tiles=(), duplicate=True)
-    signed = _open(seal, network, public_key)
-    frontier, entries = tiles.grow(state.frontier, leaf_hashes(seal.headers))
+    signed = _open(seal, network, public_key, state.suite)
+    frontier, entries = tiles.grow(state.frontier, leaf_hashes(seal.headers, state.suite))
     if frontier.root() != signed.root:
         raise errors.SealRootMismatch(size=signed.size)
     grown = JournalState(journal=state.journal, frontier=frontier)
     return Extended(state=grown, tiles=entries)
 
 
-def check_held(seal: Seal, held_root: bytes, network: NetworkId, public_key: bytes) -> None:
+def check_held(
+    seal: Seal,
+    held_root: bytes,
+    network: NetworkId,
+    public_key: bytes,
+    suite: int = ED25519_SHA256,
+) -> None:
     """Return only if a duplicate seal says of its end what is held there.
 
     Args:
@@ -145,18 +157,19 @@ def check_held(seal: Seal, held_root: bytes, network: NetworkId, public_key: byt
         held_root: The root that is held for size `seal.end_seq`.
         network: This deployment.
         public_key: The journal's key.
+        suite: Its suite.
 
     Raises:
         SealFork: The origin signed another root for that size. The seal and the
             held checkpoint together prove it to anybody.
         PeerError: The seal is not the origin's at all.
     """
-    if _open(seal, network, public_key).root != held_root:
+    if _open(seal, network, public_key, suite).root != held_root:
         raise errors.SealFork(size=seal.end_seq)
 
 
-def _open(seal: Seal, network: NetworkId, public_key: bytes) -> Checkpoint:
-    signed = open_checkpoint(seal.checkpoint, seal.journal.origin(network), public_key)
+def _open(seal: Seal, network: NetworkId, public_key: bytes, suite: int) -> Checkpoint:
+    signed = open_checkpoint(seal.checkpoint, seal.journal.origin(network), public_key, suite)
     if signed.size != seal.end_seq:
         raise errors.SealSizeMismatch(expected=seal.end_seq, found=signed.size)
     return signed

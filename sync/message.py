@@ -16,8 +16,10 @@ from yidao.sync.record import MAX_PART_BYTES, Part
 MAX_FRAME_BYTES: Final = 1 << 20
 MAX_CONTROL_BYTES: Final = 1 << 20
 MAX_ITEMS: Final = 2_048
-MAX_COSIGNATURES: Final = 16
-MAX_COSIGNATURE_BYTES: Final = 512
+# Two of each of 15 tiers, and some; a line of ML-DSA-44 has 3,244 characters of
+# base64 behind a name of 78.
+MAX_COSIGNATURES: Final = 32
+MAX_COSIGNATURE_BYTES: Final = 3_584
 MAX_CHECKPOINT_BYTES: Final = 4 * 1024
 MAX_RUNS: Final = 2_000
 MAX_RUN_RECORDS: Final = 2_000
@@ -27,7 +29,8 @@ MAX_SEALED_OVERHEAD_BYTES: Final = 512
 MAX_SEALED_BYTES: Final = MAX_PART_BYTES + MAX_SEALED_OVERHEAD_BYTES
 MAX_HOLDINGS: Final = 8_192
 MAX_WANTED: Final = 1_024
-MAX_CHAIN: Final = 16
+# Sixteen enrolments of the deepest node, and three changes of keys for each tier.
+MAX_CHAIN: Final = 64
 MAX_PROOF_BYTES: Final = 16 * 1024
 MAX_CODE_BYTES: Final = 64
 MAX_EPOCH_BYTES: Final = 32

@@ -6,20 +6,18 @@ key is ignored; one by a known key that fails refuses the whole note; a note tha
 bears no signature of a known key is refused.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
 from yidao.sync import errors, suite
-
-TYPE_ED25519: Final = 0x01
-TYPE_COSIGNATURE: Final = 0x04
+from yidao.sync.base64text import decode_base64, encode_base64
+from yidao.sync.keytypes import TYPES, KeyType, cosigned_message, cosigner_type, log_type
 
 MAX_NOTE_BYTES: Final = 64 * 1024
-MAX_SIGNATURES: Final = 16
+# The author, and two cosignatures of each of 15 tiers; 64 KiB hold them all.
+MAX_SIGNATURES: Final = 32
 MAX_NAME_CHARS: Final = 255
 
 _KEY_ID_BYTES: Final = 4
@@ -33,20 +31,18 @@ class VerifierKey:
 
     Attributes:
         name: Key name, for a log its origin.
-        key_type: 0x01 Ed25519 over the text, 0x04 timestamped cosignature.
-        public_key: 32 bytes.
+        key_type: See `keytypes`.
+        public_key: Raw, as the suite of the type has it.
     """
 
     name: str
-    key_type: int
+    key_type: KeyType
     public_key: bytes
 
     def __post_init__(self) -> None:
         if not _is_key_name(self.name):
             raise errors.KeyMalformed(reason="name")
-        if self.key_type not in (TYPE_ED25519, TYPE_COSIGNATURE):
-            raise errors.KeyMalformed(reason="type")
-        suite.check_public_key(suite.ED25519_SHA256, self.public_key)
+        suite.check_public_key(self.key_type.suite, self.public_key)
 
     @property
     def key_id(self) -> bytes:
@@ -55,7 +51,7 @@ class VerifierKey:
 
     def encode(self) -> str:
         """Return the vkey text, `<name>+<hex key id>+<base64(type || key)>`."""
-        material = encode_base64(bytes([self.key_type]) + self.public_key)
+        material = encode_base64(self.key_type.marker + self.public_key)
         return f"{self.name}+{self.key_id.hex()}+{material}"
 
     @classmethod
@@ -73,7 +69,11 @@ class VerifierKey:
         material = decode_base64(pieces[2])
         if not material:
             raise errors.KeyMalformed(reason="base64")
-        key = cls(name=pieces[0], key_type=material[0], public_key=material[1:])
+        found = [each for each in TYPES if material.startswith(each.marker)]
+        if not found:
+            raise errors.KeyMalformed(reason="type")
+        public_key = material[len(found[0].marker) :]
+        key = cls(name=pieces[0], key_type=found[0], public_key=public_key)
         if key.key_id.hex() != pieces[1]:
             raise errors.KeyMalformed(reason="key id")
         return key
@@ -100,27 +100,9 @@ class Note:
     signatures: tuple[NoteSignature, ...]
 
 
-def key_id(name: str, key_type: int, public_key: bytes) -> bytes:
-    """Return the first 4 bytes of SHA-256(name || 0x0A || type || key)."""
-    return sha256(name.encode() + b"\n" + bytes([key_type]) + public_key).digest()[:_KEY_ID_BYTES]
-
-
-def encode_base64(data: bytes) -> str:
-    """Return standard base64 with padding."""
-    return base64.b64encode(data).decode("ascii")
-
-
-def decode_base64(text: str) -> bytes | None:
-    """Return the bytes of standard base64 with padding, or None for any other text.
-
-    The library ignores stray bits in the last digit, which would give one value
-    several texts; hence the comparison.
-    """
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return data if encode_base64(data) == text else None
+def key_id(name: str, key_type: KeyType, public_key: bytes) -> bytes:
+    """Return the first 4 bytes of SHA-256(name || 0x0A || type || key), in every suite."""
+    return sha256(name.encode() + b"\n" + key_type.marker + public_key).digest()[:_KEY_ID_BYTES]
 
 
 def sign_note(text: str, name: str, signer: suite.Signer) -> bytes:
@@ -135,7 +117,7 @@ def sign_note(text: str, name: str, signer: suite.Signer) -> bytes:
         raise errors.KeyMalformed(reason="name")
     body = text.encode()
     signature = NoteSignature(
-        name, key_id(name, TYPE_ED25519, signer.public_key), signer.sign(body)
+        name, key_id(name, log_type(signer.suite), signer.public_key), signer.sign(body)
     )
     return body + b"\n" + signature.line().encode() + b"\n"
 
@@ -144,7 +126,7 @@ def parse_note(data: bytes) -> Note:
     """Return the text and the signature lines of a note; nothing is verified.
 
     Raises:
-        NoteMalformed: Any departure from the form, or over a limit (64 KiB, 16 lines).
+        NoteMalformed: Any departure from the form, or over a limit (64 KiB, 32 lines).
     """
     if len(data) > MAX_NOTE_BYTES:
         raise errors.NoteMalformed(reason="too large")
@@ -214,22 +196,20 @@ def verify_signature(text: str, signature: NoteSignature, key: VerifierKey) -> i
     if (signature.name, signature.key_id) != (key.name, key.key_id):
         raise errors.SignatureInvalid
     message, payload, time_s = text.encode(), signature.payload, None
-    if key.key_type == TYPE_COSIGNATURE:
+    if key.key_type.is_cosignature:
         time_s = int.from_bytes(payload[:_TIME_BYTES], "big")
-        message, payload = cosigned_message(text, time_s), payload[_TIME_BYTES:]
-    suite.verify(suite.ED25519_SHA256, key.public_key, payload, message)
+        message = cosigned_message(key.key_type, text, key.name, time_s)
+        payload = payload[_TIME_BYTES:]
+    suite.verify(key.key_type.suite, key.public_key, payload, message)
     return time_s
-
-
-def cosigned_message(text: str, time_s: int) -> bytes:
-    """Return what a cosignature of `text` at `time_s` (Unix seconds) signs."""
-    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
 def cosignature(text: str, name: str, signer: suite.Signer, time_s: int) -> NoteSignature:
     """Return the timestamped cosignature of `signer`, known as `name`, on a note's text."""
-    payload = time_s.to_bytes(_TIME_BYTES, "big") + signer.sign(cosigned_message(text, time_s))
-    return NoteSignature(name, key_id(name, TYPE_COSIGNATURE, signer.public_key), payload)
+    key_type = cosigner_type(signer.suite)
+    message = cosigned_message(key_type, text, name, time_s)
+    payload = time_s.to_bytes(_TIME_BYTES, "big") + signer.sign(message)
+    return NoteSignature(name, key_id(name, key_type, signer.public_key), payload)
 
 
 def _is_key_name(name: str) -> bool:

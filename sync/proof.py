@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from yidao.sync import errors
+from yidao.sync.base64text import decode_base64, encode_base64
 from yidao.sync.checkpoint import Checkpoint, open_checkpoint
 from yidao.sync.merkle import (
     HASH_BYTES,
@@ -21,7 +22,8 @@ from yidao.sync.merkle import (
     leaf_hash,
     verify_inclusion,
 )
-from yidao.sync.note import MAX_NOTE_BYTES, decode_base64, encode_base64
+from yidao.sync.note import MAX_NOTE_BYTES
+from yidao.sync.suite import ED25519_SHA256
 
 MAX_EXTRA_BYTES: Final = 4 * 1024
 MAX_PROOF_FILE_BYTES: Final = MAX_NOTE_BYTES + 16 * 1024
@@ -83,7 +85,9 @@ def parse_proof(data: bytes) -> TlogProof:
     )
 
 
-def verify_proof(proof: TlogProof, header: bytes, origin: str, public_key: bytes) -> Checkpoint:
+def verify_proof(
+    proof: TlogProof, header: bytes, origin: str, public_key: bytes, suite: int = ED25519_SHA256
+) -> Checkpoint:
     """Return the checkpoint that binds `header` to log `origin` at `proof.index`.
 
     Raises:
@@ -91,8 +95,9 @@ def verify_proof(proof: TlogProof, header: bytes, origin: str, public_key: bytes
         CheckpointOriginMismatch: The checkpoint is not the log's.
         ProofInvalid: The header is not in the tree at that index.
     """
-    checkpoint = open_checkpoint(proof.checkpoint, origin, public_key)
-    verify_inclusion(leaf_hash(header), proof.index, checkpoint.size, proof.path, checkpoint.root)
+    checkpoint = open_checkpoint(proof.checkpoint, origin, public_key, suite)
+    leaf = leaf_hash(header, suite)
+    verify_inclusion(leaf, proof.index, checkpoint.size, proof.path, checkpoint.root, suite)
     return checkpoint
 
 

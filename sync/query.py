@@ -201,7 +201,12 @@ def _check_texts(kind: str, args: bytes, purpose: str, actor: str) -> None:
 
 
 def check_question(
-    question: Question, *, network: NetworkId, now_ms: int, asker_key: bytes | None
+    question: Question,
+    *,
+    network: NetworkId,
+    now_ms: int,
+    asker_key: bytes | None,
+    asker_suite: int = ED25519_SHA256,
 ) -> None:
     """Return only if the question is of this network, in time, and by the asker.
 
@@ -210,6 +215,7 @@ def check_question(
         network: The network that this node belongs to.
         now_ms: This node's time, Unix milliseconds.
         asker_key: The asker's cosigning key; None if nobody of that id is known.
+        asker_suite: The suite of that key.
 
     Raises:
         QueryForeign: Another network, or an unknown asker.
@@ -222,7 +228,7 @@ def check_question(
         raise errors.QueryExpired
     signed = _DOMAIN + question.query_id + question.body
     try:
-        suite.verify(ED25519_SHA256, asker_key, question.signature, signed)
+        suite.verify(asker_suite, asker_key, question.signature, signed)
     except errors.PeerError:
         raise errors.QuerySignatureInvalid from None
 

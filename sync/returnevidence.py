@@ -20,12 +20,12 @@ from typing import Final
 
 from yidao.sync import errors
 from yidao.sync.archive import write_archive
-from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.enrolment import Enrolment, verify_chain
 from yidao.sync.evidencefiles import (
     MANIFEST,
     STATEMENT,
     ProvenRecord,
+    bare_proof,
     chain_entries,
     check_lines,
     manifest_of,
@@ -37,8 +37,6 @@ from yidao.sync.evidencefiles import (
 )
 from yidao.sync.ids import NetworkId
 from yidao.sync.message import EnrolmentProof
-from yidao.sync.note import parse_note
-from yidao.sync.proof import TlogProof, parse_proof
 from yidao.sync.record import Part, decode_header
 from yidao.sync.rootstatement import open_root_statement
 
@@ -85,7 +83,7 @@ def build_return_evidence(
         EvidenceMismatch: A part that its header does not name.
     """
     _check_count(len(records))
-    entries = {STATEMENT: statement, **chain_entries([_bare(each) for each in chain])}
+    entries = {STATEMENT: statement, **chain_entries([bare_proof(each) for each in chain])}
     ordered = sorted(records, key=lambda each: _place(each.header))
     _check_order([each.header for each in ordered])
     for number, each in enumerate(ordered):
@@ -123,7 +121,7 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
     statement = take(files, STATEMENT)
     enrolments = take_chain(files)
     chain = verify_chain(root_certificate_pem, statement, enrolments)
-    if [_bare(each) for each in enrolments] != enrolments:
+    if [bare_proof(each) for each in enrolments] != enrolments:
         raise errors.EvidenceMalformed(reason="unknown line")
     network = open_root_statement(statement, root_certificate_pem).network
     records = tuple(
@@ -135,18 +133,6 @@ def verify_return_evidence(data: bytes, root_certificate_pem: bytes) -> ReturnEv
         check_lines(each, network)
     _check_order([each.raw for each in records])
     return ReturnEvidence(network=network, chain=chain, records=records)
-
-
-def _bare(enrolment: EnrolmentProof) -> EnrolmentProof:
-    """Give an enrolment whose proof bears its author's signature alone: a chain needs no more."""
-    proof = parse_proof(enrolment.proof)
-    origin = parse_checkpoint(proof.checkpoint).origin
-    note = parse_note(proof.checkpoint)
-    [line, *_] = [each.line() for each in note.signatures if each.name == origin] or [""]
-    bare = TlogProof(
-        index=proof.index, path=proof.path, checkpoint=f"{note.text}\n{line}\n".encode()
-    )
-    return EnrolmentProof(header=enrolment.header, core=enrolment.core, proof=bare.encode())
 
 
 def _check_count(count: int) -> None:

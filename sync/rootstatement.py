@@ -9,6 +9,10 @@ ECDSA-P256-SHA256 signature (DER) over those five by the root certificate's key.
     <the root's journal key, hex>
     <the root's cosigning key, hex>
     <base64 signature>
+
+Where the root's own keys are of another suite than 1, the first line is
+`yidao-root-v2` and the number of the suite stands in a line of its own behind the
+node id. The certificate's key is P-256 all the same: TLS has no other.
 """
 
 from dataclasses import dataclass
@@ -25,13 +29,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from yidao.sync import errors, suite
+from yidao.sync.base64text import decode_base64, encode_base64
 from yidao.sync.ids import NetworkId, NodeId, network_id, node_id
-from yidao.sync.note import decode_base64, encode_base64
 
 MAX_STATEMENT_BYTES: Final = 1024
 MAX_CERTIFICATE_BYTES: Final = 16 * 1024
 
 _FIRST_LINE: Final = "yidao-root-v1"
+_FIRST_LINE_SUITE: Final = "yidao-root-v2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +47,32 @@ class RootStatement:
     node_id: NodeId
     journal_key: bytes
     cosign_key: bytes
+    suite: int = suite.ED25519_SHA256
 
     def text(self) -> bytes:
         """Return the exact bytes that are signed."""
-        pieces = (self.network, self.node_id, self.journal_key, self.cosign_key)
-        lines = [_FIRST_LINE, *(piece.hex() for piece in pieces)]
+        keys = [self.journal_key.hex(), self.cosign_key.hex()]
+        lines = [_FIRST_LINE, self.network.hex(), self.node_id.hex(), *keys]
+        if self.suite != suite.ED25519_SHA256:
+            names = [self.network.hex(), self.node_id.hex()]
+            lines = [_FIRST_LINE_SUITE, *names, str(self.suite), *keys]
         return "".join(f"{line}\n" for line in lines).encode()
 
     def sign(self, key: EllipticCurvePrivateKey) -> bytes:
         """Return the statement file, signed by the root certificate's key.
 
         Raises:
-            KeyMalformed, KeyWeak: One of the two keys is unfit.
+            SuiteUnknown, KeyMalformed, KeyWeak: One of the two keys is unfit.
         """
         self.check_keys()
         signature = key.sign(self.text(), ECDSA(SHA256()))
         return self.text() + encode_base64(signature).encode() + b"\n"
 
     def check_keys(self) -> None:
-        """Return only if both keys are fit; raise `KeyMalformed` or `KeyWeak` otherwise."""
-        suite.check_public_key(suite.ED25519_SHA256, self.journal_key)
-        suite.check_public_key(suite.ED25519_SHA256, self.cosign_key)
+        """Return only if both keys are fit for the suite; see `suite.check_public_key`."""
+        suite.hasher(self.suite)
+        suite.check_public_key(self.suite, self.journal_key)
+        suite.check_public_key(self.suite, self.cosign_key)
 
 
 def open_root_statement(data: bytes, root_certificate_pem: bytes) -> RootStatement:
@@ -76,34 +86,54 @@ def open_root_statement(data: bytes, root_certificate_pem: bytes) -> RootStateme
     Raises:
         RootStatementInvalid: No such certificate, another form, or a signature
             that fails.
-        KeyMalformed, KeyWeak: The statement names an unfit key.
+        SuiteUnknown, KeyMalformed, KeyWeak: The statement names an unfit key.
     """
     key = _certificate_key(root_certificate_pem)
-    lines = data.split(b"\n") if len(data) <= MAX_STATEMENT_BYTES else []
-    if len(lines) != 7 or lines[0] != _FIRST_LINE.encode() or lines[6]:
-        raise errors.RootStatementInvalid(reason="form")
     # Verified before anything in it is read.
-    text = data[: len(data) - len(lines[5]) - 1]
+    text, signature = _split(data)
     try:
-        signature = decode_base64(lines[5].decode("ascii"))
-        key.verify(signature or b"", text, ECDSA(SHA256()))
-        network, node, journal_key, cosign_key = (
-            bytes.fromhex(line.decode("ascii")) for line in lines[1:5]
-        )
+        key.verify(signature, text, ECDSA(SHA256()))
     except InvalidSignature:
         raise errors.RootStatementInvalid(reason="signature") from None
-    except ValueError:
-        raise errors.RootStatementInvalid(reason="form") from None
-    statement = RootStatement(
-        network=network_id(network),
-        node_id=node_id(node),
-        journal_key=journal_key,
-        cosign_key=cosign_key,
-    )
+    statement = _read(text)
     statement.check_keys()
     if statement.text() != text:
         raise errors.RootStatementInvalid(reason="form")
     return statement
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    """Return the signed text and the signature."""
+    whole = data if len(data) <= MAX_STATEMENT_BYTES else b""
+    at = whole.rfind(b"\n", 0, -1) + 1
+    text, line = whole[:at], whole[at:]
+    signature = None
+    if line.isascii() and line.endswith(b"\n"):
+        signature = decode_base64(line[:-1].decode("ascii"))
+    if not text or not signature:
+        raise errors.RootStatementInvalid(reason="form")
+    return text, signature
+
+
+def _read(text: bytes) -> RootStatement:
+    """Return what a text states; the caller compares it with the text that it would make."""
+    first, *lines = text.split(b"\n")
+    number = suite.ED25519_SHA256
+    try:
+        if first == _FIRST_LINE_SUITE.encode():
+            number = int(lines.pop(2).decode("ascii"))
+        network, node, journal_key, cosign_key = (
+            bytes.fromhex(line.decode("ascii")) for line in lines[:-1]
+        )
+    except (ValueError, IndexError):
+        raise errors.RootStatementInvalid(reason="form") from None
+    return RootStatement(
+        network=network_id(network),
+        node_id=node_id(node),
+        journal_key=journal_key,
+        cosign_key=cosign_key,
+        suite=number,
+    )
 
 
 def _certificate_key(pem: bytes) -> EllipticCurvePublicKey:

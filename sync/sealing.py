@@ -86,16 +86,14 @@ class Sm2Box:
         size = int.from_bytes(sealed[:_LENGTH_BYTES], "big")
         at = _LENGTH_BYTES + size
         wrapped, nonce = sealed[_LENGTH_BYTES:at], sealed[at : at + NONCE_BYTES]
-        ciphertext, tag = sealed[at + NONCE_BYTES : -TAG_BYTES], sealed[-TAG_BYTES:]
         if len(sealed) < at + NONCE_BYTES + TAG_BYTES:
             raise SealedBroken
         key = sm2.unwrap(self._private, wrapped)
         if len(key) != SM4_KEY_BYTES:
             raise SealedBroken
         try:
-            opening = _sm4(key, nonce, tag).decryptor()
-            opening.authenticate_additional_data(_covered(self._public, wrapped, name))
-            return opening.update(ciphertext) + opening.finalize()
+            covered = _covered(self._public, wrapped, name)
+            return sm4_open(key, nonce, covered, sealed[at + NONCE_BYTES :])
         except InvalidTag:
             raise SealedBroken from None
 
@@ -128,10 +126,26 @@ def seal(
         raise errors.SuiteUnknown(suite=suite_number)
     key, nonce = random(SM4_KEY_BYTES), random(NONCE_BYTES)
     wrapped = sm2.wrap(recipient_key, key)
+    secret = sm4_seal(key, nonce, _covered(recipient_key, wrapped, name), plaintext)
+    return len(wrapped).to_bytes(_LENGTH_BYTES, "big") + wrapped + nonce + secret
+
+
+def sm4_seal(key: bytes, nonce: bytes, covered: bytes, plaintext: bytes) -> bytes:
+    """Return ciphertext and tag of SM4-GCM (RFC 8998); a nonce is used once with a key.
+
+    Raises:
+        SuiteUnavailable: The library was built without SM4.
+    """
     sealing = _sm4(key, nonce, None).encryptor()
-    sealing.authenticate_additional_data(_covered(recipient_key, wrapped, name))
-    ciphertext = sealing.update(plaintext) + sealing.finalize()
-    return len(wrapped).to_bytes(_LENGTH_BYTES, "big") + wrapped + nonce + ciphertext + sealing.tag
+    sealing.authenticate_additional_data(covered)
+    return sealing.update(plaintext) + sealing.finalize() + sealing.tag
+
+
+def sm4_open(key: bytes, nonce: bytes, covered: bytes, sealed: bytes) -> bytes:
+    """Return the plaintext of `sm4_seal`; raise `InvalidTag` of the library if it is not that."""
+    opening = _sm4(key, nonce, sealed[-TAG_BYTES:]).decryptor()
+    opening.authenticate_additional_data(covered)
+    return opening.update(sealed[:-TAG_BYTES]) + opening.finalize()
 
 
 def _covered(public_key: bytes, wrapped: bytes, name: bytes) -> bytes:

@@ -2,64 +2,103 @@
 
 The suite of a signature is a fact about the key that must have made it, learned
 when the key was enrolled. Nothing in signed or unsigned bytes can choose it.
+
+| suite | signs | trees | for |
+|---|---|---|---|
+| 1 | Ed25519 | SHA-256 | everything |
+| 3 | SM2 | SM3 | everything; needs the extra `gm` |
+| 4 | ML-DSA-44 | | a second cosignature |
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from yidao.sync import ed25519, errors, mldsa44, sm2
+from yidao.sync.ed25519 import ED25519_SHA256, Ed25519Signer
+from yidao.sync.mldsa44 import ML_DSA_44
+from yidao.sync.sm2 import SM2_SM3
+from yidao.sync.suiteerrors import SuiteUnavailable
 
-from yidao.sync import errors
+__all__ = [
+    "ED25519_SHA256",
+    "ML_DSA_44",
+    "SM2_SM3",
+    "SPOKEN",
+    "SUITES",
+    "Ed25519Signer",
+    "Hasher",
+    "Signer",
+    "Suite",
+    "check_public_key",
+    "hasher",
+    "is_available",
+    "suite",
+    "verify",
+]
 
-ED25519_SHA256: Final = 1
-KEY_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 
-_FIELD_PRIME: Final = 2**255 - 19
-_CURVE_D: Final = -121665 * pow(121666, -1, _FIELD_PRIME) % _FIELD_PRIME
-# y coordinates of the points of order 1, 2, 4 and 8. With such
-# a key one fixed signature verifies for many messages or for all.
-_SMALL_ORDER_Y: Final = frozenset(
-    (
-        0,
-        1,
-        _FIELD_PRIME - 1,
-        int.from_bytes(
-            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
-            "little",
-        ),
-        int.from_bytes(
-            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
-            "little",
-        ),
-    )
-)
+class Hashed(Protocol):
+    """A hash of `hashlib`, as far as trees use it."""
+
+    def digest(self) -> bytes:
+        """Return the 32 bytes."""
+
+
+Hasher = Callable[[bytes], Hashed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What a suite is made of."""
+    """What a suite is made of.
+
+    Attributes:
+        hasher: Of its Merkle trees; None where no journal can be of the suite.
+        check: Returns only if a public key is fit.
+        verify: Returns only if (key, signature, message) fit.
+    """
 
     number: int
     name: str
     key_bytes: int
     signature_bytes: int
+    hasher: Hasher | None
+    check: Callable[[bytes], None]
+    verify: Callable[[bytes, bytes, bytes], None]
 
 
 SUITES: Final = {
     ED25519_SHA256: Suite(
         number=ED25519_SHA256,
         name="Ed25519/SHA-256",
-        key_bytes=KEY_BYTES,
-        signature_bytes=SIGNATURE_BYTES,
+        key_bytes=ed25519.KEY_BYTES,
+        signature_bytes=ed25519.SIGNATURE_BYTES,
+        hasher=sha256,
+        check=ed25519.check_public_key,
+        verify=ed25519.verify,
+    ),
+    SM2_SM3: Suite(
+        number=SM2_SM3,
+        name="SM2/SM3",
+        key_bytes=sm2.KEY_BYTES,
+        signature_bytes=sm2.SIGNATURE_BYTES,
+        hasher=sm2.Sm3,
+        check=sm2.check_public_key,
+        verify=sm2.verify,
+    ),
+    ML_DSA_44: Suite(
+        number=ML_DSA_44,
+        name="ML-DSA-44",
+        key_bytes=mldsa44.KEY_BYTES,
+        signature_bytes=mldsa44.SIGNATURE_BYTES,
+        hasher=None,
+        check=mldsa44.check_public_key,
+        verify=mldsa44.verify,
     ),
 }
+#: Words that name the suites of journals on a command line.
+SPOKEN: Final = {"std": ED25519_SHA256, "gm": SM2_SM3}
 
 
 class Signer(Protocol):
@@ -77,27 +116,6 @@ class Signer(Protocol):
         """Return the signature over exactly `message`."""
 
 
-class Ed25519Signer:
-    """A signer of suite 1 that holds its key in memory."""
-
-    suite: Final = ED25519_SHA256
-
-    def __init__(self, seed: bytes) -> None:
-        """Take the private key from its 32-byte seed (RFC 8032 §5.1.5).
-
-        Raises:
-            KeyMalformed: The seed is not 32 bytes.
-        """
-        if len(seed) != KEY_BYTES:
-            raise errors.KeyMalformed(reason="length")
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key: Final = self._key.public_key().public_bytes_raw()
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature over `message`."""
-        return self._key.sign(message)
-
-
 def suite(number: int) -> Suite:
     """Return the suite of that number; raise `SuiteUnknown` if there is none here."""
     found = SUITES.get(number)
@@ -106,20 +124,41 @@ def suite(number: int) -> Suite:
     return found
 
 
+def hasher(number: int) -> Hasher:
+    """Return the hash of a suite's trees.
+
+    Raises:
+        SuiteUnknown: No such suite, or none of journals.
+    """
+    found = suite(number).hasher
+    if found is None:
+        raise errors.SuiteUnknown(suite=number)
+    return found
+
+
+def is_available(number: int) -> bool:
+    """Tell whether this machine can verify what is of a suite."""
+    if number == SM2_SM3:
+        try:
+            sm2.library()
+        except SuiteUnavailable:
+            return False
+    return number in SUITES
+
+
 def check_public_key(number: int, key: bytes) -> None:
     """Return only if `key` is fit for suite `number`.
 
-    Run it where a key enters the tree (enrolment, key change). The library loads
+    Run it where a key enters the tree (enrolment, key change). Libraries load
     weak keys and points off the curve without a word, and a proof of possession
-    does not stop the weak ones.
+    does not stop the weak ones. It needs no library of the extra `gm`.
 
     Raises:
         SuiteUnknown: No such suite.
         KeyMalformed: Wrong length, or no point of the curve.
         KeyWeak: Small order, or an encoding that is not canonical.
     """
-    suite(number)
-    _load_key(key)
+    suite(number).check(key)
 
 
 def verify(number: int, key: bytes, signature: bytes, message: bytes) -> None:
@@ -127,58 +166,7 @@ def verify(number: int, key: bytes, signature: bytes, message: bytes) -> None:
 
     Raises:
         SuiteUnknown, KeyMalformed, KeyWeak: As `check_public_key`.
+        SuiteUnavailable: The library of the suite is not installed here.
         SignatureInvalid: The signature is not by that key over that message.
     """
-    suite(number)
-    loaded = _load_key(key)
-    try:
-        loaded.verify(signature, message)
-    except InvalidSignature:
-        raise errors.SignatureInvalid from None
-
-
-def self_test() -> None:
-    """Return only if this machine's libraries give the right answers.
-
-    Uses RFC 8032 §7.1 test 2 and FIPS 180-4's "abc". A node runs it at start.
-
-    Raises:
-        SuiteSelfTestFailed: A known answer came out wrong.
-    """
-    seed = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
-    key = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
-    signature = bytes.fromhex(
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
-    )
-    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    signer = Ed25519Signer(seed)
-    if signer.public_key != key or signer.sign(b"\x72") != signature:
-        raise errors.SuiteSelfTestFailed(suite=ED25519_SHA256)
-    if sha256(b"abc").hexdigest() != digest:
-        raise errors.SuiteSelfTestFailed(suite=ED25519_SHA256)
-    try:
-        verify(ED25519_SHA256, key, signature, b"\x72")
-    except errors.PeerError:
-        raise errors.SuiteSelfTestFailed(suite=ED25519_SHA256) from None
-    try:
-        verify(ED25519_SHA256, key, signature, b"\x73")
-    except errors.SignatureInvalid:
-        return
-    raise errors.SuiteSelfTestFailed(suite=ED25519_SHA256)
-
-
-# A tree of 3,000 children sends seals by the same few thousand keys all day.
-@lru_cache(maxsize=8192)
-def _load_key(key: bytes) -> Ed25519PublicKey:
-    if len(key) != KEY_BYTES:
-        raise errors.KeyMalformed(reason="length")
-    y = int.from_bytes(key, "little") & ((1 << 255) - 1)
-    if y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
-        raise errors.KeyWeak
-    # x^2 = (y^2 - 1) / (d y^2 + 1) must have a root; the quotient of two numbers is a
-    # square exactly if their product is (Euler's criterion).
-    product = (y * y - 1) * (_CURVE_D * y * y + 1)
-    if pow(product, (_FIELD_PRIME - 1) // 2, _FIELD_PRIME) != 1:
-        raise errors.KeyMalformed(reason="point")
-    return Ed25519PublicKey.from_public_bytes(key)
+    suite(number).verify(key, signature, message)

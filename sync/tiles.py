@@ -13,6 +13,7 @@ from typing import Final
 
 from yidao.sync import errors
 from yidao.sync.merkle import Frontier, NodeAt, node_hash
+from yidao.sync.suite import ED25519_SHA256
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
@@ -49,7 +50,7 @@ def grow(
     return grown, entries
 
 
-def node_reader(read: ReadHashes) -> NodeAt:
+def node_reader(read: ReadHashes, suite: int = ED25519_SHA256) -> NodeAt:
     """Return a function that gives any perfect subtree's hash out of stored tiles.
 
     A subtree of height 8 * L + k is folded from 2**k entries of level L, so that
@@ -57,6 +58,7 @@ def node_reader(read: ReadHashes) -> NodeAt:
 
     Args:
         read: Reads entries; for level 0, leaf hashes of stored headers.
+        suite: Whose hash the tree is made with.
 
     Returns:
         A `NodeAt`; it raises `TreeReadFailed` if `read` gives too few hashes.
@@ -71,7 +73,7 @@ def node_reader(read: ReadHashes) -> NodeAt:
             raise errors.TreeReadFailed(level=level, first=first)
         while len(row) > 1:
             pairs = iter(row)
-            row = [node_hash(left, right) for left, right in zip(pairs, pairs, strict=True)]
+            row = [node_hash(left, right, suite) for left, right in zip(pairs, pairs, strict=True)]
         return row[0]
 
     return node_at

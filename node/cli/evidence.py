@@ -163,4 +163,5 @@ def _facts(report: "EvidenceReport") -> dict[str, object]:
             for gone in report.gone
         ],
         "cosigned_by": [str(each.path) for each in report.cosigners],
+        "cosigned_by_suites": {str(each.path): list(each.suites) for each in report.cosigners},
     }

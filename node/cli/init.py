@@ -1,7 +1,7 @@
 """`yidao init`: found a network with this node as its root, or join one by a bundle."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -31,6 +31,27 @@ Proxy = Annotated[
     typer.Option(help=say("通往上级的 HTTP 代理", "HTTP proxy on the way to the parent")),
 ]
 
+SuiteName = Annotated[
+    Literal["std", "gm"],
+    typer.Option(
+        "--suite",
+        help=say(
+            "本节点密钥的密码套件: std 为 Ed25519/SHA-256, gm 为 SM2/SM3 (需安装 yidao[gm])",
+            "Suite of this node's keys: std is Ed25519/SHA-256, gm is SM2/SM3 (needs yidao[gm])",
+        ),
+    ),
+]
+Pq = Annotated[
+    bool,
+    typer.Option(
+        "--pq",
+        help=say(
+            "另生成 ML-DSA-44 联署密钥 (抗量子)",
+            "Make a second cosigning key, of ML-DSA-44 (against quantum computers)",
+        ),
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -55,6 +76,8 @@ def register(app: typer.Typer) -> None:
             typer.Option("--test/--real", help=say("试用网络或正式网络", "Test network or real")),
         ] = None,
         proxy: Proxy = None,
+        suite: SuiteName = "std",
+        pq: Pq = False,
         as_json: Json = False,
     ) -> None:
         from yidao.node.cli.questions import answers, someone_can_type
@@ -69,15 +92,25 @@ def register(app: typer.Typer) -> None:
         with told_errors(as_json):
             if not as_json and someone_can_type():
                 told.update(answers(told))
-            begin(data, told, join_listen, as_json=as_json)
+            begin(data, told, join_listen, Keys(suite, pq), as_json=as_json)
+
+
+class Keys(NamedTuple):
+    """What was said of the keys that the node makes."""
+
+    suite: str
+    pq: bool
 
 
 def begin(
-    data: Path, told: dict[str, str | None], join_listen: str | None, *, as_json: bool
+    data: Path, told: dict[str, str | None], join_listen: str | None, keys: Keys, *, as_json: bool
 ) -> None:
     """Set the node up as it was told, and say what comes next."""
     from yidao.node import setup
+    from yidao.node.keys import KeyKinds
+    from yidao.sync.suite import SPOKEN
 
+    kinds = KeyKinds(suite=SPOKEN[keys.suite], pq=keys.pq)
     listen = told.get("listen") or _LISTEN
     settings: dict[str, str | int | float] = {
         key: value for key in ("office_name", "proxy") if (value := told.get(key))
@@ -91,12 +124,12 @@ def begin(
                 say("加入包自己说明是否为试用网络", "the bundle says whether it is a test network"),
                 param_hint="--test/--real",
             )
-        identity = setup.join_network(data, Path(bundle), settings)
+        identity = setup.join_network(data, Path(bundle), settings, kinds)
         said = say(f"已加入: {identity.path}", f"Joined as {identity.path}")
     else:
         if told.get("test_network") == "test":
             settings["test_network"] = True
-        identity = setup.found(data, settings)
+        identity = setup.found(data, settings, kinds)
         said = say(
             f"网络已建立: {identity.network.hex()}\n根证书: {data / 'keys' / 'root.pem'}",
             f"Network founded: {identity.network.hex()}\n"

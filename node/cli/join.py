@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from yidao.node.cli.init import JoinListen, Listen, Name, Proxy, begin
+from yidao.node.cli.init import JoinListen, Keys, Listen, Name, Pq, Proxy, SuiteName, begin
 from yidao.node.cli.output import Data, Json, told_errors
 from yidao.node.cli.speech import say
 
@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         proxy: Proxy = None,
+        suite: SuiteName = "std",
+        pq: Pq = False,
         as_json: Json = False,
     ) -> None:
         told = {
@@ -42,4 +44,4 @@ def register(app: typer.Typer) -> None:
             "parent_address": parent,
         }
         with told_errors(as_json):
-            begin(data, told, join_listen, as_json=as_json)
+            begin(data, told, join_listen, Keys(suite, pq), as_json=as_json)

@@ -22,6 +22,7 @@ The calls of `Client`, by what they are about:
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
+  `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
   `verify_store`, `rebuild`.
 - Parts of records: `parts`, `part`, `redact`, `prune`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
@@ -65,6 +66,7 @@ from yidao.node.client.errors import (
 )
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
+from yidao.node.client.identity import KeyPair, NodeKeys
 from yidao.node.client.offline import validate_offline
 from yidao.node.client.parts import PartInfo, Pruned, Redacted
 from yidao.node.client.query import RowStream
@@ -149,11 +151,13 @@ __all__ = [
     "Frontier",
     "Issued",
     "JournalCut",
+    "KeyPair",
     "Mark",
     "Metadata",
     "Missing",
     "MissingPage",
     "NodeInfo",
+    "NodeKeys",
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",

@@ -291,6 +291,11 @@ class AsyncClient:
     part = _Awaited(Client.part)
     redact = _Awaited(Client.redact)
     prune = _Awaited(Client.prune)
+    list_keys = _Awaited(Client.list_keys)
+    prepare_keys = _Awaited(Client.prepare_keys)
+    activate_keys = _Awaited(Client.activate_keys)
+    taint_keys = _Awaited(Client.taint_keys)
+    revoke_keys = _Awaited(Client.revoke_keys)
 
     # Rows elsewhere.
     query_rows = _Asked(Client.query_rows)

@@ -14,6 +14,7 @@ from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
+from yidao.node.client.identity import IdentityCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.parts import PartsCalls
 from yidao.node.client.query import QueryCalls
@@ -37,6 +38,7 @@ class Client(
     CatalogCalls,
     QueryCalls,
     NodeCalls,
+    IdentityCalls,
     PartsCalls,
     FollowCalls,
 ):

@@ -6,6 +6,7 @@ from typing import Final
 
 from yidao.node.courier.envelope import Address, open_envelope, seal_envelope
 from yidao.node.courier.errors import ParcelForAnother, ParcelPeerUnknown
+from yidao.node.keys import KeyFolder
 from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.hub import Hub
 from yidao.node.store.store import Store
@@ -22,7 +23,6 @@ from yidao.sync.parcel import (
     write_parcel,
 )
 from yidao.sync.routing import is_adjacent
-from yidao.sync.sealing import BoxKey
 from yidao.sync.wire import encode_frame, with_number
 
 DEFAULT_BYTES: Final = 32 * 1024 * 1024
@@ -39,13 +39,13 @@ class Courier:
         self,
         store: Store,
         hub: Hub,
-        key: BoxKey,
+        keys: KeyFolder,
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._hub = hub
-        self._key = key
+        self._keys = keys
         self._clock_ms = clock_ms
         self._random = random
 
@@ -78,12 +78,13 @@ class Courier:
             recipient_path=known.path,
             created_ms=self._clock_ms(),
         )
+        recipient = self._store.keys_of(known.node_id)[-1]
         file = seal_envelope(
             parcel,
             address,
-            signer=identity.cosign,
-            recipient_key=known.cosign_key,
-            recipient_suite=known.suite,
+            signer=self._keys.load_parcel_signer(),
+            recipient_key=recipient.cosign_key,
+            recipient_suite=recipient.suite,
             random=self._random,
         )
         return Packed(file=file, records=frames.records, left=frames.left)
@@ -104,8 +105,10 @@ class Courier:
         if (address.network, address.recipient) != here:
             raise ParcelForAnother(path=str(address.recipient_path))
         known = self._neighbour(self._store.enrolled(address.sender), address.sender_path)
-        envelope.verify(known.cosign_key, known.suite)
-        parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, self._key))
+        keys = self._store.keys_of(known.node_id)
+        envelope.verify([(key.suite, key.cosign_key) for key in keys])
+        box_keys = await asyncio.to_thread(self._keys.load_box_keys)
+        parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, box_keys))
         hello = parcel.hello
         if (hello.network, hello.node_id, hello.path) != (
             identity.network,

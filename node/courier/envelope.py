@@ -16,7 +16,7 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +32,7 @@ from yidao.sync import sealing, suite
 from yidao.sync.ids import NetworkId, NodeId, Path, id_from_hex
 from yidao.sync.parcel import MAX_FILE_BYTES
 from yidao.sync.sealing import BoxKey
-from yidao.sync.suite import ED25519_SHA256, Signer
+from yidao.sync.suite import Signer
 from yidao.sync.suiteerrors import SealedBroken
 
 FORMAT: Final = b"yidao-bundle-v1"
@@ -64,29 +64,36 @@ class Envelope:
     signature: bytes
     ciphertext: bytes
 
-    def verify(self, sender_key: bytes, suite_number: int = ED25519_SHA256) -> None:
-        """Return only if the sender's cosigning key, of its suite, signed this very file.
+    def verify(self, sender_keys: Sequence[tuple[int, bytes]]) -> None:
+        """Return only if a cosigning key of the sender signed this very file.
+
+        Args:
+            sender_keys: Suite and key, of all its epochs: a bundle may have been on
+                its way for weeks.
 
         Raises:
             ParcelSignatureInvalid: Somebody else wrote or changed it.
         """
-        try:
-            message = _DOMAIN + self.signed
-            suite.verify(suite_number, sender_key, self.signature, message)
-        except YidaoError:
-            raise ParcelSignatureInvalid(path=str(self.address.sender_path)) from None
+        message = _DOMAIN + self.signed
+        for number, key in sender_keys:
+            try:
+                suite.verify(number, key, self.signature, message)
+            except YidaoError:
+                continue
+            return
+        raise ParcelSignatureInvalid(path=str(self.address.sender_path))
 
-    def decrypt(self, key: BoxKey) -> bytes:
+    def decrypt(self, keys: Sequence[BoxKey]) -> bytes:
         """Return the parcel's bytes.
+
+        Args:
+            keys: The recipient's, of all its epochs that it still has.
 
         Raises:
             ParcelSealed: It was encrypted to another key.
             ParcelFileMalformed: What was encrypted is no compressed parcel.
         """
-        try:
-            packed = key.open(_lines(self.address, b""), self.ciphertext)
-        except SealedBroken:
-            raise ParcelSealed from None
+        packed = self._opened(keys)
         inflate = zlib.decompressobj()
         try:
             parcel = inflate.decompress(packed, MAX_PARCEL_BYTES)
@@ -95,6 +102,14 @@ class Envelope:
         if not inflate.eof or inflate.unused_data:
             raise ParcelFileMalformed(reason="size")
         return parcel
+
+    def _opened(self, keys: Sequence[BoxKey]) -> bytes:
+        for key in keys:
+            try:
+                return key.open(_lines(self.address, b""), self.ciphertext)
+            except SealedBroken:
+                continue
+        raise ParcelSealed
 
 
 def seal_envelope(

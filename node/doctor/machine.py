@@ -20,7 +20,8 @@ from yidao.node.datadir import LOCK_NAME
 from yidao.node.doctor import errors
 from yidao.node.keys import KeyFolder
 from yidao.node.link.errors import LinkPortTaken
-from yidao.sync import suite
+from yidao.sync.selftest import self_test_for
+from yidao.sync.suite import SUITES, is_available
 
 _FREE_BYTES: Final = 512 * 1024 * 1024
 _WARNING_DAYS: Final = 10
@@ -31,8 +32,8 @@ _EVERYWHERE: Final = ("0.0.0.0", "[::]")  # noqa: S104 (looked for, not listened
 
 
 def check_libraries() -> None:
-    """Require what `yidao.node.daemon.self_test` does."""
-    suite.self_test()
+    """Require what a daemon does at its start, for every suite whose library is here."""
+    self_test_for(number for number in SUITES if is_available(number))
     if api_implementation.Type() != "upb":
         raise errors.LibraryUnfit(library="protobuf", found=api_implementation.Type())
 

@@ -46,6 +46,7 @@ from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync import ids
 from yidao.sync.enrolment import CHANNEL, KIND, Enrolment
+from yidao.sync.evidencefiles import bare_proof
 from yidao.sync.message import EnrolmentProof
 
 # Callers whose tries are remembered; the least recent are forgotten first.
@@ -216,6 +217,7 @@ class Admission:
             ca_sha256=proved.ca_sha256 if tier else b"",
             token_id=token.token_id,
             operator=f"{token.operator}@{self._identity.path}",
+            cosign_pq=candidate.cosign_pq,
         )
         # Spent before anything is appended: a refusal does not undo the job.
         if not tokens.spend(tx.conn, candidate, now_ms, tls_chain=tls_chain, ca_chain=ca_chain):
@@ -338,7 +340,8 @@ def prove_enrolment(store: Store, record_id: ids.RecordId) -> EnrolmentProof:
     assert position is not None, "the record is durable before its id is given out"
     proven = store.prove(position)
     core = next(part for part in proven.parts if part.name == "core")
-    return EnrolmentProof(header=proven.header, core=core, proof=proven.proof)
+    # The cosignatures of 15 tiers would not fit a chain, and prove nothing in it.
+    return bare_proof(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
 
 
 def _record_id(token_id: str, used_ms: int) -> ids.RecordId:

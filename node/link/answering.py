@@ -31,6 +31,7 @@ from yidao.sync.query import (
     check_question,
     error_params,
 )
+from yidao.sync.suite import ED25519_SHA256
 
 #: Of one asker in two minutes; as many questions are remembered.
 MAX_REMEMBERED: Final = 8_192
@@ -174,12 +175,14 @@ class Answering:
         """
         question = job.question
         asker = self._store.enrolled(question.asker)
+        keys = self._store.keys_of(question.asker)
         # 1.
         check_question(
             question,
             network=self._identity.network,
             now_ms=self._clock_ms(),
-            asker_key=None if asker is None else asker.cosign_key,
+            asker_key=keys[-1].cosign_key if keys else None,
+            asker_suite=keys[-1].suite if keys else ED25519_SHA256,
         )
         # 2.
         is_above = asker is not None and asker.path.is_ancestor_of(self._identity.path)

@@ -253,6 +253,12 @@ class JoinKeyUnfit(JoinRefusal):
     code = "JOIN_KEY_UNFIT"
 
 
+class JoinSuiteUnsupported(JoinRefusal):
+    """The parent cannot verify what the child would sign (params: suite)."""
+
+    code = "JOIN_SUITE_UNSUPPORTED"
+
+
 class JoinCsrInvalid(JoinRefusal):
     """A certificate request of the child is malformed, unsigned or not P-256."""
 

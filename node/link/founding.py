@@ -12,15 +12,18 @@ from yidao.node import errors
 from yidao.node.keys import (
     CA_KEY,
     COSIGN_KEY,
+    COSIGN_PQ_KEY,
     FIRST_EPOCH,
     JOURNAL_KEY,
     ROOT_CERTIFICATE,
     ROOT_STATEMENT,
+    STANDARD_KEYS,
     TLS_CHAIN,
     TLS_KEY,
     Chain,
     Identity,
     KeyFolder,
+    KeyKinds,
 )
 from yidao.node.link import certificates
 from yidao.node.link.admission import enrolment_draft, prove_enrolment
@@ -28,7 +31,6 @@ from yidao.node.store.store import Store
 from yidao.sync import ids
 from yidao.sync.enrolment import CHANNEL, Enrolment
 from yidao.sync.rootstatement import RootStatement
-from yidao.sync.suite import ED25519_SHA256
 
 OPERATOR: Final = "founder"
 
@@ -38,21 +40,30 @@ _FILES: Final = (
     CA_KEY,
     JOURNAL_KEY,
     COSIGN_KEY,
+    COSIGN_PQ_KEY,
     ROOT_CERTIFICATE,
     ROOT_STATEMENT,
 )
 
 
-def found_network(data_dir: FilePath, *, now: datetime, random: Callable[[int], bytes]) -> Identity:
+def found_network(
+    data_dir: FilePath,
+    *,
+    now: datetime,
+    random: Callable[[int], bytes],
+    kinds: KeyKinds = STANDARD_KEYS,
+) -> Identity:
     """Make a new network whose root lives in `data_dir`, and return the root.
 
     Args:
         data_dir: A prepared data folder (see `yidao.node.datadir`).
         now: Beginning of the root certificate's 20 years, aware.
         random: Gives that many bytes of the system's generator.
+        kinds: Of the root's keys.
 
     Raises:
         AlreadyEnrolled: A node lives there.
+        SuiteUnavailable: The library of the suite is not installed.
         FolderNotWritable: The disk refuses.
     """
     folder = KeyFolder.create(data_dir)
@@ -67,9 +78,10 @@ def found_network(data_dir: FilePath, *, now: datetime, random: Callable[[int], 
         node_id=node_id,
         path=ids.Path(),
         epoch=FIRST_EPOCH,
-        suite=ED25519_SHA256,
-        journal=folder.write_signer(JOURNAL_KEY, random(32)),
-        cosign=folder.write_signer(COSIGN_KEY, random(32)),
+        suite=kinds.suite,
+        journal=folder.make_signer(JOURNAL_KEY, kinds.suite, random),
+        cosign=folder.make_signer(COSIGN_KEY, kinds.suite, random),
+        cosign_pq=folder.make_pq_signer(random) if kinds.pq else None,
     )
     _certify(folder, identity, now)
     folder.write_identity(identity)
@@ -88,6 +100,7 @@ def _certify(folder: KeyFolder, identity: Identity, now: datetime) -> None:
         node_id=identity.node_id,
         journal_key=identity.journal.public_key,
         cosign_key=identity.cosign.public_key,
+        suite=identity.suite,
     )
     folder.write_tls_key(CA_KEY, ca_key)
     folder.write_tls_key(TLS_KEY, tls_key)
@@ -111,7 +124,8 @@ def record_founding(store: Store, folder: KeyFolder, identity: Identity) -> Chai
         draft = enrolment_draft(enrolment, record_id, founded_ms)
         store.run(lambda tx: tx.append(CHANNEL, [draft]))
     chain = Chain(
-        statement=folder.read(ROOT_STATEMENT), proofs=(prove_enrolment(store, record_id),)
+        statement=folder.read(ROOT_STATEMENT),
+        proofs=(prove_enrolment(store, record_id), *store.prove_epochs(identity.node_id)),
     )
     folder.save_chain(chain)
     return chain
@@ -128,4 +142,5 @@ def _own_enrolment(folder: KeyFolder, identity: Identity) -> Enrolment:
         tls_sha256=certificates.key_sha256(tls_key.public_key()),
         ca_sha256=certificates.key_sha256(ca_key.public_key()),
         operator=f"{OPERATOR}@{identity.path}",
+        cosign_pq=b"" if identity.cosign_pq is None else identity.cosign_pq.public_key,
     )

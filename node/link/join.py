@@ -32,14 +32,17 @@ from yidao.node.keys import (
     CA_CHAIN,
     CA_KEY,
     COSIGN_KEY,
+    COSIGN_PQ_KEY,
     FIRST_EPOCH,
     JOURNAL_KEY,
     ROOT_CERTIFICATE,
+    STANDARD_KEYS,
     TLS_CHAIN,
     TLS_KEY,
     Chain,
     Identity,
     KeyFolder,
+    KeyKinds,
 )
 from yidao.node.link import errors
 from yidao.node.link.bundle import JoinBundle
@@ -52,16 +55,16 @@ from yidao.sync import ids
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
-from yidao.sync.suite import ED25519_SHA256
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 REQUEST: Final = "join.request"
 ANSWER: Final = "join.answer"
 # A chain of 15 tiers with proofs stays below 256 KiB.
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 TIMEOUT_SECONDS: Final = 20.0
-SEED_BYTES: Final = 32
 
-_KEY_FILES: Final = (TLS_KEY, CA_KEY, JOURNAL_KEY, COSIGN_KEY)
+
+_KEY_FILES: Final = (TLS_KEY, CA_KEY, JOURNAL_KEY, COSIGN_KEY, COSIGN_PQ_KEY)
 _REFUSALS: Final = {kind.code: kind for kind in every_error(errors.JoinRefusal)}
 
 
@@ -72,6 +75,7 @@ async def join(
     now: datetime,
     random: Callable[[int], bytes],
     proxy: str | None = None,
+    kinds: KeyKinds = STANDARD_KEYS,
 ) -> Identity:
     """Enrol this data folder as the child that `bundle` is for, and return who it is now.
 
@@ -81,6 +85,8 @@ async def join(
         now: This machine's time, aware.
         random: Gives that many bytes of the system's generator.
         proxy: An HTTP proxy on the way to the parent.
+        kinds: Of the keys that it makes; a run that takes up another keeps the kinds
+            of that one.
 
     Raises:
         AlreadyEnrolled: A node lives there.
@@ -88,6 +94,7 @@ async def join(
         JoinUnreachable: No address of the parent answered.
         JoinRefusal: The parent refused; the class says why.
         JoinAnswerInvalid: The parent's answer proves something else, or nothing.
+        SuiteUnavailable: The library of a suite in the chain is not installed.
     """
     folder = KeyFolder.create(data_dir)
     if folder.is_enrolled():
@@ -95,7 +102,7 @@ async def join(
     request = _kept_request(folder, bundle)
     if request is None:
         bundle.check_time(now)
-        request = _new_request(folder, bundle, random)  # (1)
+        request = _new_request(folder, bundle, random, kinds)  # (1)
     if not folder.has(ANSWER):
         answer = await _ask(bundle, request, proxy)  # (2)
         _check_answer(folder, bundle, request, answer, now)  # (3)
@@ -110,10 +117,11 @@ async def join_with_file(
     now: datetime,
     random: Callable[[int], bytes],
     proxy: str | None = None,
+    kinds: KeyKinds = STANDARD_KEYS,
 ) -> tuple[Identity, JoinBundle]:
     """Do `join` with a bundle file and delete the file, whose secret is spent then."""
     bundle = JoinBundle.load(file)
-    identity = await join(bundle, data_dir, now=now, random=random, proxy=proxy)
+    identity = await join(bundle, data_dir, now=now, random=random, proxy=proxy, kinds=kinds)
     _forget(file)
     return identity, bundle
 
@@ -136,7 +144,7 @@ def _kept_request(folder: KeyFolder, bundle: JoinBundle) -> link_pb2.JoinRequest
 
 
 def _new_request(
-    folder: KeyFolder, bundle: JoinBundle, random: Callable[[int], bytes]
+    folder: KeyFolder, bundle: JoinBundle, random: Callable[[int], bytes], kinds: KeyKinds
 ) -> link_pb2.JoinRequest:
     for name in (REQUEST, ANSWER, *_KEY_FILES):
         # Of a run with another bundle, or cut short before anything was sent.
@@ -144,8 +152,9 @@ def _new_request(
     keys = ChildKeys(
         tls=generate_key(),
         ca=generate_key(),
-        journal=folder.write_signer(JOURNAL_KEY, random(SEED_BYTES)),
-        cosign=folder.write_signer(COSIGN_KEY, random(SEED_BYTES)),
+        journal=folder.make_signer(JOURNAL_KEY, kinds.suite, random),
+        cosign=folder.make_signer(COSIGN_KEY, kinds.suite, random),
+        cosign_pq=folder.make_pq_signer(random) if kinds.pq else None,
     )
     folder.write_tls_key(TLS_KEY, keys.tls)
     folder.write_tls_key(CA_KEY, keys.ca)
@@ -199,6 +208,8 @@ def _check_answer(
     asked = read_request(request)
     try:
         enrolled = verify_chain(bundle.root_pem, bundle.root_statement, _proofs(answer))
+    except SuiteUnavailable:
+        raise
     except YidaoError as error:
         raise errors.JoinAnswerInvalid(reason=error.code) from None
     last = enrolled[-1]
@@ -207,6 +218,8 @@ def _check_answer(
     ca_sha256 = key_sha256(ca_key) if answer.ca_chain else b""
     found = (last.node_id, last.path, last.journal_key, last.cosign_key, last.suite)
     wanted = (asked.node_id, bundle.path, asked.journal_key, asked.cosign_key, asked.suite)
+    if last.cosign_pq != asked.cosign_pq:
+        raise errors.JoinAnswerInvalid(reason="enrolment")
     if found != wanted or (last.tls_sha256, last.ca_sha256) != (key_sha256(tls_key), ca_sha256):
         raise errors.JoinAnswerInvalid(reason="enrolment")
     tiers = [enrolment.path for enrolment in enrolled]
@@ -251,14 +264,16 @@ def _unpack(folder: KeyFolder, bundle: JoinBundle, request: link_pb2.JoinRequest
         folder.remove(CA_KEY)
     folder.replace(ROOT_CERTIFICATE, bundle.root_pem)
     folder.save_chain(Chain(statement=bundle.root_statement, proofs=_proofs(answer)))
+    asked = read_request(request)
     identity = Identity(
         network=bundle.network,
-        node_id=read_request(request).node_id,
+        node_id=asked.node_id,
         path=bundle.path,
         epoch=FIRST_EPOCH,
-        suite=ED25519_SHA256,
+        suite=asked.suite,
         journal=folder.load_signer(JOURNAL_KEY),
         cosign=folder.load_signer(COSIGN_KEY),
+        cosign_pq=folder.load_pq_signer(),
     )
     folder.write_identity(identity)
     folder.remove(ANSWER)

@@ -28,7 +28,10 @@ from yidao.node.link import errors
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.certificates import key_sha256
 from yidao.sync import ids, suite
+from yidao.sync.errors import SuiteUnknown
+from yidao.sync.mldsa44 import SIGNATURE_BYTES as PQ_SIGNATURE_BYTES
 from yidao.sync.suite import Signer
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 MAC_PREFIX: Final = b"yidao-join-v1\n"
 PROOF_PREFIX: Final = b"yidao-join-pop-v1\n"
@@ -41,12 +44,13 @@ SIGNATURE_BYTES: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildKeys:
-    """The four keys that a child makes for itself."""
+    """The keys that a child makes for itself; it need not have the last one."""
 
     tls: EllipticCurvePrivateKey
     ca: EllipticCurvePrivateKey
     journal: Signer
     cosign: Signer
+    cosign_pq: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class Candidate:
     journal_key: bytes
     cosign_key: bytes
     suite: int
+    cosign_pq: bytes
+    cosign_pq_proof: bytes
 
     @property
     def sha256(self) -> bytes:
@@ -108,12 +114,15 @@ def make_request(bundle: JoinBundle, node_id: ids.NodeId, keys: ChildKeys) -> li
         journal_key=keys.journal.public_key,
         cosign_key=keys.cosign.public_key,
         suite=keys.journal.suite,
+        cosign_pq_key=b"" if keys.cosign_pq is None else keys.cosign_pq.public_key,
     ).SerializeToString()
+    second = keys.cosign_pq
     return link_pb2.JoinRequest(
         body=body,
         mac=_mac(bundle.secret, body),
         journal_key_proof=keys.journal.sign(PROOF_PREFIX + body),
         cosign_key_proof=keys.cosign.sign(PROOF_PREFIX + body),
+        cosign_pq_proof=b"" if second is None else second.sign(PROOF_PREFIX + body),
     )
 
 
@@ -130,6 +139,8 @@ def read_request(request: link_pb2.JoinRequest) -> Candidate:
         raise errors.JoinRequestMalformed
     try:
         body = link_pb2.JoinBody.FromString(request.body)
+        if len(request.cosign_pq_proof) != (PQ_SIGNATURE_BYTES if body.cosign_pq_key else 0):
+            raise errors.JoinRequestMalformed
         if max(len(body.tls_csr), len(body.ca_csr)) > MAX_CSR_BYTES:
             raise errors.JoinRequestMalformed
         return Candidate(
@@ -146,6 +157,8 @@ def read_request(request: link_pb2.JoinRequest) -> Candidate:
             journal_key=body.journal_key,
             cosign_key=body.cosign_key,
             suite=body.suite,
+            cosign_pq=body.cosign_pq_key,
+            cosign_pq_proof=request.cosign_pq_proof,
         )
     except (DecodeError, YidaoError):
         raise errors.JoinRequestMalformed from None
@@ -158,24 +171,30 @@ def check_mac(candidate: Candidate, secret: bytes) -> None:
 
 
 def prove_keys(candidate: Candidate) -> ProvedKeys:
-    """Return the TLS keys once all four keys are fit and proved to be the sender's.
+    """Return the TLS keys once all keys are fit and proved to be the sender's.
 
     Raises:
-        JoinKeyUnfit: A key is weak, used twice, of an unknown suite, or not proved.
+        JoinKeyUnfit: A key is weak, used twice, or not proved.
+        JoinSuiteUnsupported: This machine cannot verify what they sign.
         JoinCsrInvalid: A certificate request is malformed, unsigned or not P-256.
     """
     if candidate.journal_key == candidate.cosign_key:
         raise errors.JoinKeyUnfit
-    pairs = (
-        (candidate.journal_key, candidate.journal_key_proof),
-        (candidate.cosign_key, candidate.cosign_key_proof),
-    )
+    proofs = [
+        (candidate.suite, candidate.journal_key, candidate.journal_key_proof),
+        (candidate.suite, candidate.cosign_key, candidate.cosign_key_proof),
+    ]
+    if candidate.cosign_pq:
+        proofs.append((suite.ML_DSA_44, candidate.cosign_pq, candidate.cosign_pq_proof))
     try:
-        for key, proof in pairs:
+        suite.hasher(candidate.suite)
+        for number, key, proof in proofs:
             # A proof of possession does not stop weak keys, so they are looked
             # for first: one signature verifies under them for any message.
-            suite.check_public_key(candidate.suite, key)
-            suite.verify(candidate.suite, key, proof, PROOF_PREFIX + candidate.body)
+            suite.check_public_key(number, key)
+            suite.verify(number, key, proof, PROOF_PREFIX + candidate.body)
+    except (SuiteUnknown, SuiteUnavailable):
+        raise errors.JoinSuiteUnsupported(suite=candidate.suite) from None
     except YidaoError:
         raise errors.JoinKeyUnfit from None
     tls = _csr_key(candidate.tls_csr)

@@ -11,7 +11,7 @@ from yidao.node.affairs.reporting import records
 from yidao.node.affairs.reporting.rules import Decision
 from yidao.node.affairs.reporting.story import SaidTold, Story, VersionTold
 from yidao.node.printing.evidencewords import KINDS, NOT_PROVED
-from yidao.node.printing.paper import Speech, civil_time
+from yidao.node.printing.paper import Speech, civil_time, cosigned_time
 from yidao.node.printing.sections import Report, Section
 from yidao.sync.evidencefiles import ProvenRecord
 from yidao.sync.merkle import leaf_hash
@@ -193,7 +193,7 @@ class _Writer:
             label = name + say(
                 f", {cosigner.path} 最迟已持有", f", held by {cosigner.path} at the latest"
             )
-            yield label, civil_time(cosigner.time_s * 1000)
+            yield label, cosigned_time(cosigner)
 
     def _said(self) -> Iterator[tuple[str, str]]:
         say, story = self._say, self._story

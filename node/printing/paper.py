@@ -4,6 +4,8 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from yidao.sync.evidencefiles import Cosigner
+
 # Times are those of the offices, wherever the machine's clock is set.
 _CIVIL_TIME: Final = timezone(timedelta(hours=8))
 # Controls, marks that reorder or hide text, separators of lines, what has no meaning.
@@ -25,6 +27,12 @@ def civil_time(moment_ms: int) -> str:
     """Give Unix milliseconds as a time of day in China, to the second."""
     moment = datetime.fromtimestamp(moment_ms / 1000, tz=UTC).astimezone(_CIVIL_TIME)
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC+8")
+
+
+def cosigned_time(cosigner: Cosigner) -> str:
+    """Give when a tier cosigned, and by which algorithms where they are not the usual one."""
+    told = civil_time(cosigner.time_s * 1000)
+    return f"{told} ({cosigner.signed_with})" if cosigner.signed_with else told
 
 
 def plain(text: str) -> str:

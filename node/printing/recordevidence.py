@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from yidao.node.printing.evidencewords import NOT_PROVED
-from yidao.node.printing.paper import Speech, civil_time
+from yidao.node.printing.paper import Speech, civil_time, cosigned_time
 from yidao.node.printing.sections import Report, Section
 from yidao.sync.evidence import EvidenceReport, Step
 from yidao.sync.goneevidence import GonePart
@@ -90,7 +90,7 @@ def _when(evidence: EvidenceReport, say: Speech) -> Iterator[tuple[str, str]]:
     )
     for cosigner in evidence.cosigners:
         label = say(f"{cosigner.path} 最迟已持有", f"Held by {cosigner.path} at the latest")
-        yield label, civil_time(cosigner.time_s * 1000)
+        yield label, cosigned_time(cosigner)
 
 
 def _steps(evidence: EvidenceReport, say: Speech) -> Iterator[tuple[str, str]]:

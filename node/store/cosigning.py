@@ -10,11 +10,11 @@ evidence for its records.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from yidao.node.store import segments, trust
+from yidao.node.store import epochs, segments, trust
 from yidao.node.store.journals import Head, journal_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature as table
@@ -24,13 +24,16 @@ from yidao.node.store.values import EnrolledNode, Peer
 from yidao.sync.checkpoint import cosign, verify_cosignature
 from yidao.sync.errors import SyncError
 from yidao.sync.ids import NodeId, Path, cosigner_name
+from yidao.sync.keytypes import cosigner_type
 from yidao.sync.message import Receipt
+from yidao.sync.note import key_id, parse_signature_line
+from yidao.sync.suite import ML_DSA_44
 
 # Cosigned sizes of a journal that are kept; the evidence of an old record is as
 # good under a newer checkpoint.
 KEPT_SIZES: Final = 16
-# A note has at most 16 signature lines, and one is the origin's.
-MAX_LINES: Final = 15
+# Of 15 tiers above an origin; each may have a second line.
+MAX_COSIGNERS: Final = 15
 RECEIPT_INVALID: Final = "RECEIPT_INVALID"
 
 
@@ -109,14 +112,19 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             cosigner = _cosigner_of(scope, line)
             if cosigner is None or not _may_bring(scope, cosigner, peer):
                 continue
-            name = cosigner_name(scope.identity.network, cosigner.node_id)
-            time_s = verify_cosignature(checkpoint, line, name, cosigner.cosign_key)
+            known = _verify(scope, cosigner, checkpoint, line)
+            if known is None:
+                continue
+            suite, time_s = known
         except SyncError as error:
             scope.raise_problem(
                 RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
             )
             continue
-        _store(scope, head, cosigner.node_id, size, line, time_s)
+        if suite == ML_DSA_44:
+            _store_second(scope, head, cosigner.node_id, size, line)
+        else:
+            _store(scope, head, cosigner.node_id, size, line, time_s)
 
 
 def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
@@ -127,19 +135,29 @@ def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
 
 
 def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
-    """Return the cosignature lines on a journal's checkpoint of one size, the first ones."""
-    return tuple(
-        conn.execute(
-            select(table.c.line)
-            .where(table.c.journal_id == journal_pk, table.c.size == size)
-            .order_by(table.c.id)
-            .limit(MAX_LINES)
-        ).scalars()
+    """Return the cosignature lines on a journal's checkpoint of one size, of the first nodes.
+
+    A cosigner's second line stands right behind its first.
+    """
+    rows = conn.execute(
+        select(table.c.line, table.c.line_pq)
+        .where(table.c.journal_id == journal_pk, table.c.size == size)
+        .order_by(table.c.id)
+        .limit(MAX_COSIGNERS)
     )
+    return tuple(line for row in rows for line in row if line is not None)
 
 
-def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple[NodeId, ...]]:
+def best_size(
+    conn: Connection, journal_pk: int, above: int, up_to: int | None = None
+) -> tuple[int, tuple[NodeId, ...]]:
     """Return the size > `above` that most nodes cosigned, the newest of equals, and the nodes.
+
+    Args:
+        conn: A snapshot.
+        journal_pk: The journal.
+        above: A sequence number.
+        up_to: No size beyond this; None = any.
 
     Returns:
         (0, ()) if no such size was cosigned.
@@ -147,7 +165,11 @@ def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple
     number = func.count()
     row = conn.execute(
         select(table.c.size)
-        .where(table.c.journal_id == journal_pk, table.c.size > above)
+        .where(
+            table.c.journal_id == journal_pk,
+            table.c.size > above,
+            table.c.size <= (2**63 - 1 if up_to is None else up_to),
+        )
         .group_by(table.c.size)
         .order_by(number.desc(), table.c.size.desc())
         .limit(1)
@@ -158,7 +180,7 @@ def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple
         select(table.c.cosigner)
         .where(table.c.journal_id == journal_pk, table.c.size == row.size)
         .order_by(table.c.id)
-        .limit(MAX_LINES)
+        .limit(MAX_COSIGNERS)
     ).scalars()
     return row.size, tuple(NodeId(value) for value in cosigners)
 
@@ -224,7 +246,10 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
     time_s = scope.now_ms // 1000
     name = cosigner_name(scope.identity.network, own)
     line = cosign(checkpoint, name, scope.identity.cosign, time_s)
+    second = scope.identity.cosign_pq
     _store(scope, head, own, size, line, time_s)
+    if second is not None:
+        _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
 
 
 def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
@@ -238,6 +263,21 @@ def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     except ValueError:
         return None
     return trust.enrolled(scope.conn, node)
+
+
+def _verify(
+    scope: Scope, cosigner: EnrolledNode, checkpoint: bytes, line: str
+) -> tuple[int, int] | None:
+    """Return under which suite and when a node cosigned, by whichever of its keys the line names.
+
+    None if it is none of them: a receipt may overtake the record of a new key.
+    """
+    name = cosigner_name(scope.identity.network, cosigner.node_id)
+    named = parse_signature_line(line).key_id
+    for suite, key in epochs.cosign_keys_of(scope.conn, cosigner):
+        if key_id(name, cosigner_type(suite), key) == named:
+            return suite, verify_cosignature(checkpoint, line, name, key, suite)
+    return None
 
 
 def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:
@@ -255,6 +295,20 @@ def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, tim
     )
     if scope.conn.execute(statement.on_conflict_do_nothing()).rowcount:
         _prune(scope.conn, head.pk, cosigner, size)
+
+
+def _store_second(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str) -> None:
+    """Store the line of a cosigner's second key beside that of its first; alone it is dropped."""
+    scope.conn.execute(
+        update(table)
+        .where(
+            table.c.journal_id == head.pk,
+            table.c.cosigner == cosigner,
+            table.c.size == size,
+            table.c.line_pq.is_(None),
+        )
+        .values(line_pq=line)
+    )
 
 
 def _prune(conn: Connection, journal_pk: int, cosigner: NodeId, size: int) -> None:

@@ -10,6 +10,7 @@ from yidao.sync.ids import Audience, JournalId, Lane, NodeId, Path
 from yidao.sync.journal import JournalState
 from yidao.sync.merkle import EMPTY_FRONTIER, Frontier
 from yidao.sync.routing import lanes_for
+from yidao.sync.suite import ED25519_SHA256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,12 @@ class Head:
     def size(self) -> int:
         """Number of records held."""
         return self.state.size
+
+    def declare(self, suite: int, public_key: bytes) -> None:
+        """Give the journal, of which nothing is held, its key and its suite."""
+        assert self.size == 0, "nothing is held of a journal without a key"
+        self.suite, self.public_key = suite, public_key
+        self.state = JournalState(journal=self.journal, frontier=Frontier(suite=suite))
 
 
 def routes_of(
@@ -150,7 +157,9 @@ class Heads:
             Head(
                 pk=key[0],
                 journal=journal,
-                state=JournalState(journal=journal),
+                state=JournalState(
+                    journal=journal, frontier=Frontier(suite=suite or ED25519_SHA256)
+                ),
                 suite=suite,
                 public_key=public_key,
                 own=own,
@@ -205,7 +214,10 @@ def head_of(row: Row[Any]) -> Head:
     return Head(
         pk=row.id,
         journal=name,
-        state=JournalState(journal=name, frontier=Frontier.from_bytes(row.frontier)),
+        state=JournalState(
+            journal=name,
+            frontier=Frontier.from_bytes(row.frontier, row.suite or ED25519_SHA256),
+        ),
         suite=row.suite,
         public_key=row.public_key,
         own=row.own,

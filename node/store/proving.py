@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, errors, parts, segments
+from yidao.node.store import cosigning, epochs, errors, parts, segments
 from yidao.node.store.journals import Head, head_of
 from yidao.node.store.packing import unpack_parts
 from yidao.node.store.segments import Segment, segment_of
@@ -14,9 +14,13 @@ from yidao.node.store.values import Fault, Proven, ScrubReport
 from yidao.sync import tiles
 from yidao.sync.checkpoint import open_checkpoint, with_cosignatures
 from yidao.sync.errors import LocalError, PeerError
-from yidao.sync.merkle import EMPTY_FRONTIER, inclusion_proof, leaf_hashes
+from yidao.sync.evidencefiles import bare_proof
+from yidao.sync.ids import NodeId
+from yidao.sync.merkle import Frontier, inclusion_proof, leaf_hashes
+from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof, verify_proof
 from yidao.sync.record import Part, PartDigest, check_part, decode_header
+from yidao.sync.suite import is_available
 
 HEADERS_TAMPERED = "HEADERS_TAMPERED"
 CHECKPOINT_TAMPERED = "CHECKPOINT_TAMPERED"
@@ -47,17 +51,39 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
         ) from error
 
 
+def prove_epochs(conn: Connection, own: Identity, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+    """Return the steps of a chain by which a node whose `node` journals are here changed keys.
+
+    Raises:
+        PositionUnknown: A record that opened an epoch is not here.
+        StoreTampered: What is stored does not verify; nothing is given out.
+    """
+    steps = []
+    for opened in epochs.opened_of(conn, node_id):
+        position = epochs.position_of(conn, opened)
+        if position is None:
+            raise errors.PositionUnknown(position=0)
+        proven = prove(conn, own, position)
+        core = next(part for part in proven.parts if part.name == "core")
+        step = EnrolmentProof(header=proven.header, core=core, proof=proven.proof)
+        steps.append(bare_proof(step))
+    return tuple(steps)
+
+
 def _prove(conn: Connection, own: Identity, head: Head, held: Segment, seq: int) -> Proven:
-    size, cosigners = cosigning.best_size(conn, head.pk, seq)
-    size = size or head.size
+    # Records beyond the end of an epoch may be here as evidence, and are under no proof.
+    end = epochs.valid_size(conn, head.journal)
+    size, cosigners = cosigning.best_size(conn, head.pk, seq, end)
+    size = size or (head.size if end is None else min(head.size, end))
     checkpoint = cosigning.checkpoint_of(conn, head.pk, size)
     if checkpoint is None or head.public_key is None:
         raise errors.StoreInconsistent(what="checkpoint")
     cosigned = with_cosignatures(checkpoint, cosigning.lines_at(conn, head.pk, size))
-    path = inclusion_proof(size, seq, segments.tree_reader(conn, head.pk))
+    suite = head.state.suite
+    path = inclusion_proof(size, seq, segments.tree_reader(conn, head.pk, suite), suite)
     proof = TlogProof(index=seq, path=tuple(path), checkpoint=cosigned)
     header = held.headers[seq - held.first_seq]
-    verify_proof(proof, header, head.journal.origin(own.network), head.public_key)
+    verify_proof(proof, header, head.journal.origin(own.network), head.public_key, suite)
     known = decode_header(header)
     found = [ruled.part for ruled in parts.read_parts(conn, head.pk, [seq]).get(seq, {}).values()]
     for part in found:
@@ -84,14 +110,15 @@ def scrub(conn: Connection, own: Identity) -> ScrubReport:
     """Read everything that is stored and compare it with what its origins signed.
 
     Roots are recomputed from leaves and compared with every checkpoint, tiles and
-    heads with the recomputed tree, parts with their commitments. In one journal
+    heads with the recomputed tree, parts with their commitments. Journals of a suite
+    that this machine cannot verify are left out, which is a problem of its own. In one journal
     only the first wrong segment is named, since every later root rests on it.
     """
     records = part_count = 0
     faults: list[Fault] = []
     for row in conn.execute(select(journal_table).order_by(journal_table.c.id)).all():
         head = head_of(row)
-        if head.public_key is None:
+        if head.public_key is None or not is_available(head.state.suite):
             continue
         walk = _Walk(conn, own, head)
         walk.run()
@@ -108,7 +135,7 @@ class _Walk:
         self._conn = conn
         self._head = head
         self._origin = head.journal.origin(own.network)
-        self._frontier = EMPTY_FRONTIER
+        self._frontier = Frontier(suite=head.state.suite)
         self._is_broken = False
         self.records = 0
         self.parts = 0
@@ -146,10 +173,11 @@ class _Walk:
         if held.first_seq != self._frontier.size:
             self._break(self._frontier.size, held.position, SEGMENT_MISSING)
             return
-        frontier, entries = tiles.grow(self._frontier, leaf_hashes(held.headers))
+        suite = self._frontier.suite
+        frontier, entries = tiles.grow(self._frontier, leaf_hashes(held.headers, suite))
         assert self._head.public_key is not None, "journals without a key are left out"
         try:
-            signed = open_checkpoint(held.checkpoint, self._origin, self._head.public_key)
+            signed = open_checkpoint(held.checkpoint, self._origin, self._head.public_key, suite)
         except PeerError:
             self._break(held.first_seq, held.position, CHECKPOINT_TAMPERED)
             return

@@ -21,6 +21,15 @@ from yidao.sync.sealing import BoxKey, seal
 _DOMAIN: Final = b"yidao-part-v1\n"
 
 
+def check_sealable(target: EnrolledNode, random: Callable[[int], bytes]) -> None:
+    """Return only if parts can be sealed to a node: what cannot leave is not written.
+
+    Raises:
+        SuiteUnavailable: The library of the recipient's suite is not installed here.
+    """
+    seal(target.suite, target.cosign_key, _DOMAIN, b"", random)
+
+
 def seal_part(
     part: Part,
     target: EnrolledNode,

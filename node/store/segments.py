@@ -132,13 +132,13 @@ def headers_of(conn: Connection, journal_pk: int, first: int, count: int) -> lis
     return found
 
 
-def tree_reader(conn: Connection, journal_pk: int) -> NodeAt:
+def tree_reader(conn: Connection, journal_pk: int, suite: int) -> NodeAt:
     """Return the reader of a journal's Merkle tree: stored tiles, leaves out of headers."""
 
     def read(level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
-            return leaf_hashes(headers_of(conn, journal_pk, first, count))
+            return leaf_hashes(headers_of(conn, journal_pk, first, count), suite)
         rows = rawsql.fetch(conn, _SELECT_TILES, (journal_pk, level, first, first + count))
         return [bytes(value) for (value,) in rows]
 
-    return node_reader(read)
+    return node_reader(read, suite)

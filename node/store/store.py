@@ -11,6 +11,7 @@ from yidao.node.keys import Identity
 from yidao.node.store import (
     absences,
     cosigning,
+    epochs,
     errors,
     lanecursors,
     problems,
@@ -44,9 +45,10 @@ from yidao.node.store.values import (
     StoredRecord,
 )
 from yidao.node.store.writer import Writer, end_process
-from yidao.sync.enrolment import Enrolment
+from yidao.sync.enrolment import CosignKey, Enrolment
+from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
-from yidao.sync.message import Holding, Item, LaneCursor, Receipt
+from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.removal import SealedSnapshot
 from yidao.sync.routing import lane_of
@@ -106,10 +108,10 @@ class Store:
 
     @property
     def identity(self) -> Identity:
-        """Whom this store serves; `StoreUnbound` before `bind`."""
+        """Whom this store serves, in the epoch in which it writes; `StoreUnbound` before `bind`."""
         if self._identity is None:
             raise errors.StoreUnbound
-        return self._identity
+        return self._identity if self._writer is None else self._writer.identity
 
     def bind(self, identity: Identity, chain: Sequence[Enrolment] = ()) -> None:
         """Say which node this store serves, and what it knows of the nodes above it.
@@ -121,22 +123,17 @@ class Store:
         Raises:
             StoreOfAnotherNode: The store has served another one.
             EnrolmentConflict: The chain contradicts what the store holds.
+            EpochNotLive: The store writes in another epoch, or under other keys.
         """
-        own = Enrolment(
-            node_id=identity.node_id,
-            path=identity.path,
-            journal_key=identity.journal.public_key,
-            cosign_key=identity.cosign.public_key,
-            suite=identity.suite,
-        )
         with self._translated(), self._engines.writer.begin() as conn:
             _claim(conn, "network", identity.network)
             _claim(conn, "node_id", identity.node_id)
             by_path = {enrolment.path: enrolment.node_id for enrolment in chain}
-            for enrolment in (*chain, own):
+            for enrolment in chain:
                 parent = enrolment.path.parent
                 above = None if parent is None else by_path.get(parent)
                 trust.learn(conn, enrolment, above or enrolment.node_id)
+            _check_identity(conn, identity, by_path)
         self._identity = identity
 
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
@@ -285,6 +282,33 @@ class Store:
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 
+    def suites(self) -> tuple[int, ...]:
+        """Return the suites of all keys that are enrolled, sorted."""
+        with self.read() as conn:
+            return trust.suites(conn)
+
+    def opened_epochs(self, node_id: NodeId) -> tuple[EpochOpened, ...]:
+        """Return the epochs that a node has opened after its first, in order."""
+        with self.read() as conn:
+            return epochs.opened_of(conn, node_id)
+
+    def position_opened(self, opened: EpochOpened) -> int | None:
+        """Return where the record stands that opened an epoch, if it is here."""
+        with self.read() as conn:
+            return epochs.position_of(conn, opened)
+
+    def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
+        """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
+        with self.read() as conn:
+            node = trust.enrolled(conn, node_id)
+            return () if node is None else epochs.keys_of(conn, node)
+
+    def cosign_keys_of(self, node_id: NodeId) -> tuple[CosignKey, ...]:
+        """Return suite and key of every cosignature that a node may have made."""
+        with self.read() as conn:
+            node = trust.enrolled(conn, node_id)
+            return () if node is None else epochs.cosign_keys_of(conn, node)
+
     def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
         """Return problems, the latest seen first."""
         with self.read() as conn:
@@ -306,6 +330,11 @@ class Store:
         """Return a record with its proof (see `proving.prove`)."""
         with self.read() as conn:
             return proving.prove(conn, self.identity, position)
+
+    def prove_epochs(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+        """Return the steps by which a node changed keys (see `proving.prove_epochs`)."""
+        with self.read() as conn:
+            return proving.prove_epochs(conn, self.identity, node_id)
 
     # For the link.
 
@@ -446,6 +475,31 @@ class Store:
             if not is_from_database(error):
                 raise
             raise translate(error) from error
+
+
+def _check_identity(conn: Connection, identity: Identity, by_path: Mapping[Path, NodeId]) -> None:
+    """Return only if a node with that identity is the one that writes into this store now."""
+    found = trust.enrolled(conn, identity.node_id)
+    live = None if found is None else epochs.live_of(conn, found)
+    if live is None or live.epoch == FIRST:
+        own = Enrolment(
+            node_id=identity.node_id,
+            path=identity.path,
+            journal_key=identity.journal.public_key,
+            cosign_key=identity.cosign.public_key,
+            suite=identity.suite,
+            cosign_pq=b"" if identity.cosign_pq is None else identity.cosign_pq.public_key,
+        )
+        parent = identity.path.parent
+        above = None if parent is None else by_path.get(parent)
+        trust.learn(conn, own, above or identity.node_id)
+    keys = (identity.journal.public_key, identity.cosign.public_key)
+    if live is None:
+        live_epoch, live_keys = FIRST, keys
+    else:
+        live_epoch, live_keys = live.epoch, (live.journal_key, live.cosign_key)
+    if (identity.epoch, keys) != (live_epoch, live_keys):
+        raise errors.EpochNotLive(epoch=identity.epoch, live=live_epoch)
 
 
 def _claim(conn: Connection, key: str, value: bytes) -> None:

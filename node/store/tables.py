@@ -229,6 +229,8 @@ cosignature = Table(
     Column("cosigner", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("line", Text, nullable=False),
+    # The line of the cosigner's second key, of ML-DSA-44.
+    Column("line_pq", Text, nullable=True),
     Column("time_s", BigInteger, nullable=False),
     UniqueConstraint("journal_id", "size", "cosigner", name="cosignature_size"),
     # Marks are handed to links; a number must never come back after a pruning.
@@ -248,6 +250,7 @@ enrolment = Table(
     Column("ca_sha256", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=True),
     Column("revoked", Boolean, nullable=False),
+    Column("cosign_pq", LargeBinary, nullable=True),
 )
 # One node stands at a path; those that stood there and were revoked stay known.
 Index(
@@ -267,6 +270,29 @@ revocation = Table(
     Column("by_id", LargeBinary, nullable=False),
     Column("core", LargeBinary, nullable=False),
     PrimaryKeyConstraint("node_id", "path", "by_id"),
+)
+
+# Every epoch that a node has opened after its first, which has the keys of its enrolment.
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("node_id", LargeBinary, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("suite", Integer, nullable=False),
+    Column("journal_key", LargeBinary, nullable=False),
+    Column("cosign_key", LargeBinary, nullable=False),
+    Column("core", LargeBinary, nullable=False),
+    Column("live", Boolean, nullable=False),
+    PrimaryKeyConstraint("node_id", "epoch"),
+    UniqueConstraint("node_id", "previous", name="epoch_previous"),
+)
+Index(
+    "epoch_live",
+    epoch.c.node_id,
+    unique=True,
+    sqlite_where=epoch.c.live.is_(True),
+    postgresql_where=epoch.c.live.is_(True),
 )
 
 join_token = Table(

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, lanecursors, letters, trust
+from yidao.node.store import cosigning, epochs, lanecursors, letters, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
 from yidao.node.store.values import Draft, Outcome, Peer, Ticket
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId
 from yidao.sync.message import Frame, Receipt
+from yidao.sync.revocation import CutLine
 
 
 class Tx:
@@ -50,6 +52,33 @@ class Tx:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
 
+    def open_epoch(
+        self,
+        identity: Identity,
+        cause: Cause,
+        *,
+        actor: str = "",
+        cut: Sequence[CutLine] | None = None,
+    ) -> EpochOpened:
+        """End the epoch in which this node writes, and go on as `identity`.
+
+        From here on every job of this store writes in the new epoch, in journals that are
+        declared anew. If this one fails, nothing has happened.
+
+        Args:
+            identity: This node with its new epoch and the signers of that; the old
+                journal signer is still the store's, and signs too.
+            cause: Why.
+            actor: Who decided it; "" = the node itself.
+            cut: Where the old journals end, if the old epoch cannot be written any more.
+                None = where they are now, behind a last record that says so.
+
+        Raises:
+            EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
+        """
+        actor = actor or f"node@{identity.path}"
+        return self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
+
     def ingest(self, peer: Peer, frame: Frame) -> Outcome:
         """Verify and store what a peer sent (see `ingesting`)."""
         return Ingest(self._scope, peer, frame).run()
@@ -80,9 +109,12 @@ class Tx:
         """Write an enrolment down that a verified chain proved.
 
         Raises:
-            EnrolmentConflict: It contradicts one that is known.
+            EnrolmentConflict, EpochConflict: It contradicts what is known.
         """
         trust.learn(self._scope.conn, enrolment, parent_id)
+        for opened in enrolment.changes:
+            epochs.stop_journals(self._scope, opened)
+        trust.declare_noted(self._scope, enrolment.node_id)
 
     def raise_problem(
         self,

@@ -7,22 +7,27 @@ never stops its journal.
 
 A `node` journal is declared by its node's enrolment, every other journal of a
 node below by `node.journal.opened`. The journals of nodes above are declared by
-their enrolment alone: their `node` journals do not travel down.
+their enrolment alone: their `node` journals do not travel down. All of this holds
+in the epochs of a node that are known here (`epochs`); a journal of any other one
+has no key.
 """
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from yidao.node.store import errors
+from yidao.node.store import epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
+from yidao.node.store.tables import epoch as epoch_table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
+from yidao.sync import epoch, suite
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epocherrors import EpochUnknown
 from yidao.sync.errors import (
     EnrolmentChainBroken,
     EnrolmentMalformed,
@@ -31,6 +36,7 @@ from yidao.sync.errors import (
 )
 from yidao.sync.ids import Audience, JournalId, NodeId, Path
 from yidao.sync.record import Header
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 NODE_CHANNEL: Final = "node"
 KIND_OPENED: Final = "node.journal.opened"
@@ -56,6 +62,16 @@ def enrolled_at(conn: Connection, path: Path) -> EnrolledNode | None:
     return None if row is None else enrolled_of(row)
 
 
+def suites(conn: Connection) -> tuple[int, ...]:
+    """Return the suites of all keys that are enrolled, sorted."""
+    found = set(conn.execute(select(table.c.suite).distinct()).scalars())
+    found |= set(conn.execute(select(epoch_table.c.suite).distinct()).scalars())
+    second = select(table.c.node_id).where(func.length(table.c.cosign_pq) > 0).limit(1)
+    if conn.execute(second).first() is not None:
+        found.add(suite.ML_DSA_44)
+    return tuple(sorted(found))
+
+
 def was_revoked_at(conn: Connection, path: Path) -> bool:
     """Whether a node once stood at a path and was revoked."""
     here = (table.c.path == str(path)) & table.c.revoked.is_(True)
@@ -74,6 +90,7 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
         tls_sha256=row.tls_sha256,
         ca_sha256=row.ca_sha256,
         position=row.position,
+        cosign_pq=row.cosign_pq or b"",
         revoked=row.revoked,
     )
 
@@ -81,12 +98,24 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
 def learn(
     conn: Connection, found: Enrolment, parent_id: NodeId, position: int | None = None
 ) -> None:
-    """Write an enrolment down; the same one again changes nothing.
+    """Write an enrolment down, with the epochs opened since; the same again changes nothing.
 
     Raises:
         EnrolmentConflict: The node has another key or path, or the path another node
             that was not revoked.
+        EpochConflict, EpochUnproven: An epoch does not follow what is known.
     """
+    _learn_enrolment(conn, found, parent_id, position)
+    if found.changes:
+        node = enrolled(conn, found.node_id)
+        assert node is not None, "it was just written"
+        for opened in found.changes:
+            epochs.learn(conn, node, opened)
+
+
+def _learn_enrolment(
+    conn: Connection, found: Enrolment, parent_id: NodeId, position: int | None
+) -> None:
     is_taken = (table.c.path == str(found.path)) & table.c.revoked.is_(False)
     same = or_(table.c.node_id == found.node_id, is_taken)
     rows = conn.execute(select(table).where(same)).all()
@@ -102,6 +131,7 @@ def learn(
                 tls_sha256=found.tls_sha256,
                 ca_sha256=found.ca_sha256,
                 position=position,
+                cosign_pq=found.cosign_pq,
                 revoked=_is_revoked(conn, found),
             )
         )
@@ -114,13 +144,15 @@ def learn(
         found.cosign_key,
     ):
         raise errors.EnrolmentConflict(path=str(found.path), node_id=found.node_id.hex())
-    # What a chain taught has neither TLS keys (the root statement) nor a position.
+    # What a chain taught has neither TLS keys nor a second cosigning key (the root
+    # statement) nor a position.
     conn.execute(
         update(table)
         .where(table.c.node_id == found.node_id)
         .values(
             tls_sha256=found.tls_sha256 or known.tls_sha256,
             ca_sha256=found.ca_sha256 or known.ca_sha256,
+            cosign_pq=known.cosign_pq or found.cosign_pq,
             position=known.position if position is None else position,
         )
     )
@@ -150,18 +182,25 @@ def routes(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Routes:
 
 
 def declare(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Head:
-    """Give a journal its key and its routes, making its head if there is none."""
+    """Give a journal the key of its epoch and its routes, making its head if there is none.
+
+    Raises:
+        EpochUnknown: Nothing opened that epoch.
+    """
+    key = epochs.key_of(scope.conn, origin, journal.epoch)
+    if key is None:
+        raise EpochUnknown(epoch=journal.epoch)
     head = scope.heads.get(journal)
     if head is None:
         return scope.heads.create(
             journal,
-            suite=origin.suite,
-            public_key=origin.journal_key,
+            suite=key.suite,
+            public_key=key.journal_key,
             routes=routes(scope, journal, origin),
             own=origin.node_id == scope.identity.node_id,
         )
     if head.public_key is None:
-        head.suite, head.public_key = origin.suite, origin.journal_key
+        head.declare(key.suite, key.journal_key)
         head.routes = routes(scope, journal, origin)
         head.is_dirty = True
     return head
@@ -193,6 +232,8 @@ def fold_foreign(
             fold_enrolled(scope, enroller, header, core, position)
         elif header.kind == KIND_OPENED:
             declare(scope, _opened(head.journal, header), enroller)
+        elif header.kind == epoch.KIND:
+            fold_epoch(scope, enroller, core, head.journal, seq)
     except (SyncError, errors.EnrolmentConflict) as error:
         scope.raise_problem(error.code, error.params, journal=head.journal, seq=seq)
 
@@ -226,9 +267,33 @@ def fold_enrolled(
     if not is_root_itself and (enroller is None or found.path.parent != enroller.path):
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
+    if not suite.is_available(found.suite):
+        scope.raise_problem(SuiteUnavailable.code, {"suite": found.suite})
     _clear_revoked(scope, found)
-    _declare_noted(scope, found.node_id)
+    declare_noted(scope, found.node_id)
     return found.node_id
+
+
+def fold_epoch(
+    scope: Scope, origin: EnrolledNode, core: bytes | None, journal: JournalId, seq: int
+) -> None:
+    """Fold a new epoch of a node, and declare what came before it was known.
+
+    Raises:
+        EpochMalformed, EpochUnproven, EpochConflict, …: See `epochs.fold`.
+    """
+    epochs.fold(scope, origin, core, journal, seq)
+    declare_noted(scope, origin.node_id)
+
+
+def fold_epoch_above(scope: Scope, journal: JournalId, seq: int, core: bytes | None) -> None:
+    """Fold a new epoch that the `down.control` of a node above tells of."""
+    origin = enrolled(scope.conn, journal.node_id)
+    assert origin is not None, "its journal was admitted by its enrolment"
+    try:
+        fold_epoch(scope, origin, core, journal, seq)
+    except SyncError as error:
+        scope.raise_problem(error.code, error.params, journal=journal, seq=seq)
 
 
 def _clear_revoked(scope: Scope, found: Enrolment) -> None:
@@ -239,24 +304,26 @@ def _clear_revoked(scope: Scope, found: Enrolment) -> None:
             scope.clear_problems(NODE_REVOKED, peer=NodeId(node_id))
 
 
-def _declare_noted(scope: Scope, node_id: NodeId) -> None:
-    """Declare `node` journals that came before their enrolment and were refused."""
+def declare_noted(scope: Scope, node_id: NodeId) -> None:
+    """Declare journals that came before their enrolment or their epoch and were refused."""
     rows = scope.conn.execute(
         select(journal_table).where(
-            journal_table.c.node_id == node_id,
-            journal_table.c.channel == NODE_CHANNEL,
-            journal_table.c.public_key.is_(None),
+            journal_table.c.node_id == node_id, journal_table.c.public_key.is_(None)
         )
     ).all()
     origin = enrolled(scope.conn, node_id)
     assert origin is not None, "it was just learned"
     for row in rows:
-        declare(scope, journal_of(row), origin)
+        journal = journal_of(row)
+        has_key = epochs.key_of(scope.conn, origin, journal.epoch) is not None
+        if has_key and declared_by_enrolment(scope, journal, origin):
+            declare(scope, journal, origin)
 
 
 def _opened(node_journal: JournalId, header: Header) -> JournalId:
     """Return the journal that a `node.journal.opened` names."""
     pieces = header.object_id.split("/")
-    if len(pieces) != 3 or pieces[0] != _OPENED_OBJECT:
+    # An epoch speaks for its own journals; it is the record of an epoch that opens the next.
+    if len(pieces) != 3 or pieces[0] != _OPENED_OBJECT or pieces[2] != node_journal.epoch:
         raise HeaderFieldInvalid(field="object_id")
     return JournalId(node_id=node_journal.node_id, channel=pieces[1], epoch=pieces[2])

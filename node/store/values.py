@@ -161,6 +161,7 @@ class EnrolledNode:
     Attributes:
         parent_id: Who enrolled it; the root's is its own.
         position: Where its record stands; None if it was learned from a chain.
+        cosign_pq: A second cosigning key, of ML-DSA-44; b"" for none.
         revoked: Somebody above it took its authority away; its path may have another node.
     """
 
@@ -173,6 +174,7 @@ class EnrolledNode:
     tls_sha256: bytes
     ca_sha256: bytes
     position: int | None
+    cosign_pq: bytes = b""
     revoked: bool = False
 
 

@@ -66,7 +66,7 @@ class Writer:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._engine = engine
-        self._identity = identity
+        self.identity = identity
         self._runner = runner
         self._clock_ms = clock_ms
         self._random = random
@@ -175,7 +175,7 @@ class Writer:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
-                group = Group(conn, self._identity, self._clock_ms(), self._random)
+                group = Group(conn, self.identity, self._clock_ms(), self._random)
                 self._run_jobs(group, first, done)
                 position = group.finish()
                 with self.commit_times.measured():
@@ -183,6 +183,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._fail_group(error, [future for future, _ in done])
             return
+        self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
         self._committed(position)
@@ -247,7 +248,7 @@ class Writer:
         """Give the projections one batch, in a transaction of its own."""
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
-                group = Group(conn, self._identity, self._clock_ms(), self._random)
+                group = Group(conn, self.identity, self._clock_ms(), self._random)
                 moved = self._runner.step(group)
                 position = group.finish()
                 transaction.commit()

@@ -24,7 +24,7 @@ from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.sealing import X25519Box
-from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
+from yidao.sync.suite import Ed25519Signer, Signer
 
 NETWORK = NetworkId(bytes(range(16)))
 # 2026-11-20 in China.
@@ -125,16 +125,24 @@ def sqlite_full(tmp_path: FilePath) -> Callable[[Sequence[Batch]], float]:
 class Node:
     """A store on a file of its own, with its identity."""
 
-    def __init__(self, folder: FilePath, path: str, chain: tuple[Enrolment, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: FilePath,
+        path: str,
+        chain: tuple[Enrolment, ...] = (),
+        signers: tuple[Signer, Signer] | None = None,
+    ) -> None:
         seed = hashlib.sha256(path.encode()).digest()
+        usual = (Ed25519Signer(seed), Ed25519Signer(hashlib.sha256(seed).digest()))
+        journal, cosign = signers or usual
         self.identity = Identity(
             network=NETWORK,
             node_id=NodeId(seed[:16]),
             path=Path.parse(path),
             epoch="1",
-            suite=ED25519_SHA256,
-            journal=Ed25519Signer(seed),
-            cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+            suite=journal.suite,
+            journal=journal,
+            cosign=cosign,
             boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
         self._numbers = itertools.count(1)
@@ -217,8 +225,12 @@ def new_node(tmp_path: FilePath) -> Iterator[Callable[..., Node]]:
     """Makes nodes, each in a folder of its own, and closes them."""
     made: list[Node] = []
 
-    def make(path: str, chain: tuple[Enrolment, ...] = ()) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", path, chain))
+    def make(
+        path: str,
+        chain: tuple[Enrolment, ...] = (),
+        signers: tuple[Signer, Signer] | None = None,
+    ) -> Node:
+        made.append(Node(tmp_path / f"node{len(made)}", path, chain, signers))
         return made[-1]
 
     yield make

@@ -96,7 +96,11 @@ class Node:
             path=self.identity.path,
             journal_key=self.identity.journal.public_key,
             cosign_key=self.identity.cosign.public_key,
+            suite=self.identity.suite,
             tls_sha256=hashlib.sha256(self.identity.node_id).digest(),
+            cosign_pq=b""
+            if self.identity.cosign_pq is None
+            else self.identity.cosign_pq.public_key,
         )
 
     def draft(self, name: str, body: bytes = b"{}", **fields: object) -> Draft:
@@ -191,7 +195,13 @@ class Tree:
         self.nodes.append(node)
         return node
 
-    def node(self, path: str, parent: Node | None = None, **run: object) -> Node:
+    def node(
+        self,
+        path: str,
+        parent: Node | None = None,
+        identity: Identity | None = None,
+        **run: object,
+    ) -> Node:
         """A new node, enrolled by its parent and knowing the chain down to itself."""
         chain: tuple[Enrolment, ...] = ()
         above = parent
@@ -199,7 +209,7 @@ class Tree:
             chain = (above.enrolment, *chain)
             up = above.identity.path.parent
             above = next((n for n in self.nodes if n.identity.path == up), None)
-        made = self.open(self._new_url(), self.identity(path), chain, **run)
+        made = self.open(self._new_url(), identity or self.identity(path), chain, **run)
         if parent is not None:
             parent.enrol(made)
         return made

@@ -17,6 +17,7 @@ from yidao.sync.ids import Lane
 from yidao.sync.message import Frame, SealedPart
 from yidao.sync.record import Grade
 from yidao.sync.sealing import X25519Box
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 SECRET = "样例：此件仅收件人可读".encode()
 
@@ -215,3 +216,14 @@ def test_an_older_key_of_the_recipient_still_opens(
     city = tree.open(city.url, renewed)
     carry_all(province, city)
     assert bodies(city, root, city) == {0: SECRET}
+
+
+def test_a_letter_that_cannot_be_sealed_here_is_not_written(road: tuple[Any, Any, Any]) -> None:
+    """Where the recipient's suite is missing the author is told, and no lane waits for it."""
+    root, _, _ = road
+    before = root.store.last_position()
+    missing = SuiteUnavailable(suite=3, extra="gm")
+    patched = patch("yidao.node.store.sealing.seal", side_effect=missing)
+    with patched, pytest.raises(SuiteUnavailable):
+        letter(root, road[1])
+    assert root.store.last_position() == before

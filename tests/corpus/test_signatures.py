@@ -198,8 +198,8 @@ ROWS: dict[str, tuple[Callable[[], object], type[errors.PeerError]]] = {
     "64 two blank lines": (lambda: open_text(f"{TEXT}\n"), errors.CheckpointMalformed),
     "64 CRLF": (lambda: open_raw(CHECKPOINT.replace(b"\n", b"\r\n")), errors.NoteMalformed),
     "64 missing final newline": (lambda: open_raw(CHECKPOINT[:-1]), errors.NoteMalformed),
-    "64 seventeen signatures": (
-        lambda: open_raw(f"{TEXT}\n{(LINE + chr(10)) * 17}".encode()),
+    "64 thirty-three signatures": (
+        lambda: open_raw(f"{TEXT}\n{(LINE + chr(10)) * 33}".encode()),
         errors.NoteMalformed,
     ),
     "64 base64 of URLs": (

@@ -21,6 +21,14 @@ from yidao.sync.checkpoint import cosign, with_cosignatures
 from yidao.sync.ids import JournalId, NetworkId, NodeId, RecordId, cosigner_name
 from yidao.sync.ids import Path as TreePath
 from yidao.sync.journal import JournalState, seal
+from yidao.sync.keytypes import (
+    TYPE_COSIGNATURE,
+    TYPE_ED25519,
+    TYPE_MLDSA_COSIGNATURE,
+    TYPE_SM2,
+    TYPE_SM2_COSIGNATURE,
+    KeyType,
+)
 from yidao.sync.merkle import (
     Frontier,
     consistency_proof,
@@ -28,11 +36,13 @@ from yidao.sync.merkle import (
     leaf_hash,
     leaf_hashes,
 )
-from yidao.sync.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
+from yidao.sync.mldsa44 import MlDsa44Signer
+from yidao.sync.note import VerifierKey
 from yidao.sync.proof import TlogProof
 from yidao.sync.record import Grade, Header, Part, Release
 from yidao.sync.rootstatement import RootStatement
-from yidao.sync.suite import Ed25519Signer
+from yidao.sync.sm2 import Sm2Signer
+from yidao.sync.suite import SM2_SM3, Ed25519Signer, Signer
 from yidao.sync.tiles import node_reader
 
 FOLDER = Path(__file__).parent
@@ -41,6 +51,13 @@ NODE = NodeId(bytes.fromhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))
 JOURNAL = JournalId(node_id=NODE, channel="up:15", epoch="1")
 JOURNAL_SEED = sha256(b"yidao vector journal key").digest()
 COSIGN_SEED = sha256(b"yidao vector cosigning key").digest()
+SM2_EXAMPLE = (
+    bytes.fromhex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8"),
+    bytes.fromhex(
+        "09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+        "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13"
+    ),
+)
 TIME_S = 1_750_000_000
 # Leaf inputs of the Certificate Transparency reference implementation.
 CT_LEAVES = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657",
@@ -220,7 +237,42 @@ def enrolment() -> dict[str, Any]:
     }
 
 
-def vkey(name: str, key_type: int, signer: Ed25519Signer) -> str:
+def suites() -> dict[str, Any]:
+    """Signatures of SM2 are made anew each time: what is frozen here is verified, not remade."""
+    journal_key, second = Sm2Signer(*SM2_EXAMPLE), MlDsa44Signer(COSIGN_SEED)
+    state = JournalState(journal=JOURNAL, frontier=Frontier(suite=SM2_SM3))
+    encoded = [header.encode() for header in sample_headers().values()]
+    sealed = seal(state, encoded, NETWORK, journal_key)
+    name = cosigner_name(NETWORK, NODE)
+    statement = RootStatement(
+        network=NETWORK,
+        node_id=NODE,
+        journal_key=journal_key.public_key,
+        cosign_key=journal_key.public_key,
+        suite=SM2_SM3,
+    )
+    checkpoint = sealed.seal.checkpoint
+    hashes = leaf_hashes(encoded, SM2_SM3)
+    return {
+        "what": "A seal of suite 3 by the key of GB/T 32918.5 A.2, cosigned by SM2 and ML-DSA-44",
+        "origin": JOURNAL.origin(NETWORK),
+        "journal_vkey": vkey(JOURNAL.origin(NETWORK), TYPE_SM2, journal_key),
+        "headers": [header.hex() for header in encoded],
+        "leaf_hashes": [each.hex() for each in hashes],
+        "root": sealed.state.frontier.root().hex(),
+        "checkpoint": checkpoint.decode(),
+        "cosigner": name,
+        "cosigned_at_s": TIME_S,
+        "sm2_cosign_vkey": vkey(name, TYPE_SM2_COSIGNATURE, journal_key),
+        "sm2_cosignature": cosign(checkpoint, name, journal_key, TIME_S),
+        "mldsa_seed": COSIGN_SEED.hex(),
+        "mldsa_cosign_vkey": vkey(name, TYPE_MLDSA_COSIGNATURE, second),
+        "mldsa_cosignature": cosign(checkpoint, name, second, TIME_S),
+        "root_statement_text": statement.text().decode(),
+    }
+
+
+def vkey(name: str, key_type: KeyType, signer: Signer) -> str:
     return VerifierKey(name=name, key_type=key_type, public_key=signer.public_key).encode()
 
 
@@ -231,7 +283,10 @@ VECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     "note-v1.json": notes,
     "seal-v1.json": seals,
     "enrolment-v1.json": enrolment,
+    "suites-v1.json": suites,
 }
+#: What holds randomness, and differs each time it is made.
+SIGNED_ANEW = {"suites-v1.json": ("checkpoint", "sm2_cosignature", "mldsa_cosignature")}
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from yidao.node.store.records import record_at
 from yidao.node.store.scanning import positions_naming
 from yidao.node.store.store import Store
 from yidao.node.store.values import Proven, StoredRecord
+from yidao.sync.enrolment import CosignKey
 from yidao.sync.errors import EvidenceMalformed
 from yidao.sync.evidencefiles import with_known_lines
 from yidao.sync.ids import NodeId
@@ -106,17 +107,20 @@ def prove_records(store: Store, positions: Sequence[int]) -> tuple[RecordPieces,
 def _proof(store: Store, proven: Proven) -> bytes:
     """Give a record's proof with the cosignatures of those who stand above its author now."""
     author = store.enrolled(proven.journal.node_id)
-    if author is None:
+    keys = {each.epoch: each for each in store.keys_of(proven.journal.node_id)}
+    if author is None or proven.journal.epoch not in keys:
         raise StoreInconsistent(what="enrolment")
-    tiers, below = [], author
+    tiers: list[tuple[NodeId, tuple[CosignKey, ...]]] = []
+    below = author
     while below.parent_id != below.node_id:
         above = store.enrolled(below.parent_id)
         if above is None:
             break
-        tiers.append((above.node_id, above.cosign_key))
+        tiers.append((above.node_id, store.cosign_keys_of(above.node_id)))
         below = above
     proof = parse_proof(proven.proof)
-    return with_known_lines(proof, store.identity.network, author.journal_key, tiers).encode()
+    key = keys[proven.journal.epoch]
+    return with_known_lines(proof, store.identity.network, key, tiers).encode()
 
 
 def _check_count(count: int) -> None:

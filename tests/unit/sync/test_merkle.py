@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from yidao.sync import errors
 from yidao.sync.merkle import (
-    EMPTY_ROOT,
     MAX_TREE_SIZE,
     Frontier,
     consistency_proof,
+    empty_root,
     inclusion_proof,
     leaf_hash,
     leaf_hashes,
@@ -213,10 +213,10 @@ def test_no_changed_consistency_proof_verifies() -> None:
 def test_an_equal_or_empty_tree_needs_an_empty_proof() -> None:
     """Nothing is consistent with a false empty root or a false equal one."""
     root = reference_root(LEAVES[:5])
-    verify_consistency(0, 5, [], EMPTY_ROOT, root)
+    verify_consistency(0, 5, [], empty_root(), root)
     verify_consistency(5, 5, [], root, root)
     for arguments in (
-        (0, 5, [bytes(32)], EMPTY_ROOT, root),
+        (0, 5, [bytes(32)], empty_root(), root),
         (0, 5, [], root, root),
         (5, 5, [], bytes(32), root),
         (5, 5, [bytes(32)], root, root),
@@ -242,7 +242,7 @@ def test_a_proof_for_another_size_is_refused_though_its_hashes_lead_to_the_root(
 def test_sizes_and_hashes_out_of_range_are_refused() -> None:
     """Whatever else would fit."""
     with pytest.raises(errors.ProofInvalid):
-        verify_consistency(0, MAX_TREE_SIZE + 1, [], EMPTY_ROOT, bytes(32))
+        verify_consistency(0, MAX_TREE_SIZE + 1, [], empty_root(), bytes(32))
     with pytest.raises(errors.ProofInvalid) as caught:
         verify_inclusion(LEAVES[0], 0, 2, [bytes(33)], bytes(32))
     assert caught.value.params["reason"] == "hash"

@@ -1,13 +1,17 @@
 import pytest
 
 from yidao.sync import errors
-from yidao.sync.note import (
-    MAX_SIGNATURES,
+from yidao.sync.base64text import decode_base64, encode_base64
+from yidao.sync.keytypes import (
     TYPE_COSIGNATURE,
     TYPE_ED25519,
+    TYPE_MLDSA_COSIGNATURE,
+    TYPE_SM2,
+    KeyType,
+)
+from yidao.sync.note import (
+    MAX_SIGNATURES,
     VerifierKey,
-    decode_base64,
-    encode_base64,
     open_note,
     parse_note,
     sign_note,
@@ -46,7 +50,7 @@ def test_a_vkey_is_read_and_written_alike() -> None:
             VerifierKey.parse(wrong)
 
 
-def key_of(signer: Ed25519Signer, name: str, key_type: int = TYPE_ED25519) -> VerifierKey:
+def key_of(signer: Ed25519Signer, name: str, key_type: KeyType = TYPE_ED25519) -> VerifierKey:
     return VerifierKey(name=name, key_type=key_type, public_key=signer.public_key)
 
 
@@ -147,9 +151,14 @@ def test_a_bad_key_name_is_refused(name: str, signer: Ed25519Signer) -> None:
 
 
 def test_a_key_of_another_type_is_refused(signer: Ed25519Signer) -> None:
-    """Types that this version cannot verify with are no verifier keys."""
-    with pytest.raises(errors.KeyMalformed):
-        key_of(signer, "a", 0x06)
+    """Types that this version cannot verify with are no verifier keys; nor is a key too short."""
+    for marker in (b"\x02", b"\xff", b"\xffyidao-sm2-sm3-v2\n"):
+        unknown = KeyType(marker=marker, suite=1)
+        with pytest.raises(errors.KeyMalformed):
+            VerifierKey.parse(key_of(signer, "a", unknown).encode())
+    for key_type in (TYPE_SM2, TYPE_MLDSA_COSIGNATURE):
+        with pytest.raises(errors.KeyMalformed):
+            key_of(signer, "a", key_type)
 
 
 def test_base64_has_one_text_for_each_value() -> None:

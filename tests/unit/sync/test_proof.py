@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from yidao.sync import errors
+from yidao.sync.base64text import encode_base64
 from yidao.sync.ids import JournalId
 from yidao.sync.merkle import MAX_PROOF_HASHES
-from yidao.sync.note import encode_base64
 from yidao.sync.proof import TlogProof, parse_proof, verify_proof
 
 HEADER = b"sample header bytes"

@@ -1,14 +1,18 @@
 import hashlib
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from yidao.sync import errors, suite
+from yidao.sync import errors, sealing, selftest, sm2, suite
+from yidao.sync.mldsa44 import MlDsa44Signer
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
+from yidao.sync.suiteerrors import SuiteUnavailable
 
 FIELD_PRIME = 2**255 - 19
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 EIGHTH = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+_, SM2_KEY = sm2.generate()
 OTHER_EIGHTH = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
 
 
@@ -69,7 +73,7 @@ def test_only_the_signature_of_that_key_over_that_message_verifies(signer: Ed255
             suite.verify(ED25519_SHA256, signer.public_key, wrong, message)
 
 
-@pytest.mark.parametrize("number", [0, 2, 3, 4, -1])
+@pytest.mark.parametrize("number", [0, 2, 5, -1])
 def test_a_suite_that_is_not_here_is_refused(number: int, signer: Ed25519Signer) -> None:
     """Nothing falls back to the default suite."""
     with pytest.raises(errors.SuiteUnknown):
@@ -83,11 +87,12 @@ def test_a_suite_that_is_not_here_is_refused(number: int, signer: Ed25519Signer)
 def test_the_self_test_passes_here_and_notices_a_library_that_lies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A verifier that accepts everything does not get past it."""
-    suite.self_test()
-    monkeypatch.setattr(suite, "verify", lambda *_: None)
-    with pytest.raises(errors.SuiteSelfTestFailed):
-        suite.self_test()
+    """A verifier that accepts everything does not get past it, in any suite."""
+    selftest.self_test_for(suite.SUITES)
+    monkeypatch.setattr(selftest, "verify", lambda *_: None)
+    for number in suite.SUITES:
+        with pytest.raises(errors.SuiteSelfTestFailed):
+            selftest.self_test_for([number])
 
 
 def refuse(*_: object) -> None:
@@ -95,20 +100,43 @@ def refuse(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "broken"),
+    ("number", "place", "name", "broken"),
     [
-        ("verify", refuse),
-        ("sha256", hashlib.sha512),
-        ("Ed25519Signer", lambda _seed: Ed25519Signer(bytes(32))),
+        (1, selftest, "verify", refuse),
+        (1, selftest, "sha256", hashlib.sha512),
+        (1, selftest, "Ed25519Signer", lambda _seed: Ed25519Signer(bytes(32))),
+        (3, selftest, "verify", refuse),
+        (3, selftest, "Sm3", hashlib.sha256),
+        (3, sm2, "unwrap", lambda _key, _wrapped: b"encryption Standard"),
+        (3, sealing, "sm4_seal", lambda *_: b"a cipher of its own"),
+        (3, sealing, "sm4_open", lambda *_: b"whatever came"),
+        (4, selftest, "verify", refuse),
+        (4, selftest, "MlDsa44Signer", lambda _seed: MlDsa44Signer(bytes(32))),
     ],
 )
 def test_the_self_test_notices_each_broken_piece(
-    name: str, broken: object, monkeypatch: pytest.MonkeyPatch
+    number: int, place: object, name: str, broken: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hash, a signer or a verifier that gives other answers stops the node."""
-    monkeypatch.setattr(suite, name, broken)
-    with pytest.raises(errors.SuiteSelfTestFailed):
-        suite.self_test()
+    """A hash, a signer, a cipher or a verifier that gives other answers stops the node."""
+    monkeypatch.setattr(place, name, broken)
+    with pytest.raises(errors.SuiteSelfTestFailed) as caught:
+        selftest.self_test_for([number])
+    assert caught.value.params["suite"] == number
+
+
+def test_a_missing_library_is_told_from_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without GmSSL the suite is unavailable, with what to install; the others go on."""
+    monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
+    sm2.library.cache_clear()
+    try:
+        assert not suite.is_available(suite.SM2_SM3)
+        with pytest.raises(SuiteUnavailable) as caught:
+            selftest.self_test_for([suite.SM2_SM3])
+        assert caught.value.params == {"suite": 3, "extra": "gm"}
+        selftest.self_test_for([suite.ED25519_SHA256, suite.ML_DSA_44])
+        suite.check_public_key(suite.SM2_SM3, SM2_KEY)
+    finally:
+        sm2.library.cache_clear()
 
 
 def test_a_point_off_the_curve_is_refused() -> None:

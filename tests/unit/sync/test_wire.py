@@ -222,8 +222,8 @@ CROWDED = {
     "bytes of a header": lambda item: item.seal.headers.append(b"h" * 8193),
     "bytes of headers": lambda item: item.seal.headers.extend([b"h" * 8192] * 65),
     "bytes of a checkpoint": lambda item: setattr(item.seal, "checkpoint", b"c" * 4097),
-    "cosignatures": lambda item: item.seal.cosignatures.extend(["x"] * 17),
-    "bytes of a cosignature": lambda item: item.seal.cosignatures.append("x" * 513),
+    "cosignatures": lambda item: item.seal.cosignatures.extend(["x"] * 33),
+    "bytes of a cosignature": lambda item: item.seal.cosignatures.append("x" * 3_585),
     "bytes of a part": lambda item: (
         _run(item)
         .records.add()
@@ -357,7 +357,7 @@ BAD_CONTROL = {
     "path with full-width digits": (HELLO, lambda c: setattr(c.hello, "path", "/３３")),
     "path too long": (HELLO, lambda c: setattr(c.hello, "path", "/" + "3" * 512)),
     "no epoch": (HELLO, lambda c: c.hello.ClearField("epoch")),
-    "chain too long": (HELLO, lambda c: c.hello.chain.extend([c.hello.chain[0]] * 16)),
+    "chain too long": (HELLO, lambda c: c.hello.chain.extend([c.hello.chain[0]] * 64)),
     "huge proof": (HELLO, lambda c: setattr(c.hello.chain[0], "proof", b"p" * 16385)),
     "negative time": (m.Heartbeat(now_ms=1), lambda c: setattr(c.heartbeat, "now_ms", -1)),
     "goodbye without a code": (m.Goodbye(code="X"), lambda c: c.goodbye.ClearField("code")),
@@ -372,7 +372,7 @@ BAD_CONTROL = {
     ),
     "too many cosignatures": (
         CONTROL["receipt"],
-        lambda c: c.receipt.cosignatures.extend(["x"] * 15),
+        lambda c: c.receipt.cosignatures.extend(["x"] * 31),
     ),
     "ack of no lane": (CONTROL["ack"], lambda c: setattr(c.ack, "lane", 0)),
 }

@@ -449,7 +449,22 @@ BAD_REQUESTS: dict[
         lambda b: request_for(b, tls=TLS, ca=TLS),
         errors.JoinKeyUnfit,
     ),
-    "82 a suite that is not known": (lambda b: rebody(b, suite=9), errors.JoinKeyUnfit),
+    "82 a suite that is not known": (
+        lambda b: rebody(b, suite=9),
+        errors.JoinSuiteUnsupported,
+    ),
+    "82 the suite of second cosignatures alone": (
+        lambda b: rebody(b, suite=4),
+        errors.JoinSuiteUnsupported,
+    ),
+    "82 keys of another suite than they say": (
+        lambda b: rebody(b, suite=3),
+        errors.JoinKeyUnfit,
+    ),
+    "82 a second key without its proof": (
+        lambda b: rebody(b, cosign_pq_key=bytes(1312)),
+        errors.JoinRequestMalformed,
+    ),
     "82 a certificate request that is junk": (
         lambda b: rebody(b, tls_csr=b"x"),
         errors.JoinCsrInvalid,

@@ -48,14 +48,24 @@ class Tree:
         self.identities = {path: _identity(path) for path in PATHS}
         self.known = known = {
             each.node_id: SimpleNamespace(
-                path=each.path, cosign_key=each.cosign.public_key, revoked=False
+                path=each.path,
+                cosign_key=each.cosign.public_key,
+                suite=each.suite,
+                revoked=False,
             )
             for each in self.identities.values()
         }
-        store = SimpleNamespace(enrolled=known.get)
+
+        def store(identity: Identity) -> Any:
+            return SimpleNamespace(
+                identity=identity,
+                enrolled=known.get,
+                keys_of=lambda node: (known[node],) if node in known else (),
+            )
+
         self.nodes = {
             path: Queries(
-                store=store,  # type: ignore[arg-type]
+                store=store(identity),
                 identity=identity,
                 clock_ms=lambda: self.now_ms,
                 random=secrets.token_bytes,

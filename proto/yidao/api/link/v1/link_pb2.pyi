@@ -987,6 +987,7 @@ class JoinRequest(_message.Message):
     MAC_FIELD_NUMBER: _builtins.int
     JOURNAL_KEY_PROOF_FIELD_NUMBER: _builtins.int
     COSIGN_KEY_PROOF_FIELD_NUMBER: _builtins.int
+    COSIGN_PQ_PROOF_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """Required. What the token hash and the MAC cover; exact bytes."""
     mac: _builtins.bytes
@@ -994,6 +995,8 @@ class JoinRequest(_message.Message):
     journal_key_proof: _builtins.bytes
     """Required. By the journal and the cosigning key over "yidao-join-pop-v1\\n" || body."""
     cosign_key_proof: _builtins.bytes
+    cosign_pq_proof: _builtins.bytes
+    """By the second cosigning key over the same, 2,420 bytes; empty where there is none."""
     def __init__(
         self,
         *,
@@ -1001,10 +1004,11 @@ class JoinRequest(_message.Message):
         mac: _builtins.bytes = ...,
         journal_key_proof: _builtins.bytes = ...,
         cosign_key_proof: _builtins.bytes = ...,
+        cosign_pq_proof: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "cosign_key_proof", b"cosign_key_proof", "journal_key_proof", b"journal_key_proof", "mac", b"mac"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "cosign_key_proof", b"cosign_key_proof", "cosign_pq_proof", b"cosign_pq_proof", "journal_key_proof", b"journal_key_proof", "mac", b"mac"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1023,6 +1027,7 @@ class JoinBody(_message.Message):
     JOURNAL_KEY_FIELD_NUMBER: _builtins.int
     COSIGN_KEY_FIELD_NUMBER: _builtins.int
     SUITE_FIELD_NUMBER: _builtins.int
+    COSIGN_PQ_KEY_FIELD_NUMBER: _builtins.int
     token_id: _builtins.str
     network: _builtins.bytes
     path: _builtins.str
@@ -1032,9 +1037,11 @@ class JoinBody(_message.Message):
     """Required. PKCS#10 DER; requested extensions are ignored."""
     ca_csr: _builtins.bytes
     journal_key: _builtins.bytes
-    """Required. 32 bytes each, Ed25519."""
+    """Required. Raw public keys of the suite: 32 bytes each of Ed25519 (1), 64 of SM2 (3)."""
     cosign_key: _builtins.bytes
     suite: _builtins.int
+    cosign_pq_key: _builtins.bytes
+    """A second cosigning key, 1,312 bytes of ML-DSA-44, or empty."""
     def __init__(
         self,
         *,
@@ -1047,10 +1054,11 @@ class JoinBody(_message.Message):
         journal_key: _builtins.bytes = ...,
         cosign_key: _builtins.bytes = ...,
         suite: _builtins.int = ...,
+        cosign_pq_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_csr", b"ca_csr", "cosign_key", b"cosign_key", "journal_key", b"journal_key", "network", b"network", "node_id", b"node_id", "path", b"path", "suite", b"suite", "tls_csr", b"tls_csr", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_csr", b"ca_csr", "cosign_key", b"cosign_key", "cosign_pq_key", b"cosign_pq_key", "journal_key", b"journal_key", "network", b"network", "node_id", b"node_id", "path", b"path", "suite", b"suite", "tls_csr", b"tls_csr", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
