@@ -14,6 +14,7 @@
 | 0013     | root lists, and how fresh what comes from above is   |
 | 0014     | policies and batches of sign-offs, filings, demands  |
 | 0016     | second cosigning keys and their cosignatures         |
+| 0017     | ?                                                    |
 | 0018     | checkpoints that nodes below were shown from above   |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
@@ -35,5 +36,6 @@ REVISIONS: Final = (
     "0013",
     "0014",
     "0016",
+    "0017",
     "0018",
 )

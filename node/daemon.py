@@ -35,6 +35,7 @@ from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -67,6 +68,7 @@ from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.removals import Removals
 from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
 from yidao.node.rootlists import RootLists
@@ -345,6 +347,7 @@ class Daemon:
             FollowServicer(hub.store),
             BundleServicer(courier),
             self._trust_service(hub),
+            PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)

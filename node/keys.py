@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Final, Self, TypedDict, cast
 
@@ -74,11 +74,13 @@ _IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "sui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a node is, and the signers that speak for it.
+    """Who a node is, the signers that speak for it, and what opens its letters.
 
     Attributes:
         cosign_pq: Makes a second cosignature, of ML-DSA-44; None where the node has
             no such key.
+        boxes: The cosigning key as it opens letters, with those before it: letters may
+            have been sealed to an older one.
     """
 
     network: ids.NetworkId
@@ -89,6 +91,7 @@ class Identity:
     journal: Signer
     cosign: Signer
     cosign_pq: Signer | None = None
+    boxes: tuple[BoxKey, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +418,7 @@ class KeyFolder:
                 journal=journal,
                 cosign=cosign,
                 cosign_pq=self.load_pq_signer(),
+                boxes=self.load_box_keys(),
             )
         except YidaoError:
             raise errors.KeyFileMalformed(name=IDENTITY) from None

@@ -27,6 +27,7 @@ from yidao.node.workdays import is_workday
 
 _WAL_SECONDS = 300.0
 _HEALTH_SECONDS = 900.0
+_LETTERS_SECONDS = 3_600.0
 _ALARM_SECONDS = 2.0
 # A statement is a record that goes to the root: once a minute at most, whatever changes.
 _STATEMENT_SECONDS = 60.0
@@ -45,6 +46,9 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
         interval = int(settings.cosign_interval_seconds)
         await asyncio.wrap_future(store.submit(lambda tx: tx.cosign_due(interval)))
 
+    async def shed_letters() -> None:
+        await asyncio.wrap_future(store.submit(lambda tx: tx.shed_letters()))
+
     async def checkpoint_wal() -> None:
         await asyncio.to_thread(store.checkpoint_wal)
 
@@ -62,6 +66,7 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
     return (
         Job(name="cosign", trigger=every(settings.cosign_interval_seconds), run=cosign),
         Job(name="peer-recheck", trigger=every(RECHECK_SECONDS), run=links.recheck),
+        Job(name="letters", trigger=every(_LETTERS_SECONDS), run=shed_letters),
         Job(name="wal-checkpoint", trigger=every(_WAL_SECONDS), run=checkpoint_wal),
         Job(name="health", trigger=every(_HEALTH_SECONDS), run=snapshot),
     )

@@ -6,6 +6,7 @@ Entries of the zip:
     record/header                 exact header bytes
     record/proof.tlog-proof       index, path, checkpoint with cosignatures
     record/parts/<i>/salt, body   part i of the header, where it was given
+    absence/<i>/…                 why part i is gone, where it was removed (see `goneevidence`)
     root-statement                see `rootstatement`
     chain/<n>/header, salt, body, proof.tlog-proof    enrolments from the root down
     revocations/…                 see `evidencerevocations`
@@ -17,6 +18,7 @@ comes from the root certificate that the verifier already has.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from yidao.sync import errors
@@ -43,6 +45,7 @@ from yidao.sync.evidencerevocations import (
     revocation_entries,
     take_revocations,
 )
+from yidao.sync.goneevidence import GonePart, Pieces, gone_entries, take_gone
 from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof
@@ -91,6 +94,7 @@ class EvidenceReport:
         cosigners: The tiers above the origin that cosigned, nearest first; none that
             is known to be revoked.
         revocations: What the file says of revocations; None where it says nothing.
+        gone: Parts that were removed, by whom and why.
     """
 
     network: NetworkId
@@ -103,6 +107,7 @@ class EvidenceReport:
     parts: tuple[Part, ...]
     cosigners: tuple[Cosigner, ...]
     revocations: RevocationState | None = None
+    gone: tuple[GonePart, ...] = ()
 
     @property
     def origin(self) -> Enrolment:
@@ -143,6 +148,7 @@ def build_evidence(
     statement: bytes,
     chain: Sequence[EnrolmentProof],
     revocations: RevocationsKnown | None = None,
+    removed: Mapping[int, Pieces] = MappingProxyType({}),
 ) -> bytes:
     """Return the evidence file of one record.
 
@@ -154,6 +160,7 @@ def build_evidence(
         chain: Enrolments from the root down to the origin; empty for the root's
             own records, or the root's own enrolment alone.
         revocations: What is known of revocations of these nodes.
+        removed: By the index of a part that is gone, the record that removed it.
 
     Raises:
         EvidenceMismatch: A part that the header does not name.
@@ -164,6 +171,7 @@ def build_evidence(
         STATEMENT: statement,
         **chain_entries(chain),
         **revocation_entries(revocations, decode_header(header).network),
+        **gone_entries(removed),
     }
     return write_archive({MANIFEST: _manifest(entries), **entries})
 
@@ -179,9 +187,11 @@ def verify_evidence(
     4. The checkpoint is of a journal of the origin, signed by its journal key,
        and the header is in its tree.
     5. Each part that was given is what the header commits to.
-    6. By what the file says of revocations, neither the record nor a step of the chain
+    6. What says why a part is gone is a proved record of its author, or of a node of
+       the chain for itself.
+    7. By what the file says of revocations, neither the record nor a step of the chain
        lies beyond a cut.
-    7. Every cosignature by a tier above the origin verifies, and none that is
+    8. Every cosignature by a tier above the origin verifies, and none that is
        required is missing; those of revoked tiers count for nothing and are not required.
 
     Args:
@@ -204,6 +214,7 @@ def verify_evidence(
     proven = judged(revocations, take_record(files, "record", network, chain))
     if proven.origin != chain[-1]:
         raise errors.EvidenceMismatch(reason="chain ends at another node")
+    gone = take_gone(files, proven, network, chain)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
 
@@ -218,6 +229,7 @@ def verify_evidence(
         parts=proven.parts,
         cosigners=proven.cosigners,
         revocations=revocations,
+        gone=gone,
     )
     for tier in report.tiers[:required_tiers]:
         if revocations is not None and revocations.of(tier.node_id):

@@ -36,8 +36,11 @@ from yidao.sync.message import (
     MAX_PROOF_BYTES,
     MAX_RUN_RECORDS,
     MAX_RUNS,
+    MAX_SEALED_BYTES,
     MAX_WANTED,
     STORE_ID_BYTES,
+    Absence,
+    AbsentPart,
     Ack,
     Control,
     EnrolmentProof,
@@ -53,11 +56,13 @@ from yidao.sync.message import (
     RecordParts,
     Refusal,
     Resume,
+    SealedPart,
 )
 from yidao.sync.record import MAX_HEADER_BYTES, MAX_PART_BYTES, MAX_PARTS, SALT_BYTES, Part
 
 # One byte of tag, eight of value.
 NUMBER_BYTES: Final = 9
+_ABSENCES: Final = {int(absence): absence for absence in Absence}
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -240,8 +245,35 @@ def _read_run(run: pb.PartsRun) -> PartsRun:
         floor = seq
         _limit("record_parts", len(record.parts), MAX_PARTS)
         parts = tuple([_read_part(part) for part in record.parts])
-        records.append(RecordParts(seq=seq, parts=parts))
+        records.append(
+            RecordParts(
+                seq=seq,
+                parts=parts,
+                sealed=_read_sealed(record) if record.sealed else (),
+                absent=_read_absent(record) if record.absent else (),
+            )
+        )
     return PartsRun(journal=_read_journal(run.journal), records=tuple(records))
+
+
+def _read_sealed(record: pb.RecordParts) -> tuple[SealedPart, ...]:
+    _limit("sealed_parts", len(record.sealed), MAX_PARTS)
+    for part in record.sealed:
+        _limit("part_name", len(part.name), MAX_PART_NAME_BYTES)
+        _limit("sealed_part", len(part.ciphertext), MAX_SEALED_BYTES)
+    return tuple(SealedPart(name=part.name, ciphertext=part.ciphertext) for part in record.sealed)
+
+
+def _read_absent(record: pb.RecordParts) -> tuple[AbsentPart, ...]:
+    _limit("absent_parts", len(record.absent), MAX_PARTS)
+    found = []
+    for part in record.absent:
+        _limit("part_name", len(part.name), MAX_PART_NAME_BYTES)
+        absence = _ABSENCES.get(part.absence)
+        if absence is None:
+            raise errors.WireFieldInvalid(field="absence")
+        found.append(AbsentPart(name=part.name, absence=absence))
+    return tuple(found)
 
 
 def _read_item(item: pb.Item) -> Item:
@@ -298,6 +330,12 @@ def _write_item(out: pb.Item, item: Item) -> None:
             out_record.seq = record.seq
             for part in record.parts:
                 _write_part(out_record.parts.add(), part)
+            for sealed in record.sealed:
+                out_record.sealed.add(name=sealed.name, ciphertext=sealed.ciphertext)
+            for absent in record.absent:
+                out_record.absent.add(
+                    name=absent.name, absence=pb.Absence.ValueType(absent.absence)
+                )
 
 
 def _write_hello(out: pb.Hello, hello: Hello) -> None:

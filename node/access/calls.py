@@ -157,6 +157,10 @@ RULES: Final[Mapping[str, CallRule]] = {
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),
+    "PartsService/ListParts": _reads(_P.EVIDENCE_EXPORT),
+    "PartsService/GetPart": _acts(_P.EVIDENCE_EXPORT),
+    "PartsService/Redact": _acts(_P.NODE_OPERATE),
+    "PartsService/Prune": _acts(_P.NODE_OPERATE),
 }
 
 

@@ -21,11 +21,12 @@ from yidao.node.api.healthport import HealthPort, TreePort, expiry_message, peer
 from yidao.node.clock import system_clock_ms
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
-from yidao.node.store.values import Problem
+from yidao.node.store.values import Problem, Proven
 from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.record import decode_header
 from yidao.sync.revocation import CutLine, Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
@@ -261,7 +262,17 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             statement=self._chain().statement,
             chain=chain,
             revocations=known_revocations(self._store, chain, system_clock_ms()),
+            removed=self._removed(proven),
         )
+
+    def _removed(self, proven: Proven) -> dict[int, Proven]:
+        """The records that removed parts of a record, by the index of the part."""
+        names = [digest.name for digest in decode_header(proven.header).parts]
+        return {
+            names.index(gone.name): self._store.prove(gone.position)
+            for gone in self._store.absences(proven.journal, proven.seq)
+            if gone.position
+        }
 
     def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
         wanted = Wanted(

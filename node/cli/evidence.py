@@ -153,6 +153,17 @@ def _facts(report: "EvidenceReport") -> dict[str, object]:
         "seq": report.seq,
         "tree_size": report.checkpoint.size,
         "parts": [part.name for part in report.parts],
+        "gone": [
+            {
+                "part": gone.name,
+                "state": gone.absence.name.lower(),
+                "by": str(gone.by),
+                "reason": gone.reason,
+                "basis": gone.basis,
+                "operator": gone.operator,
+            }
+            for gone in report.gone
+        ],
         "cosigned_by": [str(each.path) for each in report.cosigners],
         "cosigned_by_suites": {str(each.path): list(each.suites) for each in report.cosigners},
         "revocations": revocation_facts(report.revocations),

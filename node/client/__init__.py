@@ -31,6 +31,7 @@ The calls of `Client`, by what they are about:
   `ask_reenrolment`, `revoke_child`.
 - The node: `status`, `list_tree`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`.
+- Parts of records: `parts`, `part`, `redact`, `prune`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
@@ -75,6 +76,7 @@ from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.identity import KeyPair, NodeKeys
 from yidao.node.client.offline import validate_offline
+from yidao.node.client.parts import PartInfo, Pruned, Redacted
 from yidao.node.client.query import RowStream
 from yidao.node.client.query_values import QueryAnswer, QueryColumn, QueryNode, QueryRow
 from yidao.node.client.queue import (
@@ -182,11 +184,13 @@ __all__ = [
     "OfflineQueue",
     "OpenRequest",
     "PackInfo",
+    "PartInfo",
     "Peer",
     "Placed",
     "PolicyProposed",
     "Problem",
     "Progress",
+    "Pruned",
     "QueryAnswer",
     "QueryColumn",
     "QueryNode",
@@ -196,6 +200,7 @@ __all__ = [
     "Queued",
     "Rebuilt",
     "RebuiltTable",
+    "Redacted",
     "ReenrolmentAsked",
     "Retries",
     "ReturnInfo",

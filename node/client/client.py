@@ -17,6 +17,7 @@ from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.identity import IdentityCalls
 from yidao.node.client.node import NodeCalls
+from yidao.node.client.parts import PartsCalls
 from yidao.node.client.query import QueryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
@@ -43,6 +44,7 @@ class Client(
     NodeCalls,
     IdentityCalls,
     AdmissionCalls,
+    PartsCalls,
     FollowCalls,
     TrustCalls,
 ):

@@ -23,6 +23,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "IdentityService": ("ListKeys", "PrepareKeys", "TaintKeys", "RevokeKeys"),
     "AdmissionService": ("ListOpenRequests",),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
+    "PartsService": ("ListParts", "GetPart"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",
@@ -57,6 +58,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "IdentityService": ("ActivateKeys",),
     "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment", "HandOverUnits"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
+    # What is gone cannot be asked for again.
+    "PartsService": ("Redact", "Prune"),
     "ReportingService": ("Review", "Withdraw"),
     "SignoffService": (
         "ProposePolicy",

@@ -8,7 +8,9 @@ from yidao.node.printing.paper import Speech, civil_time, cosigned_time
 from yidao.node.printing.revocations import revocation_section
 from yidao.node.printing.sections import Report, Section
 from yidao.sync.evidence import EvidenceReport, Step
+from yidao.sync.goneevidence import GonePart
 from yidao.sync.merkle import leaf_hash
+from yidao.sync.message import Absence
 
 _STEPS: Final = {
     Step.FILES: ("文件完整 ({0})", "The file is whole ({0})"),
@@ -65,6 +67,22 @@ def _what(evidence: EvidenceReport, say: Speech) -> Iterator[tuple[str, str]]:
     yield say("报告期", "Period"), header.period or none
     yield say("经办", "Actor"), header.actor
     yield say("节点", "Node"), str(evidence.origin.path)
+    for gone in evidence.gone:
+        yield _gone(gone, say)
+
+
+def _gone(gone: GonePart, say: Speech) -> tuple[str, str]:
+    """Who removed a part, and why; as certain as the record itself."""
+    if gone.absence is Absence.PRUNED:
+        label = say(f"{gone.name} 已按期限清理", f"{gone.name} was removed by age")
+    elif gone.everywhere:
+        label = say(f"{gone.name} 已依据决定删除", f"{gone.name} was erased by an order")
+    else:
+        label = say(
+            f"{gone.name} 已在 {gone.by} 删除", f"{gone.name} was erased at {gone.by} alone"
+        )
+    told = (str(gone.by), gone.operator, gone.reason, gone.basis)
+    return label, "; ".join(text for text in told if text)
 
 
 def _when(evidence: EvidenceReport, say: Speech) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from yidao.node.store import (
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
+from yidao.node.store.sealing import check_sealable
 from yidao.node.store.tables import enrolment
 from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, DraftPart, Ticket
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
@@ -45,6 +46,8 @@ from yidao.sync.suite import Signer
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
 _HEADER_OVERHEAD_BYTES: Final = 8
+# What sealing adds to a part of a letter, rounded up.
+_SEALED_OVERHEAD_BYTES: Final = 128
 _INSERT_ID: Final = "INSERT INTO record_id (record_id, position, content_sha256) VALUES (?, ?, ?)"
 _SELECT_ID: Final = "SELECT position, content_sha256 FROM record_id WHERE record_id = ?"
 
@@ -97,11 +100,20 @@ class Appender:
         Raises:
             RecordIdReused: Known, with other content.
             RecordTooLarge, ReleaseUnknown, TargetUnknown, EnrolmentConflict: As named.
+        SuiteUnavailable: Letters cannot be sealed to their recipient here.
             PeerError: The draft makes no valid header.
         """
         queue = self._queue(channel)
+        self._check_letter(queue.head.journal)
         known = self._known_ids([RecordId(draft.record_id) for draft in drafts])
         return [self._append_one(queue, draft, known) for draft in drafts]
+
+    def _check_letter(self, journal: JournalId) -> None:
+        target = journal.audience.to
+        if target is not None:
+            addressed = trust.enrolled(self._scope.conn, target)
+            assert addressed is not None, "a journal is opened for an enrolled node only"
+            check_sealable(addressed, self._scope.random)
 
     def mark(self) -> Mark:
         """Return where to roll back to."""
@@ -285,6 +297,8 @@ class Appender:
         data = header.encode()
         weight = len(data) + _HEADER_OVERHEAD_BYTES
         weight += sum(len(part.body) + _PART_OVERHEAD_BYTES for part, _ in salted)
+        if head.journal.audience.to is not None:
+            weight += len(salted) * _SEALED_OVERHEAD_BYTES
         weight += self._released_bytes(draft.releases)
         if weight > MAX_SEGMENT_BYTES:
             raise errors.RecordTooLarge(size_bytes=weight, limit_bytes=MAX_SEGMENT_BYTES)

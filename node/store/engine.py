@@ -43,6 +43,8 @@ _WRITER_PRAGMAS: Final[Mapping[str, str | int]] = {
     "mmap_size": 0,
     "busy_timeout": BUSY_TIMEOUT_MS,
     "cache_size": -64_000,
+    # What was erased must be gone from the file, not only from the tables.
+    "secure_delete": 1,
 }
 _READER_PRAGMAS: Final[Mapping[str, str | int]] = {
     "wal_autocheckpoint": 0,
@@ -285,6 +287,17 @@ def _translated() -> Iterator[None]:
         raise translate(error) from error
     except DatabaseError as error:
         raise errors.StoreForeign(reason=type(error.orig).__name__) from error
+
+
+def truncate_wal(engine: Engine) -> None:
+    """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        raw.close()
 
 
 def is_from_database(error: BaseException) -> bool:

@@ -6,7 +6,8 @@ For each item:
 2. It does not reach beyond the cut of a revocation, or the end of its epoch. The seal
    extends what is held (`yidao.sync.journal.extend`), or is a duplicate that says the
    same as what is held.
-3. Every part that came is the one that its header commits to.
+3. Every part that came is the one that its header commits to; a letter to this node
+   opens, and one to another fits its header in length.
 4. Segment, tiles, head, parts, and the declarations in it are stored.
 What fails in 1 to 3 quarantines that journal alone: nothing of the item is
 stored, the sender is told, the other journals go on. A quarantined journal is
@@ -23,10 +24,12 @@ from typing import Final
 from sqlalchemy import func, select
 
 from yidao.node.store import (
+    absences,
     cosigning,
     epochs,
     errors,
     lanecursors,
+    letters,
     papering,
     parts,
     revoking,
@@ -34,6 +37,7 @@ from yidao.node.store import (
     segments,
     trust,
 )
+from yidao.node.store.absences import Gone
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
@@ -46,7 +50,7 @@ from yidao.sync.errors import PeerError, SealFork
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
-from yidao.sync.message import Frame, Item, PartsRun, Refusal
+from yidao.sync.message import Frame, Item, PartsRun, RecordParts, Refusal, SealedPart
 from yidao.sync.record import Header, Part, Release, check_part, decode_header
 from yidao.sync.routing import lanes_for
 
@@ -76,6 +80,8 @@ class _Checked:
     own: list[RuledPart]
     late: dict[int, list[RuledPart]]
     early: dict[int, list[SeqPart]]
+    sealed: list[tuple[int, SealedPart]]
+    gone: list[Gone]
 
 
 class Ingest:
@@ -210,7 +216,7 @@ class Ingest:
             check_held(item.seal, root, network, head.public_key, suite)
 
     def _check_parts(self, head: Head, item: Item) -> _Checked:
-        checked = _Checked(own=[], late={}, early={})
+        checked = _Checked(own=[], late={}, early={}, sealed=[], gone=[])
         headers: dict[int, Header] = {}
         for run in item.parts:
             if run.journal == head.journal:
@@ -241,12 +247,32 @@ class Ingest:
                 headers[record.seq] = header
             for part in record.parts:
                 out.own.append(_ruled(header, record.seq, part))
+            self._check_sealed(head.journal, header, record, out)
+            out.gone.extend(
+                Gone(record.seq, absent.name, absent.absence, 0)
+                for absent in record.absent
+                if header.part(absent.name) is not None
+            )
+
+    def _check_sealed(
+        self, journal: JournalId, header: Header, record: RecordParts, out: _Checked
+    ) -> None:
+        """Open what is for this node; what is for another passes on as it came."""
+        is_mine = letters.is_for(self._scope.identity.node_id, journal)
+        for sealed in record.sealed:
+            letters.check_passing(journal, header, record.seq, sealed)
+            if is_mine:
+                part = letters.open_sealed(self._scope, journal, header, record.seq, sealed)
+                out.own.append(_ruled(header, record.seq, part))
+            else:
+                out.sealed.append((record.seq, sealed))
 
     def _check_late(self, run: PartsRun, out: _Checked) -> None:
         """Check parts that an acceptance releases of another journal."""
         head = self._admit_late(run.journal)
         seqs = [record.seq for record in run.records]
         held = parts.read_parts(self._scope.conn, head.pk, seqs)
+        erased = absences.erased(self._scope.conn, head.pk, seqs)
         for record in run.records:
             if record.seq >= head.size:
                 out.early.setdefault(head.pk, []).extend((record.seq, p) for p in record.parts)
@@ -259,7 +285,8 @@ class Ingest:
                 continue
             for part in record.parts:
                 ruled = _ruled(header, record.seq, part)
-                if part.name not in held.get(record.seq, {}):
+                is_held = part.name in held.get(record.seq, {})
+                if not is_held and (record.seq, part.name) not in erased:
                     out.late.setdefault(head.pk, []).append(ruled)
         if head.pk in out.early and parts.parked_bytes(self._scope.conn) > MAX_PARKED_BYTES:
             raise errors.TooMuchParked(limit=MAX_PARKED_BYTES)
@@ -315,6 +342,11 @@ class Ingest:
         for journal_pk, late in checked.late.items():
             late.sort(key=lambda ruled: ruled.seq)
             parts.write_parts(scope.conn, journal_pk, position, late, late=True)
+            absences.came_after_all(
+                scope.conn, journal_pk, ((ruled.seq, ruled.part.name) for ruled in late)
+            )
+        letters.write_sealed(scope.conn, head.pk, position, checked.sealed)
+        absences.write_absences(scope.conn, head.pk, checked.gone)
         for journal_pk, early in checked.early.items():
             parts.park_parts(scope.conn, journal_pk, early)
         if item.cosignatures:

@@ -1,29 +1,43 @@
-"""Reading a lane: what the store sends to a peer, sealed bytes as they are."""
+"""Reading a lane: what the store sends to a peer, sealed bytes as they are.
 
-from collections.abc import Iterable
+What is in a letter is sealed to its recipient as it goes out; a tier between
+passes on what came sealed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, parts, trust
+from yidao.node.store import absences, cosigning, letters, parts, trust
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
 from yidao.node.store.packing import unpack_headers, unpack_parts
-from yidao.node.store.parts import PartRule, RuledPart
+from yidao.node.store.parts import PartRule
+from yidao.node.store.sealing import seal_part
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import segment
 from yidao.node.store.values import Fault, Peer
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.journal import Seal
-from yidao.sync.message import MAX_FRAME_BYTES, Item, PartsRun, RecordParts
-from yidao.sync.record import Part
+from yidao.sync.message import (
+    MAX_FRAME_BYTES,
+    AbsentPart,
+    Item,
+    PartsRun,
+    RecordParts,
+    SealedPart,
+)
+from yidao.sync.record import Part, decode_header
 from yidao.sync.routing import lanes_for, part_goes
 
 # What the encoding of a frame may add to the bytes counted here.
 _MARGIN_BYTES = 48 * 1024
 _ROWS_AT_ONCE = 16
+_OVERHEAD_BYTES = 64
 SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
@@ -34,7 +48,10 @@ class LaneReader:
         faults: Segments that could not be read and were left out.
     """
 
-    def __init__(self, conn: Connection, identity: Identity, peer: Peer) -> None:
+    def __init__(
+        self, conn: Connection, identity: Identity, peer: Peer, random: Callable[[int], bytes]
+    ) -> None:
+        self._random = random
         self._conn = conn
         self._identity = identity
         self._peer = peer
@@ -136,7 +153,41 @@ class LaneReader:
         return known
 
     def _item(self, row: Row[Any], journal: JournalId, origin_path: Path) -> tuple[Item, int]:
-        runs: dict[JournalId, list[RuledPart]] = {}
+        headers = unpack_headers(row.headers)
+        sent: dict[JournalId, _Sent] = {}
+        self._own_parts(row, journal, origin_path, headers, sent)
+        for journal_pk, seqs in parts.read_released(self._conn, row.position):
+            owner, owner_path, _ = self._journal(journal_pk)
+            held = parts.read_parts(self._conn, journal_pk, seqs, waiting_only=True)
+            for named in held.values():
+                for ruled in named.values():
+                    if self._goes(owner, owner_path, ruled.rule, late=True):
+                        sent.setdefault(owner, _Sent()).add(ruled.seq, ruled.part)
+        item = Item(
+            position=row.position,
+            seal=Seal(
+                journal=journal,
+                first_seq=row.first_seq,
+                headers=headers,
+                checkpoint=row.checkpoint,
+            ),
+            cosignatures=cosigning.lines_at(
+                self._conn, row.journal_id, row.first_seq + row.record_count
+            ),
+            parts=tuple(each.run(owner) for owner, each in sent.items()),
+        )
+        body_bytes = sum(each.size_bytes for each in sent.values())
+        return item, len(row.headers) + len(row.checkpoint) + body_bytes
+
+    def _own_parts(
+        self,
+        row: Row[Any],
+        journal: JournalId,
+        origin_path: Path,
+        headers: Sequence[bytes],
+        sent: dict[JournalId, "_Sent"],
+    ) -> None:
+        """Collect what came with a segment, here or at its origin."""
         for part_row in self._conn.execute(
             select(parts_table, journal_table.c.node_id, journal_table.c.channel)
             .add_columns(journal_table.c.epoch)
@@ -148,33 +199,38 @@ class LaneReader:
             owner, owner_path = journal_of(part_row), origin_path
             if part_row.journal_id != row.journal_id:
                 owner, owner_path, _ = self._journal(part_row.journal_id)
-            if self._goes(owner, owner_path, rule, late=part_row.late):
-                found = unpack_parts(part_row.first_seq, part_row.blob)
-                runs.setdefault(owner, []).extend(RuledPart(seq, part, rule) for seq, part in found)
-        for journal_pk, seqs in parts.read_released(self._conn, row.position):
-            owner, owner_path, _ = self._journal(journal_pk)
-            held = parts.read_parts(self._conn, journal_pk, seqs, waiting_only=True)
-            for named in held.values():
-                runs.setdefault(owner, []).extend(
-                    ruled
-                    for ruled in named.values()
-                    if self._goes(owner, owner_path, ruled.rule, late=True)
+            if not self._goes(owner, owner_path, rule, late=part_row.late):
+                continue
+            out = sent.setdefault(owner, _Sent())
+            for seq, part in unpack_parts(part_row.first_seq, part_row.blob):
+                out.add(
+                    seq, part if part_row.late else self._letter(owner, row, headers, seq, part)
                 )
-        item = Item(
-            position=row.position,
-            seal=Seal(
-                journal=journal,
-                first_seq=row.first_seq,
-                headers=unpack_headers(row.headers),
-                checkpoint=row.checkpoint,
-            ),
-            cosignatures=cosigning.lines_at(
-                self._conn, row.journal_id, row.first_seq + row.record_count
-            ),
-            parts=tuple(_run(owner, ruled) for owner, ruled in runs.items() if ruled),
-        )
-        body_bytes = sum(len(ruled.part.body) + 64 for run in runs.values() for ruled in run)
-        return item, len(row.headers) + len(row.checkpoint) + body_bytes
+        for seq, sealed in letters.read_sealed(self._conn, row.journal_id, row.position):
+            sent.setdefault(journal, _Sent()).add(seq, sealed)
+        for gone in absences.read_absences(
+            self._conn, row.journal_id, row.first_seq, row.first_seq + row.record_count
+        ):
+            digest = decode_header(headers[gone.seq - row.first_seq]).part(gone.name)
+            if digest is not None and self._reaches(journal, origin_path, digest.reach):
+                absent = AbsentPart(name=gone.name, absence=gone.absence)
+                sent.setdefault(journal, _Sent()).add(gone.seq, absent)
+
+    def _letter(
+        self, owner: JournalId, row: Row[Any], headers: Sequence[bytes], seq: int, part: Part
+    ) -> Part | SealedPart:
+        """Return a part as it may travel: in a letter, sealed to its recipient."""
+        target = owner.audience.to
+        addressed = None if target is None else trust.enrolled(self._conn, target)
+        if addressed is None:
+            return part
+        record = decode_header(headers[seq - row.first_seq])
+        ciphertext = seal_part(part, addressed, journal=owner, record=record, random=self._random)
+        return SealedPart(name=part.name, ciphertext=ciphertext)
+
+    def _reaches(self, owner: JournalId, owner_path: Path, reach: int) -> bool:
+        """Whether a part that does not wait would go along to the peer."""
+        return self._goes(owner, owner_path, PartRule(waits=False, reach=reach), late=False)
 
     def _goes(self, owner: JournalId, owner_path: Path, rule: PartRule, *, late: bool) -> bool:
         return part_goes(
@@ -199,11 +255,40 @@ class LaneReader:
         return self._targets[target]
 
 
-def _run(journal: JournalId, found: Iterable[RuledPart]) -> PartsRun:
-    by_seq: dict[int, list[Part]] = {}
-    for ruled in sorted(found, key=lambda ruled: ruled.seq):
-        by_seq.setdefault(ruled.seq, []).append(ruled.part)
-    return PartsRun(
-        journal=journal,
-        records=tuple(RecordParts(seq=seq, parts=tuple(held)) for seq, held in by_seq.items()),
-    )
+@dataclass(slots=True)
+class _Sent:
+    """What goes along of one journal's parts, by sequence number."""
+
+    parts: dict[int, list[Part]] = field(default_factory=dict)
+    sealed: dict[int, list[SealedPart]] = field(default_factory=dict)
+    absent: dict[int, list[AbsentPart]] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    def add(self, seq: int, part: Part | SealedPart | AbsentPart) -> None:
+        """Note one part, whatever is sent of it."""
+        self.size_bytes += _OVERHEAD_BYTES
+        match part:
+            case Part():
+                self.parts.setdefault(seq, []).append(part)
+                self.size_bytes += len(part.body)
+            case SealedPart():
+                self.sealed.setdefault(seq, []).append(part)
+                self.size_bytes += len(part.ciphertext)
+            case AbsentPart():
+                self.absent.setdefault(seq, []).append(part)
+
+    def run(self, journal: JournalId) -> PartsRun:
+        """Return it as it travels."""
+        seqs = sorted({*self.parts, *self.sealed, *self.absent})
+        return PartsRun(
+            journal=journal,
+            records=tuple(
+                RecordParts(
+                    seq=seq,
+                    parts=tuple(self.parts.get(seq, ())),
+                    sealed=tuple(self.sealed.get(seq, ())),
+                    absent=tuple(self.absent.get(seq, ())),
+                )
+                for seq in seqs
+            ),
+        )

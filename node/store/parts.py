@@ -1,10 +1,11 @@
 """Parts: what came with which segment, what waits for an acceptance, what came too early."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from yidao.node.store.packing import SeqPart, pack_parts, pack_seqs, unpack_parts, unpack_seqs
 from yidao.node.store.tables import parked_parts, released
@@ -108,6 +109,67 @@ def read_parts(
             if seq in wanted:
                 found[seq].setdefault(part.name, RuledPart(seq, part, rule))
     return found
+
+
+class Removed(NamedTuple):
+    """A part that was removed."""
+
+    seq: int
+    name: str
+    size_bytes: int
+
+
+def remove_parts(
+    conn: Connection,
+    journal_pk: int,
+    seqs: AbstractSet[int],
+    *,
+    may_go: Callable[[Row[Any], int, str], bool],
+    dry_run: bool = False,
+) -> list[Removed]:
+    """Remove salts and bodies of records, and return which.
+
+    Args:
+        conn: The writer's; any for a dry run.
+        journal_pk: Their journal.
+        seqs: Which records.
+        may_go: Says of a stored run, a record and a name whether
+            the part goes.
+        dry_run: Only say what would go.
+    """
+    removed: list[Removed] = []
+    if not seqs:
+        return removed
+    low, high = min(seqs), max(seqs)
+    rows = conn.execute(
+        select(table).where(
+            table.c.journal_id == journal_pk,
+            table.c.first_seq > low - MAX_SPAN,
+            table.c.first_seq <= high,
+            table.c.last_seq >= low,
+        )
+    ).all()
+    for row in rows:
+        kept: list[SeqPart] = []
+        gone: list[Removed] = []
+        for seq, part in unpack_parts(row.first_seq, row.blob):
+            if seq in seqs and may_go(row, seq, part.name):
+                gone.append(Removed(seq, part.name, len(part.body)))
+            else:
+                kept.append((seq, part))
+        removed += gone
+        if gone and not dry_run:
+            _rewrite(conn, row, kept)
+    return removed
+
+
+def _rewrite(conn: Connection, row: Row[Any], kept: Sequence[SeqPart]) -> None:
+    mine = table.c.id == row.id
+    if kept:
+        blob = pack_parts(row.first_seq, kept)
+        conn.execute(update(table).where(mine).values(blob=blob))
+    else:
+        conn.execute(delete(table).where(mine))
 
 
 def write_released(conn: Connection, position: int, releases: Iterable[tuple[int, int]]) -> None:

@@ -4,24 +4,29 @@ Both see each record once, in position order, in the writer's thread; their
 cursor moves in the transaction of what they write. A projector only folds: no
 clock, no settings, no emission. A decider may append. A record of another
 node that breaks one of them is left out (see `poison`); one that breaks by
-itself is stalled, with a problem, and the others go on.
+itself is stalled, with a problem, and the others go on. The last decider is the
+store's own eraser, so that what is to go is folded by everybody first.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from yidao.node.store import poison, rawsql
+from yidao.node.store import poison, rawsql, snapshots
 from yidao.node.store.engine import is_fatal, may_pass
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.group import Group, GroupBroken
+from yidao.node.store.parterrors import PruningUnready
 from yidao.node.store.records import Reader, read_records
+from yidao.node.store.redacting import Eraser
+from yidao.node.store.snapshots import digest_table
 from yidao.node.store.tables import cursor as table
+from yidao.node.store.tables import head as head_table
 from yidao.node.store.transaction import Tx
-from yidao.node.store.values import RebuildReport, StoredRecord, TableDigest
+from yidao.node.store.values import Draft, DraftPart, RebuildReport, StoredRecord, TableDigest
+from yidao.sync.removal import KIND_SEALED, SealedSnapshot
 
 BATCH_RECORDS: Final = 2_000
 PROJECTION_STALLED: Final = "PROJECTION_STALLED"
@@ -53,25 +58,38 @@ class Runner:
 
     def __init__(self, projectors: Sequence[Projector], deciders: Sequence[Decider]) -> None:
         self._projectors = {projector.name: projector for projector in projectors}
-        self._deciders = {decider.name: decider for decider in deciders}
+        self._eraser = Eraser()
+        self._deciders = {decider.name: decider for decider in (*deciders, self._eraser)}
         self._cursors: dict[str, int] = {}
         self._stalled: set[str] = set()
 
     def load(self, conn: Connection) -> None:
-        """Read where everybody stands; who is new begins at the first record."""
+        """Read where everybody stands; who is new begins at the first record.
+
+        But the eraser: before it there was nothing to erase.
+        """
         rows = {row.name: row.position for row in conn.execute(select(table))}
+        if self._eraser.name not in rows:
+            last = conn.execute(select(head_table.c.last_position)).scalar_one()
+            conn.execute(insert(table).values(name=self._eraser.name, position=last))
+            rows[self._eraser.name] = last
         for name in (*self._projectors, *self._deciders):
             if name not in rows:
                 conn.execute(insert(table).values(name=name, position=0))
             self._cursors[name] = rows.get(name, 0)
 
-    def stalled_projectors(self) -> frozenset[str]:
-        """Return which projectors failed and wait for a person."""
-        return frozenset(self._stalled.intersection(self._projectors))
+    @property
+    def has_erased(self) -> bool:
+        """Whether the last step removed parts for good."""
+        return self._eraser.erased > 0
 
-    def applied(self, last_position: int) -> int:
-        """Return the position up to which every projector has folded."""
-        return min((self._cursors[name] for name in self._projectors), default=last_position)
+    def stalled_projectors(self) -> frozenset[str]:
+        """Return which projectors failed and wait for a person, the eraser among them."""
+        return frozenset(self._stalled.intersection({*self._projectors, self._eraser.name}))
+
+    def applied(self) -> int:
+        """Return the position up to which every projector has folded and all is erased."""
+        return min(self._cursors[name] for name in (*self._projectors, self._eraser.name))
 
     def behind(self, last_position: int) -> bool:
         """Whether somebody who is not stalled has records to see."""
@@ -96,6 +114,7 @@ class Runner:
         running = {
             name: position for name, position in self._cursors.items() if name not in self._stalled
         }
+        self._eraser.erased = 0
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
         try:
@@ -111,27 +130,67 @@ class Runner:
             if self._give(name, group, records, reader):
                 self._move(group.conn, name, scanned)
                 moved[name] = scanned
+        if self.has_erased and snapshots.has_snapshot(group.conn):
+            # The snapshot still holds what is to be forgotten.
+            self._seal(group.tx, {**self._cursors, **moved})
         return moved
 
     def moved(self, cursors: dict[str, int]) -> None:
         """Take over cursors whose transaction is committed."""
         self._cursors.update(cursors)
 
+    def seal_snapshot(self, tx: Tx, last_position: int) -> SealedSnapshot:
+        """Keep the projected tables as they are, and write down what they are.
+
+        Raises:
+            PruningUnready: Somebody has not seen every record yet, or is stalled.
+        """
+        # Another daemon on the same database may have moved them.
+        cursors = self._cursors | {row.name: row.position for row in tx.conn.execute(select(table))}
+        behind = min(cursors[name] for name in self._cursors)
+        if behind < last_position or self._stalled:
+            raise PruningUnready(applied=behind, position=last_position)
+        return self._seal(tx, cursors)
+
+    def _seal(self, tx: Tx, cursors: Mapping[str, int]) -> SealedSnapshot:
+        mine = {name: cursors[name] for name in self._projectors}
+        position = min(mine.values(), default=0)
+        made = snapshots.write_snapshot(tx.conn, self._tables(), mine, position)
+        core = DraftPart(name="core", body=made.encode(), reach=0)
+        draft = Draft(
+            record_id=tx.mint(),
+            kind=KIND_SEALED,
+            actor=f"node@{tx.identity.path}",
+            object_id=f"snapshot/{position}",
+            object_version=1,
+            created_ms=tx.now_ms,
+            parts=(core,),
+        )
+        tx.append("local", [draft])
+        return made
+
+    def _tables(self) -> list[Table]:
+        return [one for projector in self._projectors.values() for one in projector.tables]
+
     def rebuild(self, tx: Tx) -> tuple[RebuildReport, int]:
         """Empty the projectors' tables and fold everything again, in this transaction.
+
+        Where a snapshot was sealed, it takes the place of the records before it.
 
         Returns:
             The report, and the position that everything is folded up to.
 
         Raises:
+            SnapshotDamaged: The snapshot is not what was sealed.
             Exception: Whatever a projector raises; the transaction is then rolled back.
         """
-        tables = [one for projector in self._projectors.values() for one in projector.tables]
+        tables = self._tables()
         before = {one.name: digest_table(tx.conn, one)[1] for one in tables}
         for one in reversed(tables):
             tx.conn.execute(delete(one))
         poison.clear(tx, poison.BREAKS_VIEW)
-        after = count = 0
+        starts = self._restore(tx.conn)
+        after, count = min(starts.values(), default=0), 0
         reader = Reader(tx.conn, tx.identity)
         while True:
             records, scanned = read_records(tx.conn, after, BATCH_RECORDS)
@@ -139,8 +198,9 @@ class Runner:
                 break
             after = scanned
             count += len(records)
-            for projector in self._projectors.values():
-                _fold_again(tx, projector, records, reader)
+            for name, projector in self._projectors.items():
+                fresh = [record for record in records if record.position > starts[name]]
+                _fold_again(tx, projector, fresh, reader)
         for name in self._projectors:
             self._move(tx.conn, name, after)
         digests = []
@@ -150,6 +210,19 @@ class Runner:
                 TableDigest(name=one.name, rows=rows, before=before[one.name], after=digest)
             )
         return RebuildReport(records=count, tables=tuple(digests)), after
+
+    def _restore(self, conn: Connection) -> dict[str, int]:
+        """Fill the empty tables from the snapshot; return where each projector goes on."""
+        sealed = snapshots.read_snapshot(conn)
+        if sealed is None:
+            return dict.fromkeys(self._projectors, 0)
+        known = dict(sealed.cursors)
+        starts = {}
+        for name, projector in self._projectors.items():
+            found = [snapshots.restore_table(conn, sealed, one) for one in projector.tables]
+            # A projector that is newer than the snapshot folds what is left.
+            starts[name] = known.get(name, 0) if all(found) else 0
+        return starts
 
     def rebuilt(self, position: int) -> None:
         """Take over that a rebuild is committed: nobody who folds is stalled any more."""
@@ -230,15 +303,3 @@ def _fold_again(
             raise
         failed = poison.one_by_one(records, lambda record: attempt([record]), reader.own.node_id)
         poison.show(tx, poison.BREAKS_VIEW, projector.name, failed)
-
-
-def digest_table(conn: Connection, one: Table) -> tuple[int, bytes]:
-    """Return a table's row count and a SHA-256 over its rows in key order."""
-    digest = hashlib.sha256()
-    order = list(one.primary_key.columns) or list(one.columns)
-    rows = conn.execute(select(one).order_by(*order), execution_options={"yield_per": 1_000})
-    for row in rows:
-        digest.update(repr(tuple(row)).encode())
-        digest.update(b"\n")
-    count = conn.execute(select(func.count()).select_from(one)).scalar_one()
-    return count, digest.digest()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import parts, segments, trust
+from yidao.node.store.erasures import Erasure, erasures_in
 from yidao.node.store.journals import journal_of
 from yidao.node.store.packing import unpack_parts
 from yidao.node.store.segments import Segment
@@ -133,6 +134,10 @@ class Reader:
             and former.position is not None
             and heir.position > former.position
         )
+
+    def erasures(self, records: Sequence[StoredRecord]) -> tuple[Erasure, ...]:
+        """Return which parts records order to be erased here (see `erasures`)."""
+        return erasures_in(self._conn, self.own.node_id, records)
 
     def path_of(self, node_id: NodeId) -> Path | None:
         """Return where a node stands; None if it is not known here."""

@@ -5,10 +5,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import (
+    absences,
     cosigning,
     epochs,
     errors,
@@ -20,8 +21,15 @@ from yidao.node.store import (
     tables,
     trust,
 )
+from yidao.node.store.absences import Gone
 from yidao.node.store.committimes import CommitTimes
-from yidao.node.store.engine import Engines, is_from_database, open_engines, translate
+from yidao.node.store.engine import (
+    Engines,
+    is_from_database,
+    open_engines,
+    translate,
+    truncate_wal,
+)
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
@@ -43,6 +51,7 @@ from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
+from yidao.sync.removal import SealedSnapshot
 from yidao.sync.routing import lane_of
 
 T = TypeVar("T")
@@ -320,6 +329,18 @@ class Store:
         with self.read() as conn:
             return problems.read_problems(conn, open_only=open_only)
 
+    def absences(self, journal: JournalId, seq: int) -> tuple[Gone, ...]:
+        """Return which parts of a record are gone, and by which records."""
+        with self.read() as conn:
+            pk = conn.execute(
+                select(tables.journal.c.id).where(
+                    tables.journal.c.node_id == journal.node_id,
+                    tables.journal.c.channel == journal.channel,
+                    tables.journal.c.epoch == journal.epoch,
+                )
+            ).scalar_one()
+            return tuple(absences.read_absences(conn, pk, seq, seq + 1))
+
     def prove(self, position: int) -> Proven:
         """Return a record with its proof (see `proving.prove`)."""
         with self.read() as conn:
@@ -337,7 +358,7 @@ class Store:
     ) -> tuple[tuple[Item, ...], int]:
         """Return items of a lane for a peer, and how far it is scanned (see `LaneReader`)."""
         with self.read() as conn:
-            reader = LaneReader(conn, self.identity, peer)
+            reader = LaneReader(conn, self.identity, peer, self._random)
             found = reader.lane(lane, after, up_to, max_bytes)
         self._note_faults(reader.faults)
         return found
@@ -357,7 +378,7 @@ class Store:
             ).scalar_one_or_none()
             if pk is None or lane is None:
                 return ()
-            reader = LaneReader(conn, self.identity, peer)
+            reader = LaneReader(conn, self.identity, peer, self._random)
             items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
         self._note_faults(reader.faults)
         return items
@@ -424,19 +445,21 @@ class Store:
 
         return self.run(job)
 
+    def seal_snapshot(self) -> SealedSnapshot:
+        """Seal the projected tables, in one transaction; a rebuild starts from there.
+
+        Raises:
+            PruningUnready: The views do not show everything yet.
+        """
+        runner = self._runner
+        if runner is None:
+            raise errors.StoreUnbound
+        writer = self._running()
+        return self.run(lambda tx: runner.seal_snapshot(tx, writer.last_position))
+
     def checkpoint_wal(self) -> None:
         """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
-
-        def errand(engine: Engine) -> None:
-            if engine.dialect.name != "sqlite":
-                return
-            raw = engine.raw_connection()
-            try:
-                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            finally:
-                raw.close()
-
-        self._running().errand(errand).result()
+        self._running().errand(truncate_wal).result()
 
     def _note_faults(self, faults: Sequence[Fault]) -> None:
         """Write faults down as problems, durably before the caller goes on."""

@@ -127,6 +127,50 @@ parked_parts = Table(
     Index("parked_parts_seq", "journal_id", "seq"),
 )
 
+# Parts of letters on their way to somebody else; position: the segment that they came with.
+sealed_part = Table(
+    "sealed_part",
+    metadata,
+    Column("journal_id", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("journal_id", "seq", "name"),
+    Index("sealed_part_position", "position"),
+)
+
+# Parts that were here and are gone, or whose sender said so; position: the record that
+# says why, 0 if no such record is here.
+absent_part = Table(
+    "absent_part",
+    metadata,
+    Column("journal_id", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("absence", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("journal_id", "seq", "name"),
+)
+
+# The projected tables as they were at a position: what a rebuild starts from once parts
+# are gone. Rows lie in chunks, by table.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("core", LargeBinary, nullable=False),
+)
+snapshot_chunk = Table(
+    "snapshot_chunk",
+    metadata,
+    Column("position", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("position", "name", "idx"),
+)
+
 # What an acceptance of this node lets go further; position: the acceptance's segment.
 released = Table(
     "released",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, epochs, lanecursors, trust
+from yidao.node.store import cosigning, epochs, lanecursors, letters, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
@@ -43,6 +43,10 @@ class Tx:
     def identity(self) -> Identity:
         """Who this node is."""
         return self._scope.identity
+
+    def mint(self) -> bytes:
+        """Make a record id: 48 bits of time, so that ids sort as they are made, then chance."""
+        return self._scope.now_ms.to_bytes(6) + self._scope.random(10)
 
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
@@ -92,6 +96,10 @@ class Tx:
     def cosign_due(self, interval_seconds: int) -> int:
         """Cosign deeper journals that the tier below has cosigned; return how many."""
         return cosigning.cosign_due(self._scope, interval_seconds)
+
+    def shed_letters(self) -> int:
+        """Drop letters to others that have arrived long ago (see `letters.shed`)."""
+        return letters.shed(self._scope)
 
     def peer_acked(self, peer: Peer, lane: Lane, position: int) -> None:
         """Note up to where a peer holds our records durably."""

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from yidao.node.keys import Identity
 from yidao.node.store import errors
 from yidao.node.store.committimes import CommitTimes
-from yidao.node.store.engine import is_fatal, is_from_database, translate
+from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
@@ -78,7 +78,7 @@ class Writer:
         self._on_commit: list[Callable[[int], None]] = []
         self._on_applied: list[Callable[[int], None]] = []
         self.last_position = last_position
-        self.applied_position = runner.applied(last_position)
+        self.applied_position = runner.applied()
         self.commits = 0
         self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -257,6 +257,9 @@ class Writer:
             self._pause()
             return
         self._runner.moved(moved)
+        if self._runner.has_erased:
+            # The log still holds pages as they were.
+            self._run_errand(_Errand(truncate_wal, Future()))
         grew = position != self.last_position
         self._committed(position)
         if grew:
@@ -273,7 +276,7 @@ class Writer:
     def _committed(self, position: int) -> None:
         self.commits += 1
         self.last_position = position
-        self.applied_position = self._runner.applied(position)
+        self.applied_position = self._runner.applied()
         self._answer_waiters()
 
     def _tell_commit(self) -> None:

@@ -23,6 +23,7 @@ from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import Ed25519Signer, Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -142,6 +143,7 @@ class Node:
             suite=journal.suite,
             journal=journal,
             cosign=cosign,
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
         self._numbers = itertools.count(1)
         self._random = itertools.count(1)

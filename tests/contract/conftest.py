@@ -19,6 +19,7 @@ from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import Lane, NetworkId, NodeId, Path
 from yidao.sync.message import Frame
 from yidao.sync.record import Release
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -180,6 +181,7 @@ class Tree:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
 
     def open(

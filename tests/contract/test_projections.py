@@ -299,4 +299,4 @@ class TestRebuild:
         wait(root)
         assert rows_of(root)["test.thing.made"][0] == 2
         with root.store.read() as conn:
-            assert conn.execute(select(tables.cursor.c.position)).scalars().all() == [3]
+            assert set(conn.execute(select(tables.cursor.c.position)).scalars()) == {3}

@@ -24,6 +24,7 @@ from yidao.catalog.rows import parse_row
 from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.registry import records, rules
+from yidao.node.store.erasures import Erasure
 from yidao.node.store.records import Reader
 from yidao.node.store.tables import metadata
 from yidao.node.store.values import StoredRecord
@@ -79,6 +80,13 @@ class UnitProjector:
 
     def fold(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
         """Fold a batch; what cannot be read changes nothing."""
+        self._fold_entries(conn, records_, reader)
+        for erasure in reader.erasures(records_):
+            _forget(conn, erasure)
+
+    def _fold_entries(
+        self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader
+    ) -> None:
         kinds = {records.REGISTERED, records.HANDED_OVER}
         events = [item for item in records_ if item.header.kind in kinds]
         if not events:
@@ -231,6 +239,18 @@ class _Batch:
                 )
             where = unit.c.uscc == code
             self.conn.execute(update(unit).where(where).values(contested=bool(claims)))
+
+
+def _forget(conn: Connection, erasure: Erasure) -> None:
+    """Take erased personal fields out of the digest, which covers them without a salt."""
+    if erasure.redaction.part != "pii":
+        return
+    # Whoever hosts the unit now, or nobody: the entry is of that record.
+    mine = unit.c.record_id == erasure.record.record_id
+    entry = conn.execute(select(unit.c.entry).where(mine)).scalar_one_or_none()
+    if entry is not None:
+        digest = payload_digest(bytes(entry), b"")
+        conn.execute(update(unit).where(mine).values(digest=digest))
 
 
 def _claim_row(code: str, origin: bytes, claim: _Claim) -> dict[str, object]:

@@ -119,11 +119,12 @@ def _one(item: StoredRecord, origin: bytes, step: Step) -> tuple[Said, ...]:
 
 
 def _read_notices(item: StoredRecord) -> tuple[Said, ...]:
-    to = item.journal.audience.to
-    if to is None:
+    to, core = item.journal.audience.to, item.parts.get("core")
+    # A tier that a letter passes through cannot read it.
+    if to is None or core is None:
         return ()
     found = []
-    for notice in records.decode_notices(item.parts.get("core")):
+    for notice in records.decode_notices(core):
         said = Said.of(
             item, notice.object_id, to, notice.record_id, notice.decision.step, notice.reason
         )

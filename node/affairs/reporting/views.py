@@ -11,6 +11,7 @@ from yidao.node.affairs.cores import payload_digest
 from yidao.node.affairs.errors import ReturnStateWrong
 from yidao.node.affairs.paths import Paths
 from yidao.node.affairs.reporting import records
+from yidao.node.affairs.reporting.forgetting import forget
 from yidao.node.affairs.reporting.lines import Book, Line, load_books, save_lines
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.revoked import beyond, read_revocation
@@ -60,6 +61,8 @@ class ReturnProjector:
         if events:
             books = load_books(conn, keys_of(events))
             _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader)).fold(events)
+        for erasure in reader.erasures(records_):
+            forget(conn, erasure)
 
 
 def _take_back(conn: Connection, places: Sequence[tuple[ReturnKey, int]], reader: Reader) -> None:

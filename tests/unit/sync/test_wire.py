@@ -61,7 +61,14 @@ def frame(make_item: Callable[..., m.Item]) -> m.Frame:
         journal=JOURNAL,
         records=(
             m.RecordParts(seq=3, parts=(PART, replace(PART, name="pii"))),
-            m.RecordParts(seq=5, parts=(PART,)),
+            m.RecordParts(
+                seq=5,
+                sealed=(m.SealedPart(name="core", ciphertext=b"sealed"),),
+                absent=(
+                    m.AbsentPart(name="pii", absence=m.Absence.REDACTED),
+                    m.AbsentPart(name="file:1", absence=m.Absence.PRUNED),
+                ),
+            ),
         ),
     )
     items = (
@@ -196,6 +203,21 @@ CROWDED = {
         [pb.RecordParts(seq=n) for n in range(m.MAX_RUN_RECORDS + 1)]
     ),
     "parts of a record": lambda item: _run(item).records.add().parts.extend([pb.Part()] * 17),
+    "sealed parts of a record": lambda item: (
+        _run(item).records.add().sealed.extend([pb.SealedPart()] * 17)
+    ),
+    "bytes of a sealed part": lambda item: (
+        _run(item).records.add().sealed.append(pb.SealedPart(ciphertext=bytes(257 * 1024)))
+    ),
+    "bytes of a sealed part's name": lambda item: (
+        _run(item).records.add().sealed.append(pb.SealedPart(name="n" * 257))
+    ),
+    "absent parts of a record": lambda item: (
+        _run(item).records.add().absent.extend([pb.AbsentPart(absence=1)] * 17)
+    ),
+    "bytes of an absent part's name": lambda item: (
+        _run(item).records.add().absent.append(pb.AbsentPart(name="n" * 257, absence=1))
+    ),
     "headers": lambda item: item.seal.headers.extend([b"h"] * 2000),
     "bytes of a header": lambda item: item.seal.headers.append(b"h" * 8193),
     "bytes of headers": lambda item: item.seal.headers.extend([b"h" * 8192] * 65),
@@ -262,6 +284,9 @@ WRONG = {
         [pb.RecordParts(seq=2), pb.RecordParts(seq=2)]
     ),
     "a run of no journal": lambda item: item.parts.add(),
+    "a part that is absent for no reason": lambda item: (
+        _run(item).records.add().absent.append(pb.AbsentPart(name="pii"))
+    ),
 }
 
 

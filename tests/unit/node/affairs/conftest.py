@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path as FilePath
@@ -14,6 +15,8 @@ from yidao.catalog.codes import sample_uscc
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.reporting.commands import Submitted
 from yidao.node.affairs.reporting.judging import RowIn
+from yidao.node.affairs.reporting.records import Decision
+from yidao.node.affairs.reporting.review import Choice
 from yidao.node.affairs.standards.commands import publish_pack
 from yidao.node.keys import Identity
 from yidao.node.store.store import Store
@@ -21,6 +24,7 @@ from yidao.node.store.values import Draft, DraftPart, Peer
 from yidao.sync.enrolment import KIND, Enrolment
 from yidao.sync.ids import Lane, NetworkId, NodeId, Path
 from yidao.sync.message import Frame
+from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -48,6 +52,7 @@ class Desk:
             suite=ED25519_SHA256,
             journal=Ed25519Signer(seed),
             cosign=Ed25519Signer(hashlib.sha256(seed).digest()),
+            boxes=(X25519Box(hashlib.sha256(seed).digest()),),
         )
         name = path.strip("/").replace("/", "-") or "root"
         self.store = Store.open(
@@ -289,6 +294,38 @@ def registered(four: Tree, rows: Rows) -> Callable[..., Tree]:
         return four
 
     return make
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
+    """The closed stores of a tree whose one return, with a file, is accepted everywhere."""
+    folder = tmp_path_factory.mktemp("settled")
+    tree, rows = Tree(folder), Rows()
+    tree.grow(ROOT, CITY, COUNTY, AGENCY)
+    tree.publish("2022", "2025")
+    tree[AGENCY].submit(rows.institution(0))
+    tree.exchange()
+    row = rows.profile(0)
+    tree[AGENCY].submit(rows.row("profile", "2025-Q2", row.payload, attachment=b"sample invoice"))
+    tree.exchange()
+    choice, accept = Choice(period="2025-Q2"), Decision.ACCEPT.value
+    tree[COUNTY].affairs.review.review(tree[COUNTY].actor, choice, accept)
+    tree.exchange()
+    tree.close()
+    return folder
+
+
+@pytest.fixture
+def accepted(settled: FilePath, tmp_path: FilePath) -> Iterator[Tree]:
+    """A tree of its own out of `settled`."""
+    folder = tmp_path / "tree"
+    shutil.copytree(settled, folder)
+    made = Tree(folder)
+    # Ids and salts must not come again.
+    made._numbers = itertools.count(1_000_000)
+    made.grow(ROOT, CITY, COUNTY, AGENCY)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,28 @@ LANE_URGENT: Lane.ValueType  # 2
 LANE_BULK: Lane.ValueType  # 3
 Global___Lane: _TypeAlias = Lane  # noqa: Y015
 
+class _Absence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AbsenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Absence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ABSENCE_UNSPECIFIED: _Absence.ValueType  # 0
+    ABSENCE_PRUNED: _Absence.ValueType  # 1
+    """Removed by age."""
+    ABSENCE_REDACTED: _Absence.ValueType  # 2
+    """Erased by an order."""
+
+class Absence(_Absence, metaclass=_AbsenceEnumTypeWrapper):
+    """Why the sender holds a part no longer."""
+
+ABSENCE_UNSPECIFIED: Absence.ValueType  # 0
+ABSENCE_PRUNED: Absence.ValueType  # 1
+"""Removed by age."""
+ABSENCE_REDACTED: Absence.ValueType  # 2
+"""Erased by an order."""
+Global___Absence: _TypeAlias = Absence  # noqa: Y015
+
 @_typing.final
 class JournalRef(_message.Message):
     """A journal's name."""
@@ -104,6 +126,58 @@ class Part(_message.Message):
 Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
+class SealedPart(_message.Message):
+    """A part of a letter on its way, which its recipient alone can open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CIPHERTEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required."""
+    ciphertext: _builtins.bytes
+    """Required. An algorithm's number and what it made of salt || body; see
+    `yidao.node.store.sealing`.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        ciphertext: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertext", b"ciphertext", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedPart: _TypeAlias = SealedPart  # noqa: Y015
+
+@_typing.final
+class AbsentPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ABSENCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required."""
+    absence: Global___Absence.ValueType
+    """Required."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        absence: Global___Absence.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absence", b"absence", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbsentPart: _TypeAlias = AbsentPart  # noqa: Y015
+
+@_typing.final
 class RecordParts(_message.Message):
     """The parts of one record that are present in a run."""
 
@@ -111,19 +185,31 @@ class RecordParts(_message.Message):
 
     SEQ_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    ABSENT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Required. The record's leaf index in its journal."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]: ...
+    @_builtins.property
+    def sealed(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedPart]:
+        """Optional. Of `to:` journals only."""
+
+    @_builtins.property
+    def absent(self) -> _containers.RepeatedCompositeFieldContainer[Global___AbsentPart]:
+        """Optional. Parts that would go along if the sender still had them."""
+
     def __init__(
         self,
         *,
         seq: _builtins.int = ...,
         parts: _abc.Iterable[Global___Part] | None = ...,
+        sealed: _abc.Iterable[Global___SealedPart] | None = ...,
+        absent: _abc.Iterable[Global___AbsentPart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "parts", b"parts", "sealed", b"sealed", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
