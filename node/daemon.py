@@ -22,7 +22,8 @@ from google.protobuf.internal import api_implementation
 from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
-from yidao.node.access.service import AccessOptions
+from yidao.node.access.mode import Mode
+from yidao.node.access.service import Access, AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
@@ -113,6 +114,16 @@ def self_test() -> None:
     suite.self_test()
 
 
+def access_mode(settings: Settings) -> Mode:
+    """Give how strictly duties are kept apart."""
+    return Mode.of(
+        test_network=settings.test_network,
+        local_account=settings.local_account,
+        four_eyes=settings.four_eyes,
+        administrator_keys=settings.administrator_keys,
+    )
+
+
 class Daemon:
     """One node, from start to stop."""
 
@@ -137,9 +148,13 @@ class Daemon:
             identity,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
-            access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
+            access=AccessOptions(
+                idle_seconds=self._settings.session_idle_minutes * 60,
+                mode=access_mode(self._settings),
+            ),
         )
         store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
+        await asyncio.to_thread(self._state_mode, affairs.access)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -192,6 +207,11 @@ class Daemon:
             await asyncio.to_thread(store.close)
         if self._defect is not None:
             raise self._defect
+
+    def _state_mode(self, access: Access) -> None:
+        access.state_mode()
+        if access.local.is_whole and not self._settings.test_network:
+            log.warning("access.local.full", setting="local_account")
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -51,7 +51,7 @@ class Affairs:
             UnitProjector(),
             ReturnProjector(),
             DirectiveProjector(),
-            self.access.projector,
+            *self.access.projectors,
             CatalogProjector(),
         )
         self.deciders: tuple[Decider, ...] = (DoubtDecider(self.desk), DeliveryDecider(self.desk))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    approval,
     bundle,
     catalog,
     child,
@@ -21,6 +22,7 @@ from yidao.node.cli import (
     init,
     join,
     pack,
+    policy,
     query,
     returns,
     run,
@@ -28,6 +30,7 @@ from yidao.node.cli import (
     status,
     store,
     systemd,
+    token,
     tree,
     user,
 )
@@ -78,6 +81,9 @@ VERBS = (
     dev,
     child,
     user,
+    token,
+    approval,
+    policy,
     imports,
     form,
     returns,

@@ -24,13 +24,18 @@ The calls of `Client`, by what they are about:
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
-  `unlock_user`, `audit`.
+  `unlock_user`, `audit`, `register_key`, `remove_key`.
+- Who may do what: `give_token`, `tokens`, `revoke_token` for programs; `requests`,
+  `decide_request` for what takes two; `field_policy`, `set_field_policy`.
 
 Without a token a client acts as the account that owns the socket. A person's calls show their
 session:
 
     session = client.sign_in("li", password)
     mine = client.with_token(session.token)
+
+A program shows the secret of its token (`give_token`) in the same way. `with_purpose` says what
+for fields of grade 3 and 4 are read.
 
 Beside it: `AsyncClient` has the same calls, to be awaited. `OfflineQueue` keeps rows in a file
 until a node takes them. `validate_offline` judges rows by a pack alone. Pages and answers have
@@ -56,6 +61,7 @@ from yidao.node.client.catalog_values import (
 )
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
+from yidao.node.client.duties import FieldPolicy, FieldRule, GivenToken, PairRequest, Token
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,
@@ -141,10 +147,13 @@ __all__ = [
     "Event",
     "Explanation",
     "ExtraMissing",
+    "FieldPolicy",
+    "FieldRule",
     "FileCursor",
     "Flushed",
     "Following",
     "Frontier",
+    "GivenToken",
     "Issued",
     "JournalCut",
     "Mark",
@@ -155,6 +164,7 @@ __all__ = [
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",
+    "PairRequest",
     "Peer",
     "Placed",
     "Problem",
@@ -183,6 +193,7 @@ __all__ = [
     "SocketPathTooLong",
     "Status",
     "Submitted",
+    "Token",
     "Totals",
     "TreeNode",
     "UnitInfo",

@@ -17,7 +17,16 @@ MAX_ATTEMPTS: Final = 5
 #: Calls that read, and those that a second time changes nothing: an equal row is left alone, a
 #: pack of the same bytes is the same pack.
 REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "AccessService": ("WhoAmI", "ListUsers", "ListAudit"),
+    "AccessService": (
+        "WhoAmI",
+        "Challenge",
+        "ListUsers",
+        "ListAudit",
+        "ListTokens",
+        "RevokeToken",
+        "ListRequests",
+        "GetPolicy",
+    ),
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
@@ -35,7 +44,18 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
-    "AccessService": ("SignIn", "SignOut", "ChangePassword", "PutUser", "UnlockUser"),
+    "AccessService": (
+        "SignIn",
+        "SignOut",
+        "ChangePassword",
+        "PutUser",
+        "UnlockUser",
+        "RegisterKey",
+        "RemoveKey",
+        "GiveToken",
+        "DecideRequest",
+        "SetPolicy",
+    ),
     # Packing is work, and what is taken in is a stream that cannot be read twice.
     "BundleService": ("Export", "Import"),
     "CatalogService": (
