@@ -22,6 +22,7 @@ from google.protobuf.internal import api_implementation
 from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
+from yidao.node.access.fieldpolicy import FieldPolicy
 from yidao.node.access.mode import Mode
 from yidao.node.access.service import Access, AccessOptions
 from yidao.node.affairs.affairs import Affairs
@@ -167,7 +168,7 @@ class Daemon:
             save_chain=self._keys.save_chain,
         )
         links = LinkServer(hub, certificates, self._settings)
-        node_service = self._node_service(store, hub, links, certificates)
+        node_service = self._node_service(store, hub, links, certificates, affairs.access.fields)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
         admission = Admission(
@@ -220,7 +221,12 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
     def _node_service(
-        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+        self,
+        store: Store,
+        hub: Hub,
+        links: LinkServer,
+        certificates: NodeCertificates,
+        fields: FieldPolicy,
     ) -> NodeServicer:
         identity = hub.identity
         tokens = ChildTokens(
@@ -250,6 +256,7 @@ class Daemon:
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
+            fields=fields,
         )
         return service
 
@@ -257,7 +264,7 @@ class Daemon:
         courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
         servicers = [
             *affair_servicers(affairs),
-            FollowServicer(hub.store),
+            FollowServicer(hub.store, affairs.access.fields),
             BundleServicer(courier),
             *others,
         ]

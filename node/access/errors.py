@@ -209,12 +209,6 @@ class PolicyInvalid(AccessError):
     code = "POLICY_INVALID"
 
 
-class FieldsRefused(AccessError):
-    """What is asked for holds fields that may not be shown (params: grade)."""
-
-    code = "FIELDS_REFUSED"
-
-
 class PurposeInvalid(AccessError):
     """The purpose of a call is no text of at most 200 characters."""
 

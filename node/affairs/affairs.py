@@ -59,4 +59,4 @@ class Affairs:
         self.review = Review(self.desk)
         self.withdrawal = Withdrawal(self.desk)
         self.shelf = CatalogShelf()
-        self.answers = Answers(self.desk, self.shelf)
+        self.answers = Answers(self.desk, self.shelf, self.access.fields)

@@ -1,7 +1,7 @@
 """The local API of the node itself: health, children, evidence, upkeep of the store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Protocol
@@ -10,9 +10,14 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
-from yidao.node.affairs.reporting.dossier import Wanted, find_dossier, prove_dossier
+from yidao.node.access.caller import current_caller
+from yidao.node.access.fieldpolicy import FieldPolicy, FieldReader
+from yidao.node.access.fields import Asker
+from yidao.node.affairs.reporting.dossier import OpenParts, Wanted, find_dossier, prove_dossier
+from yidao.node.affairs.reporting.showing import shows_part
 from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.api.healthport import HealthPort, TreePort, peer_message
+from yidao.node.api.workers import noted
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Problem
@@ -20,6 +25,7 @@ from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.record import Part, decode_header
 from yidao.sync.revocation import Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
@@ -41,7 +47,7 @@ class ChildrenPort(Protocol):
 class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     """Serves `NodeService`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the node is made of, each by name)
         self,
         store: Store,
         identity: Identity,
@@ -51,6 +57,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         chain: Callable[[], Chain],
         locate: Callable[[bytes], int | None],
         tree: TreePort,
+        fields: FieldPolicy,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -59,6 +66,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._chain = chain
         self._locate = locate
         self._tree = tree
+        self._fields = fields
 
     @answered
     async def Status(
@@ -117,11 +125,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     async def ExportEvidence(
         self, request: node_pb2.ExportEvidenceRequest, context: Context
     ) -> node_pb2.ExportEvidenceResponse:
-        """Prove one record, or all that is held of a return."""
+        """Prove one record, or all that is held of a return, with the parts that may be shown."""
+        caller = current_caller()
+        reader = await asyncio.to_thread(self._fields.reader, Asker.of(caller))
         if request.record_id:
-            evidence = await asyncio.to_thread(self._evidence, request.record_id)
+            evidence = await asyncio.to_thread(self._evidence, request.record_id, reader)
         else:
-            evidence = await asyncio.to_thread(self._return_evidence, request)
+            evidence = await asyncio.to_thread(self._return_evidence, request, reader)
+        await noted(self._fields.shown(caller, "NodeService/ExportEvidence", reader))
         return node_pb2.ExportEvidenceResponse(evidence=evidence)
 
     @answered
@@ -218,7 +229,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             count=problem.times,
         )
 
-    def _evidence(self, record_id: bytes) -> bytes:
+    def _evidence(self, record_id: bytes, reader: FieldReader) -> bytes:
         position = self._store.lookup(record_id) or self._locate(record_id)
         if position is None:
             raise RecordUnknown(record=record_id.hex())
@@ -226,12 +237,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         return build_evidence(
             header=proven.header,
             proof=parse_proof(proven.proof),
-            parts=proven.parts,
+            parts=_open_parts(reader)(proven.header, proven.parts),
             statement=self._chain().statement,
             chain=self._proofs_to(proven.journal.node_id),
         )
 
-    def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
+    def _return_evidence(
+        self, request: node_pb2.ExportEvidenceRequest, reader: FieldReader
+    ) -> bytes:
         wanted = Wanted(
             unit=request.unit,
             form=request.form,
@@ -245,6 +258,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             dossier,
             statement=self._chain().statement,
             chain=self._proofs_to(dossier.origin),
+            open_parts=_open_parts(reader),
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
@@ -259,3 +273,13 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             below.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
             node_id = node.parent_id
         return (*self._chain().proofs, *reversed(below))
+
+
+def _open_parts(reader: FieldReader) -> OpenParts:
+    """Give what picks the parts of a record that a reader may have."""
+
+    def picked(header: bytes, parts: Sequence[Part]) -> tuple[Part, ...]:
+        read = decode_header(header)
+        return tuple(each for each in parts if shows_part(reader, read, each.name))
+
+    return picked

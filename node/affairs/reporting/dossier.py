@@ -4,8 +4,8 @@ The views do not keep where verdicts, withdrawals and letters lie, so the few
 journals that may hold them are looked through: the origin's, and its parent's.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -27,7 +27,11 @@ from yidao.sync.evidencefiles import with_known_lines
 from yidao.sync.ids import NodeId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
+from yidao.sync.record import Part
 from yidao.sync.returnevidence import MAX_RECORDS, RecordPieces, build_return_evidence
+
+#: Of a record's header and parts, those that may be handed out.
+OpenParts = Callable[[bytes, Sequence[Part]], tuple[Part, ...]]
 
 _TAKEN_BACK = frozenset({records.WITHDRAWN})
 _VERDICTS = frozenset({records.ACCEPTED, records.RETURNED})
@@ -78,15 +82,30 @@ def find_dossier(store: Store, wanted: Wanted) -> Dossier:
 
 
 def prove_dossier(
-    store: Store, dossier: Dossier, *, statement: bytes, chain: Sequence[EnrolmentProof]
+    store: Store,
+    dossier: Dossier,
+    *,
+    statement: bytes,
+    chain: Sequence[EnrolmentProof],
+    open_parts: OpenParts,
 ) -> bytes:
     """Give the evidence file of a return; see `yidao.sync.returnevidence`.
+
+    Args:
+        store: The store.
+        dossier: Of `find_dossier`.
+        statement: The root's statement.
+        chain: Enrolments down to the origin.
+        open_parts: Gives of a record's parts those that may be handed out.
 
     Raises:
         EvidenceTooLarge: It does not fit one file.
         StoreTampered: What is stored does not verify; nothing is given out.
     """
-    pieces = prove_records(store, dossier.positions)
+    pieces = tuple(
+        replace(each, parts=open_parts(each.header, each.parts))
+        for each in prove_records(store, dossier.positions)
+    )
     try:
         return build_return_evidence(records=pieces, statement=statement, chain=chain)
     except EvidenceMalformed:
