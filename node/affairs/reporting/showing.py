@@ -23,6 +23,7 @@ from yidao.node.store.values import StoredRecord
 from yidao.sync.record import Header
 
 _CORE: Final = "core"
+_HIGHEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,12 @@ def shows_part(reader: FieldReader, header: Header, name: str) -> bool:
     grades = [int(part.grade) for part in header.parts if part.name == name]
     grade = max(grades, default=UNKNOWN)
     if header.kind == records.REFUSED:
-        grade = max(grade, UNKNOWN)
-    outcome = reader.outcome(grade, unit=header.unit, author=header.actor)
-    return outcome is Outcome.SHOW
+        grade = _HIGHEST
+    # A part of grade 4 holds fields of grade 3 too.
+    return all(
+        reader.outcome(each, unit=header.unit, author=header.actor) is Outcome.SHOW
+        for each in range(min(grade, SENSITIVE), grade + 1)
+    )
 
 
 def _without_text(fault: FaultNote) -> FaultNote:
