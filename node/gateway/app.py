@@ -52,7 +52,8 @@ Sign in at `/api/v1/sign-in` and send the token as `Authorization: Bearer`; a pr
 (`yidao token new`). The node decides what it may see and do. Fields of grade 3 and 4 are shown for
 a purpose alone: `X-Yidao-Purpose`, percent-encoded. Figures are decimal strings, bytes are
 hexadecimal, times are Unix milliseconds. Lists are paged by key: give `next` of a page as `after`.
-Errors are problem details (RFC 9457): decide by `code`; texts come in Chinese or English by `Accept-Language`.
+Errors are problem details (RFC 9457): decide by `code`; texts come in Chinese or English by
+`Accept-Language`.
 """
 
 
