@@ -28,7 +28,7 @@ BACK = (
 
 def younger_tables():
     """The tables that revisions after 0002 make, but for those that they make anew."""
-    return made_by(r"r000[3-9]_\w+\.py") - made_by(r"r000[1-2]_\w+\.py")
+    return made_by(r"r00(?:0[3-9]|[1-9][0-9])_\w+\.py") - made_by(r"r000[1-2]_\w+\.py")
 
 
 def made_by(scripts):
