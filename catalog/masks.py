@@ -8,11 +8,21 @@ plates.
 """
 
 import re
+from enum import StrEnum
 from typing import Final
 
 from yidao.catalog.pack.model import Value
 
 HIDDEN: Final = "***"
+
+
+class Outcome(StrEnum):
+    """What becomes of a sensitive value for who reads it."""
+
+    SHOW = "show"
+    MASK = "mask"
+    REFUSE = "refuse"
+
 
 _ID = re.compile(r"[1-9][0-9]{16}[0-9Xx]")
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")

@@ -13,6 +13,7 @@
 | 0012     | requests to join, and the papers that let nodes in   |
 | 0013     | root lists, and how fresh what comes from above is   |
 | 0014     | policies and batches of sign-offs, filings, demands  |
+| 0015     | keys, tokens, what takes two, the policy on fields   |
 | 0016     | second cosigning keys and their cosignatures         |
 | 0017     | ?                                                    |
 | 0018     | checkpoints that nodes below were shown from above   |
@@ -35,6 +36,7 @@ REVISIONS: Final = (
     "0012",
     "0013",
     "0014",
+    "0015",
     "0016",
     "0017",
     "0018",

@@ -19,6 +19,8 @@ from yidao.node import errors
 from yidao.node.settingtexts import CHINESE
 
 ENV_PREFIX: Final = "YIDAO_"
+#: Of the command line, which calls a node: no settings of one.
+CALLER_VARIABLES: Final = frozenset({"YIDAO_TOKEN_FILE", "YIDAO_PURPOSE"})
 # A settings file of a person is a page long; this keeps a wrong path (a disk
 # image, a log) from being read into memory.
 MAX_FILE_BYTES: Final = 64 * 1024
@@ -167,6 +169,22 @@ class Settings(BaseModel):
         le=30,
         description="How long a person's session may idle; GB/T 22239 allows 30 minutes at most.",
     )
+    local_account: Literal["full", "operator"] | None = Field(
+        None,
+        description="What a call on the local socket without a token may do: `operator` keeps "
+        "the node running and makes the first administrators, `full` does everything in "
+        "anybody's name. None means `full` on a test network, else `operator`.",
+    )
+    four_eyes: bool | None = Field(
+        None,
+        description="Whether what destroys or empowers takes two administrators. None means "
+        "no on a test network, else yes.",
+    )
+    administrator_keys: bool | None = Field(
+        None,
+        description="Whether administrators must register a key and sign in with it. None "
+        "means no on a test network, else yes.",
+    )
     gateway_listen: Address = Field(
         "127.0.0.1:7390", description="Where the REST gateway listens (`yidao gateway`)."
     )
@@ -259,7 +277,7 @@ def load_settings(
             _check_type(key, value, str(file))
             sources[key] = (str(file), value)
     for name, text in environ.items():
-        if name.startswith(ENV_PREFIX):
+        if name.startswith(ENV_PREFIX) and name not in CALLER_VARIABLES:
             key = name.removeprefix(ENV_PREFIX).lower()
             _check_known(key, name)
             sources[key] = (name, text)

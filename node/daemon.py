@@ -24,7 +24,9 @@ from google.protobuf.internal import api_implementation
 from yidao.api.local.v1.node_pb2 import StatusResponse
 from yidao.node import datadir
 from yidao.node.access.auditor import WINDOW_MS, Auditor
-from yidao.node.access.service import AccessOptions
+from yidao.node.access.fieldpolicy import FieldPolicy
+from yidao.node.access.mode import Mode
+from yidao.node.access.service import Access, AccessOptions
 from yidao.node.admissions import Admissions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
@@ -136,6 +138,16 @@ def self_test() -> None:
     self_test_for([ED25519_SHA256])
 
 
+def access_mode(settings: Settings) -> Mode:
+    """Give how strictly duties are kept apart."""
+    return Mode.of(
+        test_network=settings.test_network,
+        local_account=settings.local_account,
+        four_eyes=settings.four_eyes,
+        administrator_keys=settings.administrator_keys,
+    )
+
+
 class Daemon:
     """One node, from start to stop."""
 
@@ -183,6 +195,7 @@ class Daemon:
         noting = [*_noting(roots), WitnessDecider()]
         store.start(affairs.projectors, [*affairs.deciders, *noting])
         check_met_suites(store)
+        await asyncio.to_thread(self._state_mode, affairs.access)
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, store.identity)
         hub = self._hub(store, store.identity, chain, roots)
@@ -190,7 +203,7 @@ class Daemon:
         links = LinkServer(hub, certificates, self._settings, renewals)
         expiries = _expiries(hub, certificates)
         children = self._children(roots, hub, links)
-        node_service = self._node_service(hub, children, expiries)
+        node_service = self._node_service(hub, children, expiries, affairs.access.fields)
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
         admitting = AdmissionServicer(affairs.desk, admissions, children)
@@ -214,7 +227,10 @@ class Daemon:
             store.identity,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
-            access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
+            access=AccessOptions(
+                idle_seconds=self._settings.session_idle_minutes * 60,
+                mode=access_mode(self._settings),
+            ),
         )
 
     def _usable(self, identity: Identity) -> Identity:
@@ -223,6 +239,11 @@ class Daemon:
             identity = replace(identity, cosign_pq=None)
         check_own_suites(identity)
         return identity
+
+    def _state_mode(self, access: Access) -> None:
+        access.state_mode()
+        if access.local.is_whole and not self._settings.test_network:
+            log.warning("access.local.full", setting="local_account")
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -264,7 +285,9 @@ class Daemon:
             ended_days=self._settings.renew_ended_days,
         )
 
-    def _node_service(self, hub: Hub, children: "Children", expiries: Expiries) -> NodeServicer:
+    def _node_service(
+        self, hub: Hub, children: "Children", expiries: Expiries, fields: FieldPolicy
+    ) -> NodeServicer:
         store, identity = hub.store, hub.identity
         tree = Tree(
             store=store,
@@ -281,6 +304,7 @@ class Daemon:
             chain=lambda: hub.chain,
             locate=functools.partial(locate, store),
             tree=tree,
+            fields=fields,
         )
         return service
 
@@ -344,7 +368,7 @@ class Daemon:
         servicers = [
             *affair_servicers(affairs),
             IdentityServicer(changes, hub.identity.path),
-            FollowServicer(hub.store),
+            FollowServicer(hub.store, affairs.access.fields),
             BundleServicer(courier),
             self._trust_service(hub),
             PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),

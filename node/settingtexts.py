@@ -34,6 +34,11 @@ CHINESE: Final[Mapping[str, str]] = {
     "join_request_hours": "加入申请等待批准的时间, 小时",
     "renew_ended_days": "下级证书到期后几天内仍可凭其日志密钥续期, 天; 0 为不允许",
     "session_idle_minutes": "个人会话可闲置多久, 分钟; GB/T 22239 最多允许 30 分钟",
+    "local_account": "本机套接字上不带令牌的调用可做什么: "
+    "`operator` 只运行维护本节点并设立首批管理员, `full` 可以任何人的名义做任何事; "
+    "不填则试用网络为 `full`, 正式网络为 `operator`",
+    "four_eyes": "销毁或授权类操作是否须由两名管理员完成; 不填则试用网络否, 正式网络是",
+    "administrator_keys": "管理员是否须登记密钥并用其登录; 不填则试用网络否, 正式网络是",
     "gateway_listen": "REST 网关 (`yidao gateway`) 的监听地址",
     "gateway_hosts": "访问网关还可使用的主机名, 用逗号分隔",
     "gateway_certificate": "网关 TLS 证书链的 PEM 文件; 不填则为明文 HTTP",

@@ -1,10 +1,11 @@
 """What may be asked of a resource: the columns of its form, over all versions of the standard."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from yidao.catalog.masks import Outcome
 from yidao.catalog.pack.model import Field, FieldKind, Form
 from yidao.catalog.selection.errors import ColumnUnknown
 
@@ -31,6 +32,7 @@ class Column:
     Attributes:
         scale: Digits after the point, of decimals.
         masked: Its values are shown masked, and nothing may depend on them.
+        refused: Its values are not shown at all.
         personal: Its values are in another part of the record.
         label: The field's Chinese title.
     """
@@ -39,6 +41,7 @@ class Column:
     kind: Kind
     scale: int = 0
     masked: bool = False
+    refused: bool = False
     personal: bool = False
     label: str = ""
 
@@ -58,7 +61,16 @@ _KINDS: Final[Mapping[FieldKind, Kind]] = {
 }
 
 
-def columns_of(forms: Iterable[Form], grades: Mapping[str, int]) -> Mapping[str, Column]:
+def mask_sensitive(grade: int) -> Outcome:
+    """Decide for a reader of whom nothing is known."""
+    return Outcome.MASK if grade >= MASKED_FROM_GRADE else Outcome.SHOW
+
+
+def columns_of(
+    forms: Iterable[Form],
+    grades: Mapping[str, int],
+    judge: Callable[[int], Outcome] = mask_sensitive,
+) -> Mapping[str, Column]:
     """Give the columns of a resource by name, built-in ones first.
 
     Args:
@@ -68,6 +80,7 @@ def columns_of(forms: Iterable[Form], grades: Mapping[str, int]) -> Mapping[str,
         grades: The grade of each column that the resource offers. Other fields
             of the form are no columns of the resource. Of the two grades that
             resource and standard give, the higher holds.
+        judge: What becomes of a column of a grade; personal ones are at least of grade 3.
     """
     fields: dict[str, list[Field]] = {}
     for form in forms:
@@ -78,19 +91,21 @@ def columns_of(forms: Iterable[Form], grades: Mapping[str, int]) -> Mapping[str,
     for name in grades:
         versions = fields.get(name, [])
         if len({field.kind for field in versions}) == 1:
-            columns[name] = _column(versions, grades[name])
+            columns[name] = _column(versions, grades[name], judge)
     return columns
 
 
-def _column(versions: list[Field], grade: int) -> Column:
+def _column(versions: list[Field], grade: int, judge: Callable[[int], Outcome]) -> Column:
     newest = versions[-1]
     personal = any(field.pii for field in versions)
     grade = max(grade, *(field.grade for field in versions))
+    outcome = judge(max(grade, MASKED_FROM_GRADE) if personal else grade)
     return Column(
         name=newest.name,
         kind=_KINDS.get(newest.kind, Kind.TEXT),
         scale=max(field.scale for field in versions),
-        masked=personal or grade >= MASKED_FROM_GRADE,
+        masked=outcome is not Outcome.SHOW,
+        refused=outcome is Outcome.REFUSE,
         personal=personal,
         label=newest.label.zh,
     )

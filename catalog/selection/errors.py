@@ -27,6 +27,12 @@ class ColumnMasked(CatalogError):
     code = "COLUMN_MASKED"
 
 
+class ColumnRefused(CatalogError):
+    """A column may not be shown to who asks. Params: column."""
+
+    code = "COLUMN_REFUSED"
+
+
 class GroupsTooMany(CatalogError):
     """A grouping has more groups than an answer may have. Params: limit."""
 

@@ -24,7 +24,7 @@ from yidao.catalog.selection.conditions import (
     Operator,
     comparisons,
 )
-from yidao.catalog.selection.errors import ColumnMasked, ColumnTypeWrong
+from yidao.catalog.selection.errors import ColumnMasked, ColumnRefused, ColumnTypeWrong
 from yidao.catalog.selection.question import Function, RowsQuestion
 
 Row = Mapping[str, Value]
@@ -57,7 +57,8 @@ class Plan:
 
         Raises:
             ColumnUnknown: The resource has no such column.
-            ColumnMasked: Something depends on a masked one.
+            ColumnMasked: Something depends on a masked one, or on what is in another part.
+            ColumnRefused: One that may not be shown is asked for by its name.
             ColumnTypeWrong: A value or an operation does not fit the column.
         """
         for each in comparisons(question.condition):
@@ -70,7 +71,8 @@ class Plan:
         else:
             for order in question.order:
                 _open(offered, order.column)
-            columns = tuple(column(offered, name) for name in question.select or offered)
+            wanted = question.select or [n for n, each in offered.items() if not each.refused]
+            columns = tuple(_shown_at_all(offered, name) for name in wanted)
         return cls(
             question=question,
             offered=offered,
@@ -138,8 +140,15 @@ def _shown(value: Value | None, source: Column) -> Cell:
 
 def _open(offered: Mapping[str, Column], name: str) -> Column:
     found = column(offered, name)
-    if found.masked:
+    if found.masked or found.personal:
         raise ColumnMasked(column=name)
+    return found
+
+
+def _shown_at_all(offered: Mapping[str, Column], name: str) -> Column:
+    found = column(offered, name)
+    if found.refused:
+        raise ColumnRefused(column=name)
     return found
 
 

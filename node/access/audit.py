@@ -56,6 +56,17 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "access.password.changed"  # noqa: S105 (the name of an event)
     PASSWORD_RESET = "access.password.reset"  # noqa: S105 (the name of an event)
     PASSWORD_REFUSED = "access.password.refused"  # noqa: S105 (the name of an event)
+    KEY_REGISTERED = "access.key.registered"
+    KEY_REMOVED = "access.key.removed"
+    TOKEN_GIVEN = "access.token.given"  # noqa: S105 (the name of an event)
+    TOKEN_REVOKED = "access.token.revoked"  # noqa: S105 (the name of an event)
+    REQUEST_MADE = "access.request.made"
+    REQUEST_APPROVED = "access.request.approved"
+    REQUEST_REFUSED = "access.request.refused"
+    REQUEST_SPENT = "access.request.spent"
+    POLICY_SET = "access.policy.set"
+    MODE_STATED = "access.mode.stated"
+    FIELDS_SHOWN = "access.fields.shown"
     CALL_DONE = "access.call.done"
     CALL_REFUSED = "access.call.refused"
 
@@ -90,6 +101,7 @@ class Note:
         source: Where from; made harmless when it is written.
         result: `done` or an error code.
         detail: What was changed; never a secret.
+        policy: The policy that is set, as `fields.encode` writes it.
     """
 
     event: Event
@@ -98,6 +110,7 @@ class Note:
     source: str
     result: str = DONE
     detail: str = ""
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +141,8 @@ def draft_of(note: Note, *, times: int, record_id: bytes, path: Path, now_ms: in
         "times": times,
         "detail": note.detail[:_MAX_DETAIL_CHARACTERS],
     }
+    if note.policy:
+        core["policy"] = note.policy
     return Draft(
         record_id=record_id,
         kind=note.event.value,

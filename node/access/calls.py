@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from yidao.node.access.roles import Permission
+from yidao.node.access.roles import Permission, Role
 
 PACKAGE: Final = "yidao.api.local.v1"
 _PREFIX: Final = f"/{PACKAGE}."
@@ -49,6 +49,22 @@ class UnitRule(Enum):
     ANSWER = "answer"
 
 
+class Scoped(Enum):
+    """What a program whose token names forms, or paths, may ask of a call.
+
+    Attributes:
+        CLOSED: Nothing.
+        OPEN: Anything: the call shows nothing of a form, or of a place.
+        NAMED: Each form or place that the request names is one of the token's.
+        ANSWER: What the answer is about must be of the token's forms.
+    """
+
+    CLOSED = "closed"
+    OPEN = "open"
+    NAMED = "named"
+    ANSWER = "answer"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRule:
     """What one RPC needs.
@@ -57,11 +73,20 @@ class CallRule:
         needs: A permission, or one of several, or what no role gives.
         audited: Each call of it is a record: it changes state, or shows what is guarded.
         unit: For sessions of one institution.
+        form, path: For programs whose token names some.
+        pair: It takes two where the node says so; the other one has one of these roles.
+        asks_fields: Its answer holds fields of rows, and asks `fields` which may be shown.
+        for_programs: A token may make it though it needs no permission.
     """
 
     needs: frozenset[Permission] | Needs
     audited: bool
     unit: UnitRule
+    form: Scoped = Scoped.CLOSED
+    path: Scoped = Scoped.CLOSED
+    pair: frozenset[Role] = frozenset()
+    asks_fields: bool = False
+    for_programs: bool = False
 
     def allows(self, permissions: frozenset[Permission]) -> bool:
         """Whether these permissions suffice."""
@@ -73,39 +98,93 @@ class CallRule:
         return self.needs.value if isinstance(self.needs, Needs) else "|".join(sorted(self.needs))
 
 
-def _reads(*needs: Permission, unit: UnitRule = UnitRule.CLOSED) -> CallRule:
-    return CallRule(needs=frozenset(needs), audited=False, unit=unit)
+def _reads(
+    *needs: Permission,
+    unit: UnitRule = UnitRule.CLOSED,
+    form: Scoped = Scoped.CLOSED,
+    path: Scoped = Scoped.CLOSED,
+    asks_fields: bool = False,
+) -> CallRule:
+    return CallRule(
+        needs=frozenset(needs),
+        audited=False,
+        unit=unit,
+        form=form,
+        path=path,
+        asks_fields=asks_fields,
+    )
 
 
-def _acts(*needs: Permission, unit: UnitRule = UnitRule.CLOSED) -> CallRule:
-    return CallRule(needs=frozenset(needs), audited=True, unit=unit)
+def _acts(
+    *needs: Permission,
+    unit: UnitRule = UnitRule.CLOSED,
+    form: Scoped = Scoped.CLOSED,
+    path: Scoped = Scoped.CLOSED,
+    asks_fields: bool = False,
+) -> CallRule:
+    return CallRule(
+        needs=frozenset(needs),
+        audited=True,
+        unit=unit,
+        form=form,
+        path=path,
+        asks_fields=asks_fields,
+    )
 
 
-def _free(needs: Needs) -> CallRule:
+def _pairs(*needs: Permission, by: frozenset[Role]) -> CallRule:
+    """A call that takes two, where the node says so: one asks, one of other roles approves."""
+    return CallRule(needs=frozenset(needs), audited=True, unit=UnitRule.CLOSED, pair=by)
+
+
+def _free(needs: Needs, *, for_programs: bool = False) -> CallRule:
     # These write audit records of their own, which say more than the call's name.
-    return CallRule(needs=needs, audited=False, unit=UnitRule.OPEN)
+    return CallRule(needs=needs, audited=False, unit=UnitRule.OPEN, for_programs=for_programs)
 
+
+#: Who approves what concerns the node: another system administrator, or the one for security.
+TECHNICAL: Final = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
+#: Who approves what concerns who may do what.
+POWERS: Final = frozenset({Role.SECURITY_ADMIN, Role.SYSTEM_ADMIN, Role.AUDIT_ADMIN})
 
 #: `Service/Method` → what it needs.
 RULES: Final[Mapping[str, CallRule]] = {
     "AccessService/SignIn": _free(Needs.NOTHING),
     "AccessService/SignOut": _free(Needs.SESSION),
-    "AccessService/WhoAmI": _free(Needs.SESSION),
+    "AccessService/WhoAmI": _free(Needs.SESSION, for_programs=True),
+    "AccessService/Challenge": _free(Needs.NOTHING),
+    "AccessService/RegisterKey": _free(Needs.SESSION),
     "AccessService/ChangePassword": _free(Needs.SESSION),
-    "AccessService/PutUser": _reads(_P.ACCESS_USERS, _P.ACCESS_ROLES),
+    "AccessService/PutUser": _reads(_P.ACCESS_USERS, _P.ACCESS_ROLES, _P.ACCESS_BOOTSTRAP),
     "AccessService/UnlockUser": _reads(_P.ACCESS_ROLES),
-    "AccessService/ListUsers": _reads(_P.ACCESS_USERS, _P.ACCESS_ROLES, _P.ACCESS_AUDIT),
+    "AccessService/ListUsers": _reads(
+        _P.ACCESS_USERS, _P.ACCESS_ROLES, _P.ACCESS_AUDIT, _P.ACCESS_BOOTSTRAP
+    ),
+    "AccessService/RemoveKey": _pairs(_P.ACCESS_APPROVE, by=POWERS),
+    "AccessService/GiveToken": _pairs(_P.ACCESS_TOKENS, _P.ACCESS_ROLES, by=POWERS),
+    "AccessService/ListTokens": _reads(
+        _P.ACCESS_TOKENS, _P.ACCESS_ROLES, _P.ACCESS_AUDIT, unit=UnitRule.OPEN
+    ),
+    "AccessService/RevokeToken": _acts(_P.ACCESS_TOKENS, _P.ACCESS_ROLES, unit=UnitRule.OPEN),
+    "AccessService/ListRequests": _reads(_P.ACCESS_APPROVE, _P.ACCESS_TOKENS),
+    "AccessService/DecideRequest": _reads(_P.ACCESS_APPROVE),
+    "AccessService/GetPolicy": _reads(_P.ACCESS_POLICY, _P.ACCESS_AUDIT, _P.NODE_READ),
+    "AccessService/SetPolicy": _pairs(_P.ACCESS_POLICY, by=POWERS),
     "AccessService/ListAudit": _acts(_P.ACCESS_AUDIT),
-    "NodeService/Status": _reads(_P.NODE_READ, unit=UnitRule.OPEN),
+    "NodeService/Status": _reads(
+        _P.NODE_READ, unit=UnitRule.OPEN, form=Scoped.OPEN, path=Scoped.NAMED
+    ),
     "NodeService/ListTree": _reads(_P.NODE_READ),
     "NodeService/AddChild": _acts(_P.NODE_OPERATE),
-    "NodeService/RevokeChild": _acts(_P.NODE_OPERATE),
+    "NodeService/RevokeChild": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
     "AdmissionService/AddChildCode": _acts(_P.NODE_OPERATE),
     "AdmissionService/ListOpenRequests": _reads(_P.NODE_READ),
-    "AdmissionService/DecideRequest": _acts(_P.NODE_OPERATE),
-    "AdmissionService/AskReenrolment": _acts(_P.NODE_OPERATE),
+    "AdmissionService/DecideJoin": _acts(_P.NODE_OPERATE),
+    "AdmissionService/AskReenrolment": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
     "AdmissionService/HandOverUnits": _acts(_P.NODE_OPERATE),
-    "NodeService/ExportEvidence": _acts(_P.EVIDENCE_EXPORT, unit=UnitRule.RECORDS),
+    "NodeService/ExportEvidence": _acts(
+        _P.EVIDENCE_EXPORT, unit=UnitRule.RECORDS, asks_fields=True
+    ),
     "NodeService/Rebuild": _acts(_P.NODE_OPERATE),
     "NodeService/VerifyStore": _acts(_P.NODE_OPERATE),
     "IdentityService/ListKeys": _reads(_P.NODE_READ),
@@ -114,18 +193,28 @@ RULES: Final[Mapping[str, CallRule]] = {
     "IdentityService/TaintKeys": _acts(_P.NODE_OPERATE),
     "IdentityService/RevokeKeys": _acts(_P.NODE_OPERATE),
     "StandardsService/PublishPack": _acts(_P.STANDARDS_PUBLISH),
-    "StandardsService/ListPacks": _reads(_P.STANDARDS_READ, unit=UnitRule.OPEN),
-    "StandardsService/GetPack": _reads(_P.STANDARDS_READ, unit=UnitRule.OPEN),
-    "RegistryService/ListUnits": _reads(_P.REGISTRY_READ),
-    "ReportingService/Submit": _acts(_P.REPORTING_SUBMIT, unit=UnitRule.ROWS),
+    "StandardsService/ListPacks": _reads(
+        _P.STANDARDS_READ, unit=UnitRule.OPEN, form=Scoped.OPEN, path=Scoped.OPEN
+    ),
+    "StandardsService/GetPack": _reads(
+        _P.STANDARDS_READ, unit=UnitRule.OPEN, form=Scoped.OPEN, path=Scoped.OPEN
+    ),
+    "RegistryService/ListUnits": _reads(_P.REGISTRY_READ, form=Scoped.OPEN),
+    "ReportingService/Submit": _acts(
+        _P.REPORTING_SUBMIT, unit=UnitRule.ROWS, form=Scoped.NAMED, path=Scoped.OPEN
+    ),
     "ReportingService/Withdraw": _acts(_P.REPORTING_WITHDRAW, unit=UnitRule.RECORDS),
     "ReportingService/Review": _acts(_P.REPORTING_REVIEW),
-    "ReportingService/ListReturns": _reads(_P.REPORTING_READ, unit=UnitRule.FIELD),
+    "ReportingService/ListReturns": _reads(
+        _P.REPORTING_READ, unit=UnitRule.FIELD, form=Scoped.ANSWER, asks_fields=True
+    ),
     "ReportingService/ListDue": _reads(_P.REPORTING_READ, unit=UnitRule.FIELD),
-    "ReportingService/ListMissing": _reads(_P.REPORTING_READ),
-    "ReportingService/RollUp": _reads(_P.REPORTING_READ),
-    "ReportingService/BreakDown": _reads(_P.REPORTING_READ),
-    "ReportingService/GetReceipt": _reads(_P.REPORTING_READ, unit=UnitRule.ANSWER),
+    "ReportingService/ListMissing": _reads(_P.REPORTING_READ, form=Scoped.NAMED),
+    "ReportingService/RollUp": _reads(_P.REPORTING_READ, form=Scoped.NAMED),
+    "ReportingService/BreakDown": _reads(_P.REPORTING_READ, form=Scoped.NAMED),
+    "ReportingService/GetReceipt": _reads(
+        _P.REPORTING_READ, unit=UnitRule.ANSWER, form=Scoped.ANSWER, asks_fields=True
+    ),
     "SignoffService/ProposePolicy": _acts(_P.SIGNOFF_MANAGE),
     "SignoffService/ConfirmPolicy": _acts(_P.SIGNOFF_MANAGE),
     "SignoffService/FilePolicy": _acts(_P.SIGNOFF_MANAGE),
@@ -147,20 +236,22 @@ RULES: Final[Mapping[str, CallRule]] = {
     "CatalogService/SendBackEntry": _acts(_P.CATALOG_REVIEW),
     "CatalogService/PublishEntry": _acts(_P.CATALOG_PUBLISH),
     "CatalogService/WithdrawEntry": _acts(_P.CATALOG_PUBLISH),
-    "CatalogService/GetEntry": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
+    "CatalogService/GetEntry": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN, form=Scoped.OPEN),
     "CatalogService/ListDrafts": _reads(_P.CATALOG_READ),
     "CatalogService/SearchCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
     "CatalogService/ExportCatalog": _reads(_P.CATALOG_READ, unit=UnitRule.OPEN),
-    "QueryService/QueryRows": _acts(_P.QUERY_ASK),
+    "QueryService/QueryRows": _acts(
+        _P.QUERY_ASK, form=Scoped.NAMED, path=Scoped.NAMED, asks_fields=True
+    ),
     "TrustService/PublishRootList": _acts(_P.NODE_OPERATE),
     "TrustService/GetRootList": _reads(_P.NODE_READ),
-    "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
+    "FollowService/Follow": _reads(_P.RECORDS_FOLLOW, form=Scoped.NAMED, asks_fields=True),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),
     "PartsService/ListParts": _reads(_P.EVIDENCE_EXPORT),
     "PartsService/GetPart": _acts(_P.EVIDENCE_EXPORT),
-    "PartsService/Redact": _acts(_P.NODE_OPERATE),
-    "PartsService/Prune": _acts(_P.NODE_OPERATE),
+    "PartsService/Redact": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
+    "PartsService/Prune": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
 }
 
 

@@ -98,3 +98,124 @@ class PasswordReused(AccessError):
     """A password is one of the user's last ones (params: kept)."""
 
     code = "PASSWORD_REUSED"
+
+
+class SignKeyDue(AccessError):
+    """An administrator has no key yet; until one is registered nothing else goes."""
+
+    code = "SIGN_KEY_DUE"
+
+
+class SignKeyInvalid(AccessError):
+    """No Ed25519 public key, or a signature that it did not make over the challenge."""
+
+    code = "SIGN_KEY_INVALID"
+
+
+class SignKeyRegistered(AccessError):
+    """The user has a key already; two others must take it away first."""
+
+    code = "SIGN_KEY_REGISTERED"
+
+
+class TokenInvalid(AccessError):
+    """A field of a token is not well formed (params: field)."""
+
+    code = "TOKEN_INVALID"
+
+
+class TokenTooWide(AccessError):
+    """A token would allow more than its user may, or than any program may (params: what)."""
+
+    code = "TOKEN_TOO_WIDE"
+
+
+class TokenUnknown(AccessError):
+    """There is no token of that id, or it is somebody else's (params: id)."""
+
+    code = "TOKEN_UNKNOWN"
+
+
+class TokenExpired(AccessError):
+    """A program's token is past its time (params: id)."""
+
+    code = "TOKEN_EXPIRED"
+
+
+class TokenRevoked(AccessError):
+    """A program's token was ended (params: id)."""
+
+    code = "TOKEN_REVOKED"
+
+
+class TokenSource(AccessError):
+    """A program's token is shown from another place than it was given for (params: id)."""
+
+    code = "TOKEN_SOURCE"
+
+
+class TokenRate(AccessError):
+    """A program makes more calls than its token allows in a minute (params: id, limit)."""
+
+    code = "TOKEN_RATE"
+    retryable = True
+
+
+class FormForeign(AccessError):
+    """A program's token is for other forms, or not for this call (params: form)."""
+
+    code = "FORM_FOREIGN"
+
+
+class PathForeign(AccessError):
+    """A program's token is for other places, or not for this call (params: path)."""
+
+    code = "PATH_FOREIGN"
+
+
+class ApprovalNeeded(AccessError):
+    """The call takes two; it was written down and waits for another (params: request)."""
+
+    code = "APPROVAL_NEEDED"
+
+
+class RequestUnknown(AccessError):
+    """There is no such request, or it is decided or over (params: request)."""
+
+    code = "REQUEST_UNKNOWN"
+
+
+class RequestsTooMany(AccessError):
+    """Too many requests of one caller wait for another (params: limit)."""
+
+    code = "REQUESTS_TOO_MANY"
+
+
+class ApproverSame(AccessError):
+    """Whoever asks, or whom it is about, does not approve (params: user)."""
+
+    code = "APPROVER_SAME"
+
+
+class DecisionUnknown(AccessError):
+    """A request is approved or refused, and nothing else."""
+
+    code = "REQUEST_DECISION_UNKNOWN"
+
+
+class PolicyInvalid(AccessError):
+    """A line of the policy on fields is not well formed (params: line, field)."""
+
+    code = "POLICY_INVALID"
+
+
+class PurposeInvalid(AccessError):
+    """The purpose of a call is no text of at most 200 characters."""
+
+    code = "PURPOSE_INVALID"
+
+
+class RequestTooLarge(AccessError):
+    """What is asked for cannot be shown whole to who would approve it (params: limit)."""
+
+    code = "REQUEST_TOO_LARGE"

@@ -50,6 +50,11 @@ class Permission(StrEnum):
     ACCESS_USERS = "access.users"
     ACCESS_ROLES = "access.roles"
     ACCESS_AUDIT = "access.audit"
+    ACCESS_TOKENS = "access.tokens"
+    ACCESS_APPROVE = "access.approve"
+    ACCESS_POLICY = "access.policy"
+    # No role's: the machine's account makes the first administrators.
+    ACCESS_BOOTSTRAP = "access.bootstrap"
 
 
 _P: Final = Permission
@@ -74,6 +79,7 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
         _P.SIGNOFF_SUBMIT,
         _P.CATALOG_DRAFT,
         _P.EVIDENCE_EXPORT,
+        _P.ACCESS_TOKENS,
     },
     Role.REVIEWER: _READS
     | {
@@ -83,6 +89,7 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
         _P.QUERY_ASK,
         _P.RECORDS_FOLLOW,
         _P.EVIDENCE_EXPORT,
+        _P.ACCESS_TOKENS,
     },
     Role.APPROVER: _READS
     | {
@@ -95,11 +102,28 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
         _P.QUERY_ASK,
         _P.RECORDS_FOLLOW,
         _P.EVIDENCE_EXPORT,
+        _P.ACCESS_TOKENS,
     },
-    Role.SYSTEM_ADMIN: frozenset({_P.NODE_READ, _P.NODE_OPERATE, _P.ACCESS_USERS}),
-    Role.SECURITY_ADMIN: frozenset({_P.NODE_READ, _P.ACCESS_ROLES}),
-    Role.AUDIT_ADMIN: frozenset({_P.NODE_READ, _P.ACCESS_AUDIT}),
+    Role.SYSTEM_ADMIN: frozenset(
+        {_P.NODE_READ, _P.NODE_OPERATE, _P.ACCESS_USERS, _P.ACCESS_APPROVE}
+    ),
+    Role.SECURITY_ADMIN: frozenset(
+        {
+            _P.NODE_READ,
+            _P.ACCESS_ROLES,
+            _P.ACCESS_POLICY,
+            _P.ACCESS_APPROVE,
+        }
+    ),
+    Role.AUDIT_ADMIN: frozenset({_P.NODE_READ, _P.ACCESS_AUDIT, _P.ACCESS_APPROVE}),
 }
+
+#: What a program's token may allow: nothing of who may do what, and nothing of the node's upkeep.
+GRANTABLE: Final = frozenset(
+    each
+    for each in Permission
+    if not each.value.startswith("access.") and each is not Permission.NODE_OPERATE
+)
 
 ADMINISTRATORS: Final = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN})
 

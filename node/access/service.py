@@ -20,8 +20,12 @@ from yidao.node.access.audit import (
 )
 from yidao.node.access.auditor import Auditor
 from yidao.node.access.caller import LOCAL_USER, Caller
+from yidao.node.access.fieldpolicy import FieldPolicy
+from yidao.node.access.mode import Mode
+from yidao.node.access.pairs import Pairs
 from yidao.node.access.passwords import Hasher
 from yidao.node.access.sessions import Sessions
+from yidao.node.access.tokens import PREFIX, Tokens
 from yidao.node.access.users import Users
 from yidao.node.store.store import Store
 
@@ -35,17 +39,21 @@ class AccessOptions:
     Attributes:
         idle_seconds: A session ends after so long without a call; 30 minutes at most.
         hasher: With its parameters.
+        mode: How strictly duties are kept apart.
     """
 
     idle_seconds: int = 20 * 60
     hasher: Hasher = field(default_factory=Hasher)
+    mode: Mode = field(default_factory=Mode)
 
 
 class Access:
     """Who may do what at one node, and the audit of it. Safe for threads.
 
     Attributes:
-        projector: Of the audit; the store is started with it.
+        projectors: Of the audit and of the policy on fields; the store is started with them.
+        mode: How strictly duties are kept apart.
+        local: Who calls without a token.
     """
 
     def __init__(
@@ -57,24 +65,59 @@ class Access:
         random: Callable[[int], bytes],
     ) -> None:
         self._store = store
-        self.projector = AuditProjector()
+        self.mode = options.mode
+        self.local = Caller(permissions=options.mode.local_permissions)
         self.auditor = Auditor(store, clock_ms=clock_ms, random=random)
         self.sessions = Sessions(
             store,
             self.auditor,
             options.hasher,
             idle_seconds=options.idle_seconds,
+            keys_due=options.mode.administrator_keys,
             clock_ms=clock_ms,
             random=random,
+        )
+        self.pairs = Pairs(
+            store, self.auditor, is_on=options.mode.four_eyes, clock_ms=clock_ms, random=random
         )
         self.users = Users(
             store,
             self.auditor,
             options.hasher,
             self.sessions,
+            self.pairs,
             clock_ms=clock_ms,
             random=random,
         )
+        self.tokens = Tokens(store, self.auditor, clock_ms=clock_ms, random=random)
+        self.fields = FieldPolicy(store, self.auditor)
+        self.projectors = (AuditProjector(), self.fields.projector)
+
+    def caller(self, token: str, *, source: str = "", counted: bool = True) -> Caller:
+        """Give who shows a token, of a session or of a program.
+
+        Raises:
+            SessionEnded: Nobody.
+            TokenRevoked, TokenExpired, TokenSource, TokenRate: See `tokens`.
+        """
+        if token.startswith(PREFIX):
+            return self.tokens.caller(token, source=source, counted=counted)
+        return self.sessions.caller(token, source=source)
+
+    def state_mode(self) -> None:
+        """Write down how strictly duties are kept apart, unless the audit says so; blocks."""
+        told = self.mode.told()
+        with self._store.read() as conn:
+            last = list_entries(conn, before=0, limit=1, user="", event=Event.MODE_STATED)
+        if not last or last[0].detail != told:
+            note = Note(
+                event=Event.MODE_STATED,
+                name=LOCAL_USER,
+                object="mode",
+                source=LOCAL_USER,
+                detail=told,
+            )
+            self.auditor.done(note).result()
 
     def call_done(self, caller: Caller, call: str, asserted: str) -> "Future[None]":
         """Write down a call that was made; durable when the future is done.
@@ -119,8 +162,14 @@ def _call_note(event: Event, caller: Caller, call: str, result: str, asserted: s
         object=f"call/{call[:128]}",
         source=caller.source,
         result=result,
-        detail=f"as={asserted}" if caller.is_local and _is_actor(asserted) else "",
+        detail=_told(caller, asserted),
     )
+
+
+def _told(caller: Caller, asserted: str) -> str:
+    if caller.token_id:
+        return f"token={caller.token_id}"
+    return f"as={asserted}" if caller.is_local and _is_actor(asserted) else ""
 
 
 def _is_actor(text: str) -> bool:

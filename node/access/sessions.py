@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from yidao.node.access.accounts import (
     Account,
@@ -27,9 +27,10 @@ from yidao.node.access.errors import (
     UnitForeign,
     UserLocked,
 )
+from yidao.node.access.keys import Challenges, read_key
 from yidao.node.access.lockout import Strangers, Tries
 from yidao.node.access.passwords import Hasher
-from yidao.node.access.roles import permissions_of
+from yidao.node.access.roles import is_administrator, permissions_of
 from yidao.node.access.tables import access_session
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -42,6 +43,16 @@ MAX_SESSIONS: Final = 8
 _SALT_BYTES: Final = 16
 # A call moves `seen_ms` at most so often: reading must not cost an fsync each.
 _TOUCH_MS: Final = 60_000
+# Of a user without one: nothing is signed by it.
+_NO_KEY: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A challenge of this node and a key's signature over its text."""
+
+    challenge: str
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +68,14 @@ class Opened:
 
 
 class Sessions:
-    """Opens, finds and ends sessions. Safe for threads; `open` hashes and so takes long."""
+    """Opens, finds and ends sessions. Safe for threads; `open` hashes and so takes long.
+
+    Args:
+        keys_due: Administrators do nothing before they have a key.
+
+    Attributes:
+        challenges: What a user with a key signs.
+    """
 
     def __init__(
         self,
@@ -66,6 +84,7 @@ class Sessions:
         hasher: Hasher,
         *,
         idle_seconds: int,
+        keys_due: bool,
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
@@ -73,20 +92,35 @@ class Sessions:
         self._auditor = auditor
         self._hasher = hasher
         self._idle_seconds = idle_seconds
+        self._keys_due = keys_due
+        identity = store.identity
+        self.challenges = Challenges(
+            identity.network, identity.node_id, clock_ms=clock_ms, random=random
+        )
         self._clock_ms = clock_ms
         self._random = random
         self._strangers = Strangers()
         self._lock = threading.Lock()
 
-    def open(self, name: str, password: str, *, unit: str = "", source: str = "") -> Opened:
+    def open(
+        self,
+        name: str,
+        password: str,
+        *,
+        unit: str = "",
+        source: str = "",
+        proof: Proof | None = None,
+    ) -> Opened:
         """Open a session.
 
-        1. The password is hashed, whoever it is for and whether locked or not.
+        1. The password is hashed, whoever it is for and whether locked or not; where the
+           user has a key, its signature is checked, and a wrong one is a wrong password.
         2. The verdict is given in the writer, where tries are counted one after the other.
         3. What was decided is durable, the refusal too, before it is told.
 
         Raises:
-            SignInRefused: No such user, a wrong password, or a disabled account.
+            SignInRefused: No such user, a wrong password, a wrong or missing signature of
+                a user who has a key, or a disabled account.
             UserLocked: Too many tries, also for the right password or no user.
             UnitForeign: The user fills for another institution.
         """
@@ -94,8 +128,13 @@ class Sessions:
             name = ""
         with self._store.read() as conn:
             seen = read_account(conn, name)
+            key = read_key(conn, name)
         kept = seen.password_hash if seen else None
         fits = self._hasher.verify(kept, password)  # 1
+        # Taken whatever the password was: a challenge is good for one try.
+        signed = proof is not None and self.challenges.take(
+            proof.challenge, name, key or _NO_KEY, proof.signature
+        )
         token = urlsafe_b64encode(self._random(TOKEN_BYTES)).decode().rstrip("=")
         fresh = kept
         if kept and fits and self._hasher.is_dated(kept):
@@ -104,7 +143,8 @@ class Sessions:
             name=name,
             kept=kept,
             fresh=fresh,
-            fits=fits,
+            fits=fits and (key is None or signed),
+            key=key,
             unit=unit,
             source=clean_source(source),
             token_sha256=digest_of(token),
@@ -127,6 +167,7 @@ class Sessions:
                 select(access_session).where(table.token_sha256 == digest)
             ).one_or_none()
             account = read_account(conn, row.name) if row else None
+            owes_key = account is not None and self._owes_key(conn, account)
         if row is None or account is None or account.profile.disabled:
             raise SessionEnded
         where = clean_source(source) or row.source
@@ -139,11 +180,13 @@ class Sessions:
         return Caller(
             user=row.name,
             actor=f"{row.name}@{self._store.identity.path}",
+            roles=account.profile.roles,
             permissions=permissions_of(account.profile.roles),
-            unit=account.profile.unit or row.unit,
+            units=frozenset(each for each in (account.profile.unit or row.unit,) if each),
             source=where,
             session=digest,
             must_change_password=account.must_change_password,
+            must_register_key=owes_key,
         )
 
     def close(self, caller: Caller) -> None:
@@ -186,6 +229,8 @@ class Sessions:
             return locked
         # A password that was changed since it was looked at was not the one that fitted.
         fits = wanted.fits and account.password_hash == wanted.kept
+        # So it is with a key.
+        fits = fits and read_key(tx.conn, name) == wanted.key
         if not fits or account.profile.disabled:
             return self.fail(tx, account, event=Event.SESSION_REFUSED, source=wanted.source)
         if wanted.unit and not _opens(wanted.unit, account.profile.unit):
@@ -249,6 +294,11 @@ class Sessions:
         if tokens:
             tx.conn.execute(delete(access_session).where(table.token_sha256.in_(tokens)))
 
+    def _owes_key(self, conn: Connection, account: Account) -> bool:
+        profile = account.profile
+        is_due = self._keys_due and is_administrator(profile.roles)
+        return is_due and read_key(conn, profile.name) is None
+
     def _is_over(self, opened_ms: int, seen_ms: int, now_ms: int) -> bool:
         return now_ms - opened_ms >= LIFE_MS or now_ms - seen_ms >= self._idle_seconds * 1_000
 
@@ -268,12 +318,13 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """A try to sign in, with the hash that its password was compared with."""
+    """A try to sign in, with the hash and the key that it was compared with."""
 
     name: str
     kept: str | None
     fresh: str | None
     fits: bool
+    key: bytes | None
     unit: str
     source: str
     token_sha256: bytes

@@ -5,6 +5,9 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
+import orjson
+from sqlalchemy import Connection
+
 from yidao.node.access import passwords
 from yidao.node.access.accounts import (
     Account,
@@ -21,17 +24,29 @@ from yidao.node.access.actors import RESERVED_USERS, is_unit, is_user
 from yidao.node.access.audit import Event, Note
 from yidao.node.access.auditor import Auditor
 from yidao.node.access.caller import LOCAL_USER, Caller
+from yidao.node.access.calls import POWERS
 from yidao.node.access.errors import (
     AccessError,
+    ApproverSame,
     PermissionDenied,
     SessionEnded,
+    SignKeyInvalid,
+    SignKeyRegistered,
     UserInvalid,
     UserUnknown,
 )
+from yidao.node.access.keys import check_key, delete_key, holders, read_key, write_key
 from yidao.node.access.lockout import Tries
+from yidao.node.access.pairs import Matter, Pairs
 from yidao.node.access.passwords import Hasher
-from yidao.node.access.roles import Permission, check_unit, is_administrator
-from yidao.node.access.sessions import Sessions
+from yidao.node.access.roles import (
+    ADMINISTRATORS,
+    Permission,
+    Role,
+    check_unit,
+    is_administrator,
+)
+from yidao.node.access.sessions import Proof, Sessions
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 
@@ -60,31 +75,63 @@ def check_profile(profile: Profile) -> None:
 
 
 def check_put(
-    caller: Caller, held: Profile | None, wanted: Profile, *, resets_password: bool
+    caller: Caller,
+    held: Profile | None,
+    wanted: Profile,
+    *,
+    resets_password: bool,
+    by_two: bool = False,
+    standing: frozenset[Role] = ADMINISTRATORS,
 ) -> None:
     """Say whether a caller may make a user be like this. Pure.
 
-    1. The machine's own account may.
-    2. Accounts of administrators are its matter alone, before and after the change.
-    3. Nobody changes their own account, whatever their role.
-    4. To add, to title, to disable and to reset a password takes the system administrator.
-    5. To give roles and an institution takes the security administrator.
+    1. The machine's own account may, where it may do everything.
+    2. Where it is an operator it makes the first administrator of each kind, and
+       nobody else: as long as none who is not disabled is there.
+    3. Accounts of administrators, before and after the change, are changed where two do it
+       together (`takes_two`), and nowhere else.
+    4. Nobody changes their own account, whatever their role.
+    5. To add, to title, to disable and to reset a password takes the system administrator.
+    6. To give roles and an institution takes the security administrator.
+
+    Args:
+        caller: Who does it.
+        held: As the user is; None if new.
+        wanted: As they shall be.
+        resets_password: A password is set too.
+        by_two: Another administrator has to approve it.
+        standing: Of which kinds there are administrators who are not disabled.
 
     Raises:
         PermissionDenied: The caller may not.
     """
-    if caller.is_local:  # 1
+    if caller.is_whole:  # 1
         return
-    if is_administrator(wanted.roles) or (held and is_administrator(held.roles)):  # 2
+    if caller.is_local:  # 2
+        is_first = is_administrator(wanted.roles) and standing.isdisjoint(wanted.roles)
+        if held is not None or not is_first:
+            raise PermissionDenied(needed=Role.SECURITY_ADMIN.value)
+        _demand(caller, Permission.ACCESS_BOOTSTRAP)
+        return
+    if takes_two(caller, held, wanted) and not by_two:  # 3
         raise PermissionDenied(needed=LOCAL_USER)
-    if wanted.name == caller.user:  # 3
+    if wanted.name == caller.user:  # 4
         raise PermissionDenied(needed="another")
     was = held or Profile(name=wanted.name)
     account = (was.title, was.disabled) != (wanted.title, wanted.disabled)
-    if held is None or account or resets_password:  # 4
+    if held is None or account or resets_password:  # 5
         _demand(caller, Permission.ACCESS_USERS)
-    if (was.roles, was.unit) != (wanted.roles, wanted.unit):  # 5
+    if (was.roles, was.unit) != (wanted.roles, wanted.unit):  # 6
         _demand(caller, Permission.ACCESS_ROLES)
+
+
+def takes_two(caller: Caller, held: Profile | None, wanted: Profile) -> bool:
+    """Whether a change concerns an administrator, before or after it. Pure.
+
+    The first of each kind come from the machine's account, when there is nobody to approve.
+    """
+    concerned = is_administrator(wanted.roles) or (held and is_administrator(held.roles))
+    return bool(concerned) and not caller.is_local
 
 
 def _demand(caller: Caller, permission: Permission) -> None:
@@ -101,6 +148,7 @@ class Users:
         auditor: Auditor,
         hasher: Hasher,
         sessions: Sessions,
+        pairs: Pairs,
         *,
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
@@ -109,6 +157,7 @@ class Users:
         self._auditor = auditor
         self._hasher = hasher
         self._sessions = sessions
+        self._pairs = pairs
         self._clock_ms = clock_ms
         self._random = random
 
@@ -116,6 +165,11 @@ class Users:
         """List all accounts by name."""
         with self._store.read() as conn:
             return list_accounts(conn)
+
+    def with_keys(self) -> frozenset[str]:
+        """Give the names of those who have a key."""
+        with self._store.read() as conn:
+            return holders(conn)
 
     def get(self, name: str) -> Account | None:
         """Give the account of a name."""
@@ -133,23 +187,45 @@ class Users:
         Raises:
             UserInvalid, RolesExclusive: See `check_profile`.
             PermissionDenied: See `check_put`.
+            ApprovalNeeded: It concerns an administrator, and nobody has approved it.
             PasswordWeak, PasswordReused: See `passwords`.
         """
         check_profile(profile)
         with self._store.read() as conn:
             held = read_account(conn, profile.name)
             former = former_hashes(conn, profile.name)
-        check_put(caller, _profile_of(held), profile, resets_password=bool(password))
+            standing = _standing(conn)
+        was = _profile_of(held)
+        resets = bool(password)
+        check_put(
+            caller,
+            was,
+            profile,
+            resets_password=resets,
+            by_two=self._pairs.is_on,
+            standing=standing,
+        )
         kept = ""
         if password or held is None:
             passwords.check_password(password, profile.name)
             self._hasher.check_new(password, former)
             kept = self._hasher.hash(password, salt=self._random(_SALT_BYTES))
+        if takes_two(caller, was, profile):
+            self._pairs.demand(caller, _matter(was, profile, resets_password=resets))
 
         def job(tx: Tx) -> Account:
             # Decided again on what stands now: two may change one user at once.
             now = read_account(tx.conn, profile.name)
-            check_put(caller, _profile_of(now), profile, resets_password=bool(password))
+            if _profile_of(now) != was and takes_two(caller, _profile_of(now), profile):
+                raise PermissionDenied(needed="another")
+            check_put(
+                caller,
+                _profile_of(now),
+                profile,
+                resets_password=resets,
+                by_two=self._pairs.is_on,
+                standing=_standing(tx.conn),
+            )
             return self._write(tx, caller, now, profile, kept)
 
         return self._store.run(job)
@@ -159,20 +235,64 @@ class Users:
 
         Raises:
             UserUnknown: There is no such user.
-            PermissionDenied: An administrator is unlocked by the machine's account alone.
+            ApproverSame: An administrator is unlocked by another one.
         """
 
         def job(tx: Tx) -> Account:
             held = read_account(tx.conn, name) if is_user(name) else None
             if held is None:
                 raise UserUnknown(user=name[:64])
-            if not caller.is_local and is_administrator(held.profile.roles):
-                raise PermissionDenied(needed=LOCAL_USER)
+            if caller.user == name:
+                raise ApproverSame(user=name)
             write_tries(tx.conn, name, Tries())
             self._auditor.write(tx, _note(Event.USER_UNLOCKED, caller, name))
             return _reread(tx, name)
 
         return self._store.run(job)
+
+    def register_key(self, caller: Caller, public_key: bytes, proof: Proof) -> None:
+        """Register the key of the caller; their other sessions end.
+
+        Raises:
+            SessionEnded: The account that owns the socket has no key, a program neither.
+            SignKeyInvalid: No key, or it did not sign this node's challenge for the caller.
+            SignKeyRegistered: There is one.
+        """
+        name = caller.user
+        if caller.is_local or caller.token_id:
+            raise SessionEnded
+        check_key(public_key)
+        challenges = self._sessions.challenges
+        if not challenges.take(proof.challenge, name, public_key, proof.signature):
+            raise SignKeyInvalid
+
+        def job(tx: Tx) -> None:
+            if read_key(tx.conn, name) is not None:
+                raise SignKeyRegistered
+            write_key(tx.conn, name, public_key, self._clock_ms())
+            end_sessions(tx.conn, name, but=caller.session)
+            detail = f"ed25519={public_key.hex()}"
+            self._auditor.write(tx, _note(Event.KEY_REGISTERED, caller, name, detail=detail))
+
+        self._store.run(job)
+
+    def remove_key(self, caller: Caller, name: str) -> None:
+        """Forget the key of another one, who has lost it; their sessions end.
+
+        Raises:
+            UserUnknown: Nobody of that name is here, or they have no key.
+            ApproverSame: Nobody removes their own.
+        """
+        if caller.user == name:
+            raise ApproverSame(user=name)
+
+        def job(tx: Tx) -> None:
+            if not is_user(name) or not delete_key(tx.conn, name):
+                raise UserUnknown(user=name[:64])
+            end_sessions(tx.conn, name)
+            self._auditor.write(tx, _note(Event.KEY_REMOVED, caller, name))
+
+        self._store.run(job)
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
         """Change the password of the caller; their other sessions end.
@@ -230,6 +350,23 @@ class Users:
         if kept or was is None or _narrows(was, profile):
             end_sessions(tx.conn, name)
         return _reread(tx, name)
+
+
+def _standing(conn: Connection) -> frozenset[Role]:
+    """Give of which kinds there are administrators who are not disabled."""
+    profiles = [account.profile for account in list_accounts(conn)]
+    held = frozenset[Role]().union(*(each.roles for each in profiles if not each.disabled))
+    return held & ADMINISTRATORS
+
+
+def _matter(was: Profile | None, profile: Profile, *, resets_password: bool) -> Matter:
+    shown = {"name": profile.name, "new": was is None, "resets_password": resets_password}
+    return Matter(
+        call="AccessService/PutUser",
+        shown=orjson.dumps(shown | {"change": _change(was, profile)}).decode(),
+        approvers=POWERS,
+        about=profile.name,
+    )
 
 
 def _profile_of(account: Account | None) -> Profile | None:

@@ -55,7 +55,7 @@ class Affairs:
             UnitProjector(),
             ReturnProjector(),
             DirectiveProjector(),
-            self.access.projector,
+            *self.access.projectors,
             CatalogProjector(),
             SignoffProjector(),
         )
@@ -70,4 +70,4 @@ class Affairs:
         self.policies = Policies(self.desk)
         self.batches = Batches(self.desk)
         self.shelf = CatalogShelf()
-        self.answers = Answers(self.desk, self.shelf)
+        self.answers = Answers(self.desk, self.shelf, self.access.fields)

@@ -8,12 +8,24 @@ from typing import Any, Final, TypeVar
 import grpc.aio
 
 from yidao.api.local.v1 import access_pb2, access_pb2_grpc
+from yidao.catalog.masks import Outcome
 from yidao.node.access.accounts import Account, Profile
 from yidao.node.access.audit import Entry
 from yidao.node.access.caller import Caller, current_caller
-from yidao.node.access.errors import SessionEnded, SignInBusy
-from yidao.node.access.roles import Permission, parse_roles
+from yidao.node.access.errors import PolicyInvalid, SessionEnded, SignInBusy
+from yidao.node.access.fieldpolicy import Policy
+from yidao.node.access.fields import FieldRule
+from yidao.node.access.pairs import Request
+from yidao.node.access.roles import parse_roles
 from yidao.node.access.service import Access
+from yidao.node.access.sessions import Proof
+from yidao.node.access.tokens import (
+    CALLS_PER_MINUTE,
+    Grant,
+    Token,
+    read_paths,
+    read_permissions,
+)
 from yidao.node.affairs.desk import Desk
 from yidao.node.api.errors import answered
 from yidao.node.api.guard import SOURCE_METADATA, AccessGuard
@@ -44,14 +56,52 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     ) -> access_pb2.SignInResponse:
         """Open a session."""
         source = request.source or _source_of(context)
+        proof = Proof(challenge=request.challenge, signature=request.signature)
         opened = await self._hashing.run(
             lambda: self._access.sessions.open(
-                request.user, request.password, unit=request.unit, source=source
+                request.user,
+                request.password,
+                unit=request.unit,
+                source=source,
+                proof=proof if request.challenge else None,
             )
         )
+        [user] = await self._users(opened.account)
         return access_pb2.SignInResponse(
-            token=opened.token, user=_user(opened.account), idle_seconds=opened.idle_seconds
+            token=opened.token, user=user, idle_seconds=opened.idle_seconds
         )
+
+    @answered
+    async def Challenge(
+        self, request: access_pb2.ChallengeRequest, context: Context
+    ) -> access_pb2.ChallengeResponse:
+        """Give what a key signs."""
+        challenges = self._access.sessions.challenges
+        challenge = challenges.make(request.user)
+        return access_pb2.ChallengeResponse(
+            challenge=challenge, text=challenges.text(challenge, request.user)
+        )
+
+    @answered
+    async def RegisterKey(
+        self, request: access_pb2.RegisterKeyRequest, context: Context
+    ) -> access_pb2.RegisterKeyResponse:
+        """Register the caller's key."""
+        caller = _session()
+        proof = Proof(challenge=request.challenge, signature=request.signature)
+        await self._workers.write(
+            lambda: self._access.users.register_key(caller, request.public_key, proof)
+        )
+        return access_pb2.RegisterKeyResponse()
+
+    @answered
+    async def RemoveKey(
+        self, request: access_pb2.RemoveKeyRequest, context: Context
+    ) -> access_pb2.RemoveKeyResponse:
+        """Forget another one's key."""
+        caller = current_caller()
+        await self._workers.write(lambda: self._access.users.remove_key(caller, request.name))
+        return access_pb2.RemoveKeyResponse()
 
     @answered
     async def SignOut(
@@ -69,14 +119,18 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         """Tell who calls."""
         caller = current_caller()
         if caller.is_local:
-            return access_pb2.WhoAmIResponse(permissions=sorted(Permission))
+            return access_pb2.WhoAmIResponse(permissions=sorted(caller.permissions))
         account = await self._workers.read(lambda: self._access.users.get(caller.user))
         if account is None:
             raise SessionEnded
-        user = _user(account)
+        [user] = await self._users(account)
         user.unit = caller.unit
         return access_pb2.WhoAmIResponse(
-            user=user, actor=caller.actor, permissions=sorted(caller.permissions)
+            user=user,
+            actor=caller.actor,
+            permissions=sorted(caller.permissions),
+            must_register_key=caller.must_register_key,
+            token_id=caller.token_id,
         )
 
     @answered
@@ -108,7 +162,8 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         account = await self._hashing.run(
             lambda: self._access.users.put(caller, wanted, request.password)
         )
-        return access_pb2.PutUserResponse(user=_user(account))
+        [user] = await self._users(account)
+        return access_pb2.PutUserResponse(user=user)
 
     @answered
     async def UnlockUser(
@@ -117,7 +172,8 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         """End a lock."""
         caller = current_caller()
         account = await self._workers.write(lambda: self._access.users.unlock(caller, request.name))
-        return access_pb2.UnlockUserResponse(user=_user(account))
+        [user] = await self._users(account)
+        return access_pb2.UnlockUserResponse(user=user)
 
     @answered
     async def ListUsers(
@@ -125,7 +181,86 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     ) -> access_pb2.ListUsersResponse:
         """List all users."""
         accounts = await self._workers.read(self._access.users.all)
-        return access_pb2.ListUsersResponse(users=[_user(each) for each in accounts])
+        return access_pb2.ListUsersResponse(users=await self._users(*accounts))
+
+    @answered
+    async def GiveToken(
+        self, request: access_pb2.GiveTokenRequest, context: Context
+    ) -> access_pb2.GiveTokenResponse:
+        """Give a program a token."""
+        caller, wanted = current_caller(), request.token
+        grant = Grant(
+            user=wanted.user or caller.user,
+            title=wanted.title,
+            permissions=read_permissions(list(wanted.permissions)),
+            units=frozenset(wanted.units),
+            forms=frozenset(wanted.forms),
+            paths=read_paths(list(wanted.paths)),
+            source=wanted.source,
+            calls_per_minute=wanted.calls_per_minute or CALLS_PER_MINUTE,
+        )
+        given = await self._workers.write(
+            lambda: self._access.tokens.give(caller, grant, request.days)
+        )
+        return access_pb2.GiveTokenResponse(secret=given.secret, token=_token(given.token))
+
+    @answered
+    async def ListTokens(
+        self, request: access_pb2.ListTokensRequest, context: Context
+    ) -> access_pb2.ListTokensResponse:
+        """List tokens."""
+        caller = current_caller()
+        found = await self._workers.read(lambda: self._access.tokens.list(caller))
+        return access_pb2.ListTokensResponse(tokens=[_token(each) for each in found])
+
+    @answered
+    async def RevokeToken(
+        self, request: access_pb2.RevokeTokenRequest, context: Context
+    ) -> access_pb2.RevokeTokenResponse:
+        """End a token."""
+        caller = current_caller()
+        token = await self._workers.write(lambda: self._access.tokens.revoke(caller, request.id))
+        return access_pb2.RevokeTokenResponse(token=_token(token))
+
+    @answered
+    async def ListRequests(
+        self, request: access_pb2.ListRequestsRequest, context: Context
+    ) -> access_pb2.ListRequestsResponse:
+        """List what waits for another one."""
+        caller = current_caller()
+        found = await self._workers.read(
+            lambda: self._access.pairs.list(caller, over_too=request.all)
+        )
+        return access_pb2.ListRequestsResponse(requests=[_request(each) for each in found])
+
+    @answered
+    async def DecideRequest(
+        self, request: access_pb2.DecideRequestRequest, context: Context
+    ) -> access_pb2.DecideRequestResponse:
+        """Approve or refuse what another one asks for."""
+        caller = current_caller()
+        decided = await self._workers.write(
+            lambda: self._access.pairs.decide(caller, request.id, request.decision)
+        )
+        return access_pb2.DecideRequestResponse(request=_request(decided))
+
+    @answered
+    async def GetPolicy(
+        self, request: access_pb2.GetPolicyRequest, context: Context
+    ) -> access_pb2.GetPolicyResponse:
+        """Give the policy on fields."""
+        policy = await self._workers.read(self._access.fields.current)
+        return access_pb2.GetPolicyResponse(policy=_policy(policy))
+
+    @answered
+    async def SetPolicy(
+        self, request: access_pb2.SetPolicyRequest, context: Context
+    ) -> access_pb2.SetPolicyResponse:
+        """Replace the policy on fields."""
+        caller = current_caller()
+        rules = tuple(_rule(line, each) for line, each in enumerate(request.rules, 1))
+        policy = await self._workers.write(lambda: self._access.fields.set(caller, rules))
+        return access_pb2.SetPolicyResponse(policy=_policy(policy))
 
     @answered
     async def ListAudit(
@@ -134,6 +269,11 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
         """List the audit, with all that was answered before this call."""
         entries = await self._workers.read(lambda: self._entries(request))
         return access_pb2.ListAuditResponse(entries=[_entry(each) for each in entries])
+
+    async def _users(self, *accounts: Account) -> list[access_pb2.User]:
+        """Give the messages of accounts, which say who has a key."""
+        with_keys = await self._workers.read(self._access.users.with_keys)
+        return [_user(each, has_key=each.profile.name in with_keys) for each in accounts]
 
     def _entries(self, request: access_pb2.ListAuditRequest) -> tuple[Entry, ...]:
         self._desk.settle(self._desk.store.last_position())
@@ -180,7 +320,7 @@ def _source_of(context: Context) -> str:
     return str(values[0]) if values else ""
 
 
-def _user(account: Account) -> access_pb2.User:
+def _user(account: Account, *, has_key: bool) -> access_pb2.User:
     profile = account.profile
     return access_pb2.User(
         name=profile.name,
@@ -192,6 +332,62 @@ def _user(account: Account) -> access_pb2.User:
         must_change_password=account.must_change_password,
         last_sign_in_ms=account.last_sign_in_ms,
         password_due_ms=account.password_due_ms,
+        has_key=has_key,
+    )
+
+
+def _token(token: Token) -> access_pb2.Token:
+    grant = token.grant
+    return access_pb2.Token(
+        id=token.token_id,
+        user=grant.user,
+        title=grant.title,
+        permissions=sorted(grant.permissions),
+        units=sorted(grant.units),
+        forms=sorted(grant.forms),
+        paths=map(str, grant.paths),
+        source=grant.source,
+        calls_per_minute=grant.calls_per_minute,
+        made_ms=token.made_ms,
+        expires_ms=token.expires_ms,
+        revoked_ms=token.revoked_ms,
+        used_ms=token.used_ms,
+        given_by=token.given_by,
+    )
+
+
+def _request(request: Request) -> access_pb2.PairRequest:
+    return access_pb2.PairRequest(
+        id=request.request_id,
+        call=request.matter.call,
+        shown=request.matter.shown,
+        made_by=request.made_by,
+        made_ms=request.made_ms,
+        expires_ms=request.expires_ms,
+        state=request.state.value,
+        decided_by=request.decided_by,
+        approvers=sorted(request.matter.approvers),
+    )
+
+
+def _rule(line: int, message: access_pb2.FieldRule) -> FieldRule:
+    try:
+        outcome = Outcome(message.outcome)
+    except ValueError:
+        raise PolicyInvalid(line=line, field="outcome") from None
+    return FieldRule(grade=message.grade, who=message.who, purpose=message.purpose, outcome=outcome)
+
+
+def _policy(policy: Policy) -> access_pb2.FieldPolicy:
+    return access_pb2.FieldPolicy(
+        rules=[
+            access_pb2.FieldRule(
+                grade=each.grade, who=each.who, purpose=each.purpose, outcome=each.outcome.value
+            )
+            for each in policy.rules
+        ],
+        set_by=policy.set_by,
+        set_ms=policy.set_ms,
     )
 
 

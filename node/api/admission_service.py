@@ -56,9 +56,9 @@ class AdmissionServicer(pb_grpc.AdmissionServiceServicer):
         return pb.ListOpenRequestsResponse(requests=[_message(each) for each in found])
 
     @answered
-    async def DecideRequest(
-        self, request: pb.DecideRequestRequest, context: Context
-    ) -> pb.DecideRequestResponse:
+    async def DecideJoin(
+        self, request: pb.DecideJoinRequest, context: Context
+    ) -> pb.DecideJoinResponse:
         """Approve or reject."""
         claim = await self._admissions.decide(
             request.request,
@@ -66,7 +66,7 @@ class AdmissionServicer(pb_grpc.AdmissionServiceServicer):
             operator=str(authorise(request.operator, self._path)),
             reason=request.reason,
         )
-        return pb.DecideRequestResponse(path=str(claim.path), node_id=claim.node_id)
+        return pb.DecideJoinResponse(path=str(claim.path), node_id=claim.node_id)
 
     @answered
     async def AskReenrolment(

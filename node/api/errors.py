@@ -68,10 +68,18 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     access.PasswordWeak: _Code.INVALID_ARGUMENT,
     access.RolesExclusive: _Code.INVALID_ARGUMENT,
     access.UserInvalid: _Code.INVALID_ARGUMENT,
+    access.DecisionUnknown: _Code.INVALID_ARGUMENT,
+    access.SignKeyInvalid: _Code.INVALID_ARGUMENT,
+    access.PolicyInvalid: _Code.INVALID_ARGUMENT,
+    access.PurposeInvalid: _Code.INVALID_ARGUMENT,
+    access.RequestTooLarge: _Code.INVALID_ARGUMENT,
+    access.TokenInvalid: _Code.INVALID_ARGUMENT,
     # Who asks is not known.
     access.SessionEnded: _Code.UNAUTHENTICATED,
     access.SignInRefused: _Code.UNAUTHENTICATED,
     access.UserLocked: _Code.UNAUTHENTICATED,
+    access.TokenExpired: _Code.UNAUTHENTICATED,
+    access.TokenRevoked: _Code.UNAUTHENTICATED,
     sharing.DeadlineInvalid: _Code.INVALID_ARGUMENT,
     sharing.ScopeInvalid: _Code.INVALID_ARGUMENT,
     # Who asks may not.
@@ -91,6 +99,8 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReturnNotHeld: _Code.NOT_FOUND,
     affairs.DirectiveUnknown: _Code.NOT_FOUND,
     access.UserUnknown: _Code.NOT_FOUND,
+    access.RequestUnknown: _Code.NOT_FOUND,
+    access.TokenUnknown: _Code.NOT_FOUND,
     entries.EntryUnknown: _Code.NOT_FOUND,
     RecordUnknown: _Code.NOT_FOUND,
     BundleTooLarge: _Code.INVALID_ARGUMENT,
@@ -109,6 +119,11 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
     access.SignInBusy: _Code.RESOURCE_EXHAUSTED,
+    access.TokenRate: _Code.RESOURCE_EXHAUSTED,
+    access.RequestsTooMany: _Code.RESOURCE_EXHAUSTED,
+    # Another one must approve it first.
+    access.ApprovalNeeded: _Code.FAILED_PRECONDITION,
+    access.SignKeyRegistered: _Code.ALREADY_EXISTS,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
 }

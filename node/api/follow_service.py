@@ -16,9 +16,14 @@ import grpc.aio
 
 from yidao.api.local.v1 import follow_pb2, follow_pb2_grpc
 from yidao.node.access.caller import current_caller
+from yidao.node.access.fieldpolicy import FieldPolicy, FieldReader
+from yidao.node.access.fields import Asker
 from yidao.node.access.roles import Permission
+from yidao.node.affairs.reporting.showing import Showing
+from yidao.node.affairs.standards.queries import packs_in_force
 from yidao.node.api import following
 from yidao.node.api.errors import answered_stream
+from yidao.node.api.workers import noted
 from yidao.node.store.records import read_records
 from yidao.node.store.store import Store
 
@@ -51,8 +56,11 @@ class _Stand:
 class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
     """Serves `FollowService`. Make it on the event loop, once the store runs."""
 
-    def __init__(self, store: Store, *, max_followers: int = MAX_FOLLOWERS) -> None:
+    def __init__(
+        self, store: Store, fields: FieldPolicy, *, max_followers: int = MAX_FOLLOWERS
+    ) -> None:
         self._store = store
+        self._fields = fields
         self._max_followers = max_followers
         self._followers = 0
         self._is_closing = False
@@ -76,8 +84,9 @@ class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
         self, request: follow_pb2.FollowRequest, context: Context
     ) -> AsyncIterator[follow_pb2.FollowResponse]:
         """Send records from a position on."""
-        audit_too = current_caller().may(Permission.ACCESS_AUDIT)
-        wanted = following.Wanted.of(request.filter, audit_too=audit_too)
+        caller = current_caller()
+        audit_too = caller.may(Permission.ACCESS_AUDIT)
+        wanted = following.Wanted.of(request.filter, audit_too=audit_too, only=caller.forms)
         keep_alive = following.keep_alive_seconds(request.keep_alive_seconds)
         self._check_cursor(request)
         if self._followers >= self._max_followers:
@@ -86,13 +95,25 @@ class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
         try:
             until = self._store.applied_position if request.until_now else None
             stand = _Stand(read=request.after, told=request.after, keep_alive=keep_alive)
-            async for response in self._stream(stand, wanted, until):
+            asked = asyncio.get_running_loop().run_in_executor(
+                self._readers, self._fields.reader, Asker.of(caller)
+            )
+            reader, told_grade = await asked, 0
+            async for response in self._stream(stand, wanted, until, reader):
+                if reader.top_grade > told_grade:
+                    # Once a stream and grade: each event would be a commit of its own.
+                    told_grade = reader.top_grade
+                    await noted(self._fields.shown(caller, "FollowService/Follow", reader))
                 yield response
         finally:
             self._followers -= 1
 
     async def _stream(
-        self, stand: _Stand, wanted: following.Wanted, until: int | None
+        self,
+        stand: _Stand,
+        wanted: following.Wanted,
+        until: int | None,
+        reader: FieldReader,
     ) -> AsyncIterator[follow_pb2.FollowResponse]:
         clock = asyncio.get_running_loop().time
         while True:
@@ -102,7 +123,7 @@ class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
             while stand.read < up_to:
                 if self._is_closing:
                     raise following.FollowEnded
-                events, stand.read = await self._read(stand.read, up_to, wanted)
+                events, stand.read = await self._read(stand.read, up_to, wanted, reader)
                 for response in self._responses(events, stand):
                     yield response
             if until is not None or clock() >= stand.due:
@@ -114,14 +135,15 @@ class FollowServicer(follow_pb2_grpc.FollowServiceServicer):
             await _within(news, stand.due - clock())
 
     async def _read(
-        self, after: int, up_to: int, wanted: following.Wanted
+        self, after: int, up_to: int, wanted: following.Wanted, reader: FieldReader
     ) -> tuple[list[follow_pb2.Event], int]:
         def read() -> tuple[list[follow_pb2.Event], int]:
             with self._store.read() as conn:
                 records, scanned = read_records(conn, after, _BATCH_RECORDS)
+                showing = Showing(packs_in_force(conn), reader)
             # What lies further than the views show is read again when they do.
             chosen = [
-                following.event_of(record)
+                following.event_of(record, showing.event(record))
                 for record in records
                 if record.position <= up_to and wanted.matches(record)
             ]

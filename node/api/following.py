@@ -59,6 +59,7 @@ class Wanted:
     Attributes:
         kinds: Whole kinds.
         families: Beginnings of kinds, each with its closing dot.
+        only: Forms, `pack/form`, that a program is held to.
     """
 
     kinds: frozenset[str]
@@ -69,14 +70,22 @@ class Wanted:
     object_prefix: str
     local_too: bool
     audit_too: bool
+    only: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, message: follow_pb2.FollowFilter, *, audit_too: bool) -> Self:
+    def of(
+        cls,
+        message: follow_pb2.FollowFilter,
+        *,
+        audit_too: bool,
+        only: frozenset[str] = frozenset(),
+    ) -> Self:
         """Read a filter; raises `FollowFilterInvalid`.
 
         Args:
             message: Of the request.
             audit_too: The caller may see who signed in and did what.
+            only: Forms, `pack/form`, that a program is held to; empty for all.
         """
         lists = (message.kinds, message.forms, message.periods, message.units)
         for field, chosen in zip(("kinds", "forms", "periods", "units"), lists, strict=True):
@@ -93,6 +102,7 @@ class Wanted:
             object_prefix=message.object_prefix,
             local_too=message.local_too,
             audit_too=audit_too,
+            only=only,
         )
 
     def matches(self, record: StoredRecord) -> bool:
@@ -103,6 +113,7 @@ class Wanted:
             and (self.audit_too or not header.kind.startswith(_AUDIT))
             and self._is_kind(header.kind)
             and (not self.forms or _schema(header.schema)[1] in self.forms)
+            and (not self.only or "/".join(_schema(header.schema)) in self.only)
             and (not self.periods or header.period in self.periods)
             and (not self.units or header.unit in self.units)
             and header.object_id.startswith(self.object_prefix)
@@ -114,8 +125,8 @@ class Wanted:
         return kind in self.kinds or kind.startswith(self.families)
 
 
-def event_of(record: StoredRecord) -> follow_pb2.Event:
-    """Give the event of a record."""
+def event_of(record: StoredRecord, core: bytes) -> follow_pb2.Event:
+    """Give the event of a record, with what of its core may be seen."""
     header = record.header
     pack, form = _schema(header.schema)
     stays_here = record.journal.channel == _LOCAL
@@ -133,7 +144,7 @@ def event_of(record: StoredRecord) -> follow_pb2.Event:
         created_ms=header.created_ms,
         origin=header.node_id,
         causes=header.causes,
-        payload=b"" if stays_here else record.parts.get("core", b""),
+        payload=b"" if stays_here else core,
     )
 
 

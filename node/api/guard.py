@@ -1,19 +1,20 @@
 """Asks `node/access` before every call of the local API, and writes down what it must.
 
-1. Metadata become a caller: a session's user, or the account that owns the socket.
+1. Metadata become a caller: a session's user, a program, or the account that owns the socket.
 2. The caller may make the call at all (`caller.check_call`).
 3. A session acts as itself: an empty actor is filled in, another one refused.
-4. A session of one institution asks of that one alone (`calls.UnitRule`).
-5. The servicer runs; it finds the caller by `current_caller`.
-6. A call that is audited is durable in the audit before it is answered.
+4. Who is held to institutions, forms or places asks of those alone (`calls`).
+5. What takes two was approved by another one (`pairs`).
+6. The servicer runs; it finds the caller by `current_caller`.
+7. A call that is audited is durable in the audit before it is answered.
 
-What is refused before step 5 never reaches a servicer.
+What is refused before step 6 never reaches a servicer.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -23,24 +24,30 @@ from google.protobuf.message import Message
 
 from yidao.api.errors import YidaoError
 from yidao.node.access import calls
-from yidao.node.access.caller import LOCAL, Caller, check_call, set_caller
+from yidao.node.access.caller import Caller, check_call, set_caller
 from yidao.node.access.calls import CallRule, Needs, UnitRule
-from yidao.node.access.errors import PermissionDenied, SessionEnded, UnitForeign
+from yidao.node.access.errors import PermissionDenied, PurposeInvalid, SessionEnded
+from yidao.node.access.fields import is_purpose
 from yidao.node.access.service import Access
 from yidao.node.api.errors import refuse
 from yidao.node.api.scoping import (
     act,
     check_answer,
+    check_forms,
+    check_paths,
     check_records,
     check_return,
     check_rows,
     fill_unit,
     is_trial,
+    matter_of,
     named_records,
 )
 from yidao.node.api.workers import Workers
 
 SOURCE_METADATA: Final = "x-yidao-source"
+#: UTF-8; what for fields of grade 3 and 4 are read.
+PURPOSE_METADATA: Final = "x-yidao-purpose-bin"
 _SESSION_METADATA: Final = "authorization"
 _SCHEME: Final = "Bearer "
 _MAX_TOKEN_CHARACTERS: Final = 128
@@ -97,6 +104,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Context) -> Message:
             admitted = await self._admit(name, rule, request, context)
+            await self._pair(name, rule, request, admitted, context)
             try:
                 response = await inner(request, context)
             except grpc.aio.AbortError:
@@ -107,11 +115,11 @@ class AccessGuard(grpc.aio.ServerInterceptor):
                 if admitted.audited:
                     self._access.call_refused(admitted.caller, name, _CANCELLED, admitted.asserted)
                 raise
-            if rule is not None and rule.unit is UnitRule.ANSWER:
+            if rule is not None:
                 try:
-                    check_answer(request, response, admitted.caller)
+                    check_answer(rule, request, response, admitted.caller)
                 except YidaoError as error:
-                    await self._failed(name, admitted, UnitForeign.code)
+                    await self._failed(name, admitted, error.code)
                     await refuse(context, error)
             await self._done(name, admitted)
             return response
@@ -126,23 +134,32 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             await self._done(name, admitted)
             async for message in inner(request, context):
                 # A stream outlives neither its session nor its permission.
-                await self._admit(name, rule, request, context)
+                await self._admit(name, rule, request, context, goes_on=True)
                 yield message
 
         return call
 
     async def _admit(
-        self, name: str, rule: CallRule | None, request: Any, context: Context
+        self,
+        name: str,
+        rule: CallRule | None,
+        request: Any,
+        context: Context,
+        *,
+        goes_on: bool = False,
     ) -> "_Admitted":
-        """Steps 1 to 4; aborts the call if one fails."""
-        caller, source, asserted = LOCAL, _only(context, SOURCE_METADATA) or "", ""
+        """Steps 1 to 4; aborts the call if one fails. `goes_on`: a stream, admitted before."""
+        caller, source, asserted = self._access.local, _only(context, SOURCE_METADATA) or "", ""
         try:
-            caller = await self._caller(rule, context, source)
+            caller = await self._caller(rule, context, source, goes_on=goes_on)
             check_call(caller, rule, name=name)
             if isinstance(request, Message):
                 asserted = act(request, caller)
-            if caller.unit and rule is not None:
-                await self._check_units(caller, rule.unit, request)
+            if rule is not None:
+                if caller.units:
+                    await self._check_units(caller, rule.unit, request)
+                check_forms(rule, request, caller)
+                check_paths(rule, request, caller)
         except SessionEnded as error:
             written = self._access.turned_away(name, error.code, source)
             await _refuse(written, context, error)
@@ -157,22 +174,48 @@ class AccessGuard(grpc.aio.ServerInterceptor):
         audited = (rule is None or rule.audited) and not is_only_asked
         return _Admitted(caller=caller, asserted=asserted, audited=audited)
 
-    async def _caller(self, rule: CallRule | None, context: Context, source: str) -> Caller:
+    async def _pair(
+        self,
+        name: str,
+        rule: CallRule | None,
+        request: Any,
+        admitted: "_Admitted",
+        context: Context,
+    ) -> None:
+        """Step 5; aborts the call if another one has still to approve it."""
+        if rule is None or not rule.pair or not admitted.audited:
+            return
+        matter = matter_of(name, request, rule.pair)
+        try:
+            await self._workers.write(lambda: self._access.pairs.demand(admitted.caller, matter))
+        except YidaoError as error:
+            await self._failed(name, admitted, error.code)
+            await refuse(context, error)
+
+    async def _caller(
+        self, rule: CallRule | None, context: Context, source: str, *, goes_on: bool
+    ) -> Caller:
         """Give who calls.
 
         Raises:
             SessionEnded: The token shows no open session; or a person sits behind the
                 call, as its source says, and shows none.
+            PurposeInvalid: The purpose is no text of that length.
+            TokenRevoked, TokenExpired, TokenSource, TokenRate: See `tokens`.
         """
+        purpose = _purpose_of(context)
         shown = _only(context, _SESSION_METADATA)
         if shown is None:
             if source and (rule is None or rule.needs is not Needs.NOTHING):
                 raise SessionEnded
-            return LOCAL
+            return replace(self._access.local, purpose=purpose)
         token = shown.removeprefix(_SCHEME)
         if not shown.startswith(_SCHEME) or not 1 <= len(token) <= _MAX_TOKEN_CHARACTERS:
             raise SessionEnded
-        return await self._workers.read(lambda: self._access.sessions.caller(token, source=source))
+        caller = await self._workers.read(
+            lambda: self._access.caller(token, source=source, counted=not goes_on)
+        )
+        return replace(caller, purpose=purpose)
 
     async def _check_units(self, caller: Caller, rule: UnitRule, request: Message) -> None:
         """Step 4.
@@ -219,6 +262,21 @@ def _only(context: Context, name: str) -> str | None:
     if len(values) > 1:
         return ""
     return str(values[0]) if values else None
+
+
+def _purpose_of(context: Context) -> str:
+    """Give what for the caller reads, empty if they do not say."""
+    # gRPC gives what ends with `-bin` as bytes.
+    values: list[Any] = [
+        value for key, value in context.invocation_metadata() or () if key == PURPOSE_METADATA
+    ]
+    try:
+        text = bytes(values[0]).decode() if len(values) == 1 else ""
+    except UnicodeDecodeError:
+        raise PurposeInvalid from None
+    if len(values) > 1 or not is_purpose(text):
+        raise PurposeInvalid
+    return text
 
 
 def _code_of(context: Context) -> str:

@@ -10,14 +10,20 @@ import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, node_pb2, node_pb2_grpc
 from yidao.node.access.actors import authorise
+from yidao.node.access.caller import current_caller
+from yidao.node.access.fieldpolicy import FieldPolicy, FieldReader
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.reporting.dossier import (
+    OpenParts,
     Wanted,
     find_dossier,
     known_revocations,
     prove_dossier,
 )
+from yidao.node.affairs.reporting.showing import shows_part
 from yidao.node.api.errors import RecordUnknown, answered
 from yidao.node.api.healthport import HealthPort, TreePort, expiry_message, peer_message
+from yidao.node.api.workers import noted
 from yidao.node.clock import system_clock_ms
 from yidao.node.keys import Chain, Identity
 from yidao.node.store.store import Store
@@ -26,7 +32,7 @@ from yidao.sync.evidence import build_evidence
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
-from yidao.sync.record import decode_header
+from yidao.sync.record import Part, decode_header
 from yidao.sync.revocation import CutLine, Revocation
 
 # The store reads its pragmas back at the start and refuses to run on anything less.
@@ -56,7 +62,7 @@ class ChildrenPort(Protocol):
 class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     """Serves `NodeService`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the node is made of, each by name)
         self,
         store: Store,
         identity: Identity,
@@ -66,6 +72,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         chain: Callable[[], Chain],
         locate: Callable[[bytes], int | None],
         tree: TreePort,
+        fields: FieldPolicy,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -74,6 +81,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._chain = chain
         self._locate = locate
         self._tree = tree
+        self._fields = fields
 
     @answered
     async def Status(
@@ -147,11 +155,14 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     async def ExportEvidence(
         self, request: node_pb2.ExportEvidenceRequest, context: Context
     ) -> node_pb2.ExportEvidenceResponse:
-        """Prove one record, or all that is held of a return."""
+        """Prove one record, or all that is held of a return, with the parts that may be shown."""
+        caller = current_caller()
+        reader = await asyncio.to_thread(self._fields.reader, Asker.of(caller))
         if request.record_id:
-            evidence = await asyncio.to_thread(self._evidence, request.record_id)
+            evidence = await asyncio.to_thread(self._evidence, request.record_id, reader)
         else:
-            evidence = await asyncio.to_thread(self._return_evidence, request)
+            evidence = await asyncio.to_thread(self._return_evidence, request, reader)
+        await noted(self._fields.shown(caller, "NodeService/ExportEvidence", reader))
         return node_pb2.ExportEvidenceResponse(evidence=evidence)
 
     @answered
@@ -249,7 +260,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             count=problem.times,
         )
 
-    def _evidence(self, record_id: bytes) -> bytes:
+    def _evidence(self, record_id: bytes, reader: FieldReader) -> bytes:
         position = self._store.lookup(record_id) or self._locate(record_id)
         if position is None:
             raise RecordUnknown(record=record_id.hex())
@@ -258,7 +269,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         return build_evidence(
             header=proven.header,
             proof=parse_proof(proven.proof),
-            parts=proven.parts,
+            parts=_open_parts(reader)(proven.header, proven.parts),
             statement=self._chain().statement,
             chain=chain,
             revocations=known_revocations(self._store, chain, system_clock_ms()),
@@ -274,7 +285,9 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             if gone.position
         }
 
-    def _return_evidence(self, request: node_pb2.ExportEvidenceRequest) -> bytes:
+    def _return_evidence(
+        self, request: node_pb2.ExportEvidenceRequest, reader: FieldReader
+    ) -> bytes:
         wanted = Wanted(
             unit=request.unit,
             form=request.form,
@@ -290,6 +303,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             statement=self._chain().statement,
             chain=chain,
             revocations=known_revocations(self._store, chain, system_clock_ms()),
+            open_parts=_open_parts(reader),
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
@@ -308,3 +322,13 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             below.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
             node_id = node.parent_id
         return (*self._chain().proofs, *reversed(below))
+
+
+def _open_parts(reader: FieldReader) -> OpenParts:
+    """Give what picks the parts of a record that a reader may have."""
+
+    def picked(header: bytes, parts: Sequence[Part]) -> tuple[Part, ...]:
+        read = decode_header(header)
+        return tuple(each for each in parts if shows_part(reader, read, each.name))
+
+    return picked

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -9,6 +10,8 @@ import grpc.aio
 from yidao.api.local.v1 import query_pb2, query_pb2_grpc
 from yidao.catalog.selection.columns import Cell, Column
 from yidao.catalog.selection.question import RowsQuestion
+from yidao.node.access.caller import current_caller
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.sharing.errors import ScopeInvalid
 from yidao.node.affairs.sharing.gathering import Gathering, Request
 from yidao.node.affairs.sharing.results import End, NodeFate, Rows
@@ -33,7 +36,10 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         self, request: query_pb2.QueryRowsRequest, context: Context
     ) -> AsyncIterator[query_pb2.QueryRowsResponse]:
         """Give the rows as they come, then what became of every node that was asked."""
-        async with aclosing(self._gathering.ask(_request(request))) as pieces:
+        reader = replace(
+            Asker.of(current_caller()), sees_all=False, purpose=request.question.purpose
+        )
+        async with aclosing(self._gathering.ask(_request(request, reader))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Rows):
                     yield query_pb2.QueryRowsResponse(page=_page(piece))
@@ -41,7 +47,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
                     yield query_pb2.QueryRowsResponse(end=_end(piece))
 
 
-def _request(request: query_pb2.QueryRowsRequest) -> Request:
+def _request(request: query_pb2.QueryRowsRequest, reader: Asker) -> Request:
     asked = request.question
     # A code begins with digits, a form with the name of its pack.
     pack, slash, form = asked.resource.partition("/")
@@ -62,6 +68,7 @@ def _request(request: query_pb2.QueryRowsRequest) -> Request:
         question=question,
         scope=Scope(of=_path(asked.of), under=_path(asked.under)),
         purpose=asked.purpose,
+        reader=reader,
         seconds=(request.deadline_ms or DEFAULT_DEADLINE_MS) / 1000,
         live_only=request.live_only,
     )

@@ -1,11 +1,15 @@
 """The local API of reporting."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import grpc.aio
 
 from yidao.api.local.v1 import local_pb2, reporting_pb2, reporting_pb2_grpc
+from yidao.node.access.caller import Caller, current_caller
+from yidao.node.access.fieldpolicy import FieldReader
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.errors import DateInvalid
 from yidao.node.affairs.reporting import breakdown, owed, receipts, review
@@ -22,8 +26,10 @@ from yidao.node.affairs.reporting.queries import (
 )
 from yidao.node.affairs.reporting.records import FaultNote
 from yidao.node.affairs.reporting.rules import State
+from yidao.node.affairs.reporting.showing import Showing
+from yidao.node.affairs.standards.queries import packs_in_force
 from yidao.node.api.errors import answered
-from yidao.node.api.workers import Workers
+from yidao.node.api.workers import Workers, noted
 from yidao.node.workdays import is_workday
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,8 +56,12 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
     async def ListReturns(
         self, request: reporting_pb2.ListReturnsRequest, context: Context
     ) -> reporting_pb2.ListReturnsResponse:
-        """List versions of returns."""
-        return await self._workers.read(lambda: self._list(request))
+        """List versions of returns, as the caller may see them."""
+        caller = current_caller()
+        fields = self._affairs.access.fields
+        response, reader = await self._workers.read(lambda: self._list(request, caller))
+        await noted(fields.shown(caller, "ReportingService/ListReturns", reader))
+        return response
 
     @answered
     async def Review(
@@ -136,10 +146,10 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
         self, request: reporting_pb2.ReceiptRequest, context: Context
     ) -> reporting_pb2.ReceiptResponse:
         """Give what a printed receipt shows."""
-        desk = self._affairs.desk
-        found = await self._workers.read(
-            lambda: receipts.receipt(desk, record_id=request.record_id, code=request.code)
-        )
+        caller = current_caller()
+        fields = self._affairs.access.fields
+        found, reader = await self._workers.read(lambda: self._receipt(request, caller))
+        await noted(fields.shown(caller, "ReportingService/GetReceipt", reader))
         return reporting_pb2.ReceiptResponse(receipt=_receipt(found))
 
     def _due(self, request: reporting_pb2.ListDueRequest) -> reporting_pb2.ListDueResponse:
@@ -185,7 +195,19 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
             request.pack, request.actor, rows, dry_run=request.dry_run
         )
 
-    def _list(self, request: reporting_pb2.ListReturnsRequest) -> reporting_pb2.ListReturnsResponse:
+    def _receipt(
+        self, request: reporting_pb2.ReceiptRequest, caller: Caller
+    ) -> tuple[receipts.Receipt, FieldReader]:
+        desk = self._affairs.desk
+        reader = self._affairs.access.fields.reader(Asker.of(caller))
+        found = receipts.receipt(desk, record_id=request.record_id, code=request.code)
+        with desk.read() as conn:
+            about = Showing(packs_in_force(conn), reader).row(found.about)
+        return replace(found, about=about), reader
+
+    def _list(
+        self, request: reporting_pb2.ListReturnsRequest, caller: Caller
+    ) -> tuple[reporting_pb2.ListReturnsResponse, FieldReader]:
         wanted = ReturnFilter(
             form=request.form,
             period=request.period,
@@ -196,11 +218,12 @@ class ReportingServicer(reporting_pb2_grpc.ReportingServiceServicer):
         )
         desk = self._affairs.desk
         waits = review.waits_here(desk, State.SUBMITTED, State.DOUBTFUL) if request.waiting else ()
+        reader = self._affairs.access.fields.reader(Asker.of(caller))
         with desk.read() as conn:
             rows, following = list_returns(conn, wanted, waits)
-        return reporting_pb2.ListReturnsResponse(
-            returns=[_return(row) for row in rows], next=following
-        )
+            showing = Showing(packs_in_force(conn), reader)
+            returns = [_return(showing.row(row)) for row in rows]
+        return reporting_pb2.ListReturnsResponse(returns=returns, next=following), reader
 
 
 def _fault(note: FaultNote) -> reporting_pb2.Fault:

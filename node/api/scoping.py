@@ -1,22 +1,30 @@
-"""Holds a request to its caller: to who they are, and to the institution that they fill for.
+"""Holds a request to its caller: to who they are, and to what they are held to.
 
 `yidao.node.access` decides; here its decisions meet the messages.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from yidao.api.errors import YidaoError
-from yidao.api.local.v1 import node_pb2, reporting_pb2
+from yidao.api.local.v1 import follow_pb2, node_pb2, query_pb2, reporting_pb2
 from yidao.catalog.rows import parse_row
-from yidao.node.access.caller import Caller, acting_as, check_unit
-from yidao.node.access.errors import UnitForeign
+from yidao.node.access.caller import Caller, acting_as, check_form, check_path, check_unit
+from yidao.node.access.calls import CallRule, Scoped, UnitRule
+from yidao.node.access.errors import PathForeign, UnitForeign
+from yidao.node.access.pairs import Matter
+from yidao.node.access.roles import Role
 from yidao.node.affairs.errors import ReturnUnknown
+from yidao.sync.errors import PathInvalid
+from yidao.sync.ids import Path
 
 # In every request of the local API these fields say who acts.
 _ACTOR_FIELDS: Final = ("actor", "operator")
+_SECRET_FIELDS: Final = ("password", "old_password", "new_password")
 
 
 def act(request: Message, caller: Caller) -> str:
@@ -42,10 +50,10 @@ def fill_unit(request: Any, caller: Caller) -> None:
     """Narrow a request by `unit` to the caller's institution.
 
     Raises:
-        UnitForeign: It asks for another one.
+        UnitForeign: It asks for another one, or names none of several.
     """
-    check_unit(caller, request.unit or caller.unit)
-    request.unit = caller.unit
+    request.unit = request.unit or caller.unit
+    check_unit(caller, request.unit)
 
 
 def check_rows(request: Message, caller: Caller) -> None:
@@ -81,7 +89,7 @@ def check_return(request: Message, caller: Caller) -> None:
     if not isinstance(request, node_pb2.ExportEvidenceRequest) or request.record_id:
         return
     check_unit(caller, request.unit)
-    if caller.unit and request.with_letters:
+    if caller.units and request.with_letters:
         raise UnitForeign(unit="*")
 
 
@@ -95,17 +103,89 @@ def check_records(
             so that it does not tell which records there are.
     """
     for record_id in named:
-        if units.get(record_id) != frozenset({caller.unit}):
+        found = units.get(record_id, frozenset())
+        if not found or not found <= caller.units:
             raise UnitForeign(unit=record_id.hex()[:32])
 
 
-def check_answer(request: Message, response: Message, caller: Caller) -> None:
-    """Look at whose return a receipt is about.
+def check_forms(rule: CallRule, request: Any, caller: Caller) -> None:
+    """Look at which forms a program's request names.
 
     Raises:
-        ReturnUnknown: Another institution's: the same as of one that is not here.
+        FormForeign: One that its token does not, or none where one must be named.
     """
-    assert isinstance(request, reporting_pb2.ReceiptRequest)
-    assert isinstance(response, reporting_pb2.ReceiptResponse)
-    if caller.unit and response.receipt.about.unit != caller.unit:
-        raise ReturnUnknown(record=(request.code or request.record_id.hex())[:64])
+    if not caller.forms or rule.form is not Scoped.NAMED:
+        return
+    if isinstance(request, reporting_pb2.SubmitRequest):
+        named = [(request.pack, row.form) for row in request.rows]
+    elif isinstance(request, query_pb2.QueryRowsRequest):
+        pack, _, form = request.question.resource.partition("/")
+        named = [(pack, form)]
+    elif isinstance(request, follow_pb2.FollowRequest):
+        # The filter names forms without their packs: each pack's form of that name is meant.
+        known = {each.partition("/")[2] for each in caller.forms}
+        named = [("", form) for form in request.filter.forms if form not in known]
+        if not request.filter.forms:
+            named = [("", "")]
+    else:
+        named = [(request.pack, request.form)]
+    for pack, form in named:
+        check_form(caller, pack, form)
+
+
+def check_paths(rule: CallRule, request: Any, caller: Caller) -> None:
+    """Look at which places a program's request names.
+
+    Raises:
+        PathForeign: One that its token does not, or none where one must be named.
+    """
+    if not caller.paths or rule.path is not Scoped.NAMED:
+        return
+    if isinstance(request, query_pb2.QueryRowsRequest):
+        text = request.question.of or request.question.under
+    else:
+        assert isinstance(request, node_pb2.StatusRequest)
+        text = request.path
+    try:
+        check_path(caller, Path.parse(text))
+    except PathInvalid:
+        raise PathForeign(path=text[:64]) from None
+
+
+def check_answer(rule: CallRule, request: Any, response: Any, caller: Caller) -> None:
+    """Look at what an answer is about, where the request does not tell.
+
+    Raises:
+        ReturnUnknown: A receipt of another institution's return: the same as of one that
+            is not here.
+        FormForeign: A return on a form that a program's token does not name.
+    """
+    if rule.unit is UnitRule.ANSWER and caller.units:
+        assert isinstance(request, reporting_pb2.ReceiptRequest)
+        if response.receipt.about.unit not in caller.units:
+            raise ReturnUnknown(record=(request.code or request.record_id.hex())[:64])
+    if rule.form is Scoped.ANSWER and caller.forms:
+        returns = (
+            [response.receipt.about]
+            if isinstance(response, reporting_pb2.ReceiptResponse)
+            else response.returns
+        )
+        for each in returns:
+            check_form(caller, each.pack, each.form)
+
+
+def matter_of(name: str, request: Any, approvers: frozenset[Role]) -> Matter:
+    """Give what of a request somebody else approves: all of it but who acts, and secrets."""
+    bound = type(request)()
+    bound.CopyFrom(request)
+    for field in (*_ACTOR_FIELDS, *_SECRET_FIELDS):
+        if field in bound.DESCRIPTOR.fields_by_name:
+            bound.ClearField(field)
+    about = "name" in bound.DESCRIPTOR.fields_by_name
+    shown = json_format.MessageToDict(bound, preserving_proto_field_name=True)
+    return Matter(
+        call=name,
+        shown=json.dumps(shown, ensure_ascii=False, sort_keys=True),
+        approvers=approvers,
+        about=bound.name if about else "",
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,3 +28,9 @@ class Workers:
     async def read(self, call: Callable[[], T]) -> T:
         """Run a call that only reads."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, call)
+
+
+async def noted(written: "Future[None] | None") -> None:
+    """Wait until the audit of an answer is durable, if there is something to audit."""
+    if written is not None:
+        await asyncio.wrap_future(written)

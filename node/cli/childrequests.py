@@ -75,9 +75,7 @@ def _decide(
         from yidao.node.cli.connection import connect
 
         with connect(data) as client:
-            path = client.decide_request(
-                request, approved=approved, operator=operator, reason=reason
-            )
+            path = client.decide_join(request, approved=approved, operator=operator, reason=reason)
         said = say("已批准", "Approved") if approved else say("已驳回", "Rejected")
         answer(as_json, {"request": request, "path": path, "approved": approved}, f"{said}: {path}")
 

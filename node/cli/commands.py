@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    approval,
     approver,
     bundle,
     catalog,
@@ -24,6 +25,7 @@ from yidao.node.cli import (
     keys,
     pack,
     part,
+    policy,
     query,
     returns,
     root,
@@ -33,6 +35,7 @@ from yidao.node.cli import (
     status,
     store,
     systemd,
+    token,
     tree,
     unit,
     user,
@@ -86,6 +89,7 @@ VERBS = (
     keys,
     approver,
     signoff,
+    token,
     root,
     part,
     unit,
@@ -94,6 +98,8 @@ VERBS = (
     form,
     returns,
     directive,
+    policy,
+    approval,
     pack,
     catalog,
     query,

@@ -16,8 +16,15 @@ class UserExists(NodeError):
     code = "USER_EXISTS"
 
 
+def ask_own_password(from_stdin: bool) -> str:
+    """Read the password that one has: the next line of stdin, or once from the terminal."""
+    if from_stdin:
+        return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
+    return str(typer.prompt(say("密码", "Password"), hide_input=True, err=True))
+
+
 def ask_password(from_stdin: bool) -> str:
-    """Read a new password: the first line of stdin, or twice from the terminal."""
+    """Read a new password: the next line of stdin, or twice from the terminal."""
     if from_stdin:
         return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
     prompt = say("新密码", "New password")

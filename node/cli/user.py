@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yidao.node.cli import signing
 from yidao.node.cli.output import Data, Json, answer, table, told_errors
 from yidao.node.cli.speech import say
 
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     _register_changes(user)
     _register_states(user)
     _register_lists(user)
+    signing.register(user)
 
 
 def _register_changes(user: typer.Typer) -> None:

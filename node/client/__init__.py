@@ -27,19 +27,24 @@ The calls of `Client`, by what they are about:
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`; `root_list`, `publish_root_list`.
   `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
-- Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_request`,
+- Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_join`,
   `ask_reenrolment`, `revoke_child`.
 - The node: `status`, `list_tree`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`.
 - Parts of records: `parts`, `part`, `redact`, `prune`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
-  `unlock_user`, `audit`.
+  `unlock_user`, `audit`, `register_key`, `remove_key`.
+- Who may do what: `give_token`, `tokens`, `revoke_token` for programs; `requests`,
+  `decide_request` for what takes two; `field_policy`, `set_field_policy`.
 
 Without a token a client acts as the account that owns the socket. A person's calls show their
 session:
 
     session = client.sign_in("li", password)
     mine = client.with_token(session.token)
+
+A program shows the secret of its token (`give_token`) in the same way. `with_purpose` says what
+for fields of grade 3 and 4 are read.
 
 Beside it: `AsyncClient` has the same calls, to be awaited. `OfflineQueue` keeps rows in a file
 until a node takes them. `validate_offline` judges rows by a pack alone. Pages and answers have
@@ -66,6 +71,7 @@ from yidao.node.client.catalog_values import (
 )
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Cursor, CursorFileUnreadable, FileCursor, Mark
+from yidao.node.client.duties import FieldPolicy, FieldRule, GivenToken, PairRequest, Token
 from yidao.node.client.errors import (
     AnswerTooLate,
     ClientError,
@@ -167,10 +173,13 @@ __all__ = [
     "Expiry",
     "Explanation",
     "ExtraMissing",
+    "FieldPolicy",
+    "FieldRule",
     "FileCursor",
     "Flushed",
     "Following",
     "Frontier",
+    "GivenToken",
     "Issued",
     "JournalCut",
     "KeyPair",
@@ -184,6 +193,7 @@ __all__ = [
     "OfflineQueue",
     "OpenRequest",
     "PackInfo",
+    "PairRequest",
     "PartInfo",
     "Peer",
     "Placed",
@@ -223,6 +233,7 @@ __all__ = [
     "SocketPathTooLong",
     "Status",
     "Submitted",
+    "Token",
     "Totals",
     "TreeNode",
     "UnitInfo",

@@ -1,10 +1,14 @@
 """Calls about sessions, users and the audit, with their values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from yidao.api.local.v1 import access_pb2, access_pb2_grpc
 from yidao.node.client.calls import Calls
+
+#: Signs a text with a user's key.
+Sign: TypeAlias = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,7 @@ class User:
         locked_until_ms: Unix milliseconds until which sign-in is refused, or 0.
         last_sign_in_ms: Unix milliseconds, or 0.
         password_due_ms: Unix milliseconds from which the password should be changed.
+        has_key: A sign-in needs its signature.
     """
 
     name: str
@@ -29,6 +34,7 @@ class User:
     must_change_password: bool = False
     last_sign_in_ms: int = 0
     password_due_ms: int = 0
+    has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +61,15 @@ class WhoAmI:
         user: Its name is empty for the account that owns the socket.
         actor: `name@/33`; empty for the account that owns the socket.
         permissions: `reporting.submit`, `reporting.review`, …
+        must_register_key: Nothing else goes until a key is registered.
+        token_id: Set where a program's token is shown.
     """
 
     user: User
     actor: str
     permissions: tuple[str, ...]
+    must_register_key: bool = False
+    token_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +105,15 @@ class AccessCalls(Calls):
     def _access(self) -> access_pb2_grpc.AccessServiceStub:
         return self._stub(access_pb2_grpc.AccessServiceStub)
 
-    def sign_in(self, user: str, password: str, *, unit: str = "", source: str = "") -> Session:
+    def sign_in(
+        self,
+        user: str,
+        password: str,
+        *,
+        unit: str = "",
+        source: str = "",
+        sign: Sign | None = None,
+    ) -> Session:
         """Open a session; calls show it through `Client.with_token`.
 
         Args:
@@ -104,8 +122,11 @@ class AccessCalls(Calls):
             unit: The institution whose desk is opened: the session sees and fills for no
                 other. Refused if the user fills for another.
             source: Where the person sits, for the audit: an address.
+            sign: Of a user who has a key: gives the Ed25519 signature over the node's text.
         """
         request = access_pb2.SignInRequest(user=user, password=password, unit=unit, source=source)
+        if sign is not None:
+            request.challenge, request.signature = self._signed(user, sign)
         answer = self._call(self._access.SignIn, request)
         return Session(
             token=answer.token, user=_user(answer.user), idle_seconds=answer.idle_seconds
@@ -119,8 +140,29 @@ class AccessCalls(Calls):
         """Tell who calls and what they may do."""
         answer = self._call(self._access.WhoAmI, access_pb2.WhoAmIRequest())
         return WhoAmI(
-            user=_user(answer.user), actor=answer.actor, permissions=tuple(answer.permissions)
+            user=_user(answer.user),
+            actor=answer.actor,
+            permissions=tuple(answer.permissions),
+            must_register_key=answer.must_register_key,
+            token_id=answer.token_id,
         )
+
+    def register_key(self, public_key: bytes, sign: Sign) -> None:
+        """Register the key of this session's user; from then on a sign-in needs its signature.
+
+        Args:
+            public_key: 32 bytes, Ed25519.
+            sign: Gives its signature over the node's text.
+        """
+        challenge, signature = self._signed(self.who_am_i().user.name, sign)
+        request = access_pb2.RegisterKeyRequest(
+            public_key=public_key, challenge=challenge, signature=signature
+        )
+        self._call(self._access.RegisterKey, request)
+
+    def remove_key(self, name: str, *, actor: str) -> None:
+        """Forget the key that another user has lost; takes two where the node says so."""
+        self._call(self._access.RemoveKey, access_pb2.RemoveKeyRequest(actor=actor, name=name))
 
     def change_password(self, old: str, new: str) -> None:
         """Change the password of this session's user; their other sessions end."""
@@ -166,6 +208,11 @@ class AccessCalls(Calls):
         answer = self._call(self._access.ListAudit, request)
         return tuple(_entry(each) for each in answer.entries)
 
+    def _signed(self, user: str, sign: Sign) -> tuple[str, bytes]:
+        """Have a fresh challenge signed."""
+        found = self._call(self._access.Challenge, access_pb2.ChallengeRequest(user=user))
+        return found.challenge, sign(found.text)
+
 
 def _user(message: access_pb2.User) -> User:
     return User(
@@ -178,6 +225,7 @@ def _user(message: access_pb2.User) -> User:
         must_change_password=message.must_change_password,
         last_sign_in_ms=message.last_sign_in_ms,
         password_due_ms=message.password_due_ms,
+        has_key=message.has_key,
     )
 
 

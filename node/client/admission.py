@@ -92,9 +92,7 @@ class AdmissionCalls(Calls):
             for each in answer.requests
         )
 
-    def decide_request(
-        self, request: str, *, approved: bool, operator: str, reason: str = ""
-    ) -> str:
+    def decide_join(self, request: str, *, approved: bool, operator: str, reason: str = "") -> str:
         """Approve or reject what waits; gives the path that it is about.
 
         Args:
@@ -103,10 +101,10 @@ class AdmissionCalls(Calls):
             operator: `user@path`, of this node.
             reason: Required for a no, at most 200 characters; the other side reads it.
         """
-        message = pb.DecideRequestRequest(
+        message = pb.DecideJoinRequest(
             request=request, approved=approved, operator=operator, reason=reason
         )
-        return self._call(self._admission.DecideRequest, message).path
+        return self._call(self._admission.DecideJoin, message).path
 
     def ask_reenrolment(self, label: str, *, reason: str, operator: str) -> ReenrolmentAsked:
         """Ask the tier above to let the node that waits at a path take another one's place.

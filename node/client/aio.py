@@ -204,6 +204,10 @@ class AsyncClient:
         """Give a client of one session over the same connection (see `Client.with_token`)."""
         return type(self)(self.client.with_token(token, source=source))
 
+    def with_purpose(self, purpose: str) -> Self:
+        """Give a client that says what for it reads (see `Client.with_purpose`)."""
+        return type(self)(self.client.with_purpose(purpose))
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -233,6 +237,15 @@ class AsyncClient:
     unlock_user = _Awaited(Client.unlock_user)
     users = _Awaited(Client.users)
     audit = _Awaited(Client.audit)
+    register_key = _Awaited(Client.register_key)
+    remove_key = _Awaited(Client.remove_key)
+    give_token = _Awaited(Client.give_token)
+    tokens = _Awaited(Client.tokens)
+    revoke_token = _Awaited(Client.revoke_token)
+    requests = _Awaited(Client.requests)
+    decide_request = _Awaited(Client.decide_request)
+    field_policy = _Awaited(Client.field_policy)
+    set_field_policy = _Awaited(Client.set_field_policy)
 
     # Standards and units.
     publish_pack = _Awaited(Client.publish_pack)
@@ -293,7 +306,7 @@ class AsyncClient:
     revoke_child = _Awaited(Client.revoke_child)
     add_child_code = _Awaited(Client.add_child_code)
     open_requests = _Awaited(Client.open_requests)
-    decide_request = _Awaited(Client.decide_request)
+    decide_join = _Awaited(Client.decide_join)
     ask_reenrolment = _Awaited(Client.ask_reenrolment)
     hand_over_units = _Awaited(Client.hand_over_units)
     export_evidence = _Awaited(Client.export_evidence)

@@ -9,14 +9,16 @@ import grpc
 from yidao.node.client.errors import SESSION_ENDED, ClientError, error_of
 
 Progress = Callable[[int], None]
-Metadata: TypeAlias = tuple[tuple[str, str], ...]
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _Response = TypeVar("_Response")
 _Stub = TypeVar("_Stub")
 
 # What a node's own tokens look like, with room: the rest must not reach a header.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PURPOSE: Final = "x-yidao-purpose-bin"
 _NO_SOURCE: Final = re.compile(r"[^0-9A-Za-z.:%_-]")
 _MAX_SOURCE_CHARACTERS: Final = 64
+_MAX_PURPOSE_CHARACTERS: Final = 200
 
 
 def metadata_of(token: str, source: str = "") -> Metadata:
@@ -37,6 +39,13 @@ def metadata_of(token: str, source: str = "") -> Metadata:
     if where := _NO_SOURCE.sub("", source)[:_MAX_SOURCE_CHARACTERS]:
         metadata += (("x-yidao-source", where),)
     return metadata
+
+
+def with_purpose(metadata: Metadata, purpose: str) -> Metadata:
+    """Give the metadata of calls that read for a purpose; more than 200 characters are left out."""
+    others = tuple(each for each in metadata if each[0] != _PURPOSE)
+    text = purpose.strip()[:_MAX_PURPOSE_CHARACTERS]
+    return (*others, (_PURPOSE, text.encode())) if text else others
 
 
 class Calls:

@@ -17,7 +17,16 @@ MAX_ATTEMPTS: Final = 5
 #: Calls that read, and those that a second time changes nothing: an equal row is left alone, a
 #: pack of the same bytes is the same pack.
 REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "AccessService": ("WhoAmI", "ListUsers", "ListAudit"),
+    "AccessService": (
+        "WhoAmI",
+        "Challenge",
+        "ListUsers",
+        "ListAudit",
+        "ListTokens",
+        "RevokeToken",
+        "ListRequests",
+        "GetPolicy",
+    ),
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "IdentityService": ("ListKeys", "PrepareKeys", "TaintKeys", "RevokeKeys"),
@@ -40,7 +49,18 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Calls that are made once: a second one would do more, or be refused for what the first did.
 ONCE: Final[Mapping[str, tuple[str, ...]]] = {
-    "AccessService": ("SignIn", "SignOut", "ChangePassword", "PutUser", "UnlockUser"),
+    "AccessService": (
+        "SignIn",
+        "SignOut",
+        "ChangePassword",
+        "PutUser",
+        "UnlockUser",
+        "RegisterKey",
+        "RemoveKey",
+        "GiveToken",
+        "DecideRequest",
+        "SetPolicy",
+    ),
     # Packing is work, and what is taken in is a stream that cannot be read twice.
     "BundleService": ("Export", "Import"),
     "CatalogService": (
@@ -56,7 +76,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("Issue", "Report"),
     # Again it would ask for the pair after the next.
     "IdentityService": ("ActivateKeys",),
-    "AdmissionService": ("AddChildCode", "DecideRequest", "AskReenrolment", "HandOverUnits"),
+    "AdmissionService": ("AddChildCode", "DecideJoin", "AskReenrolment", "HandOverUnits"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     # What is gone cannot be asked for again.
     "PartsService": ("Redact", "Prune"),

@@ -1,7 +1,9 @@
 """A tree of real daemons on the loopback interface, started and stopped as an operator would.
 
 Every node is one process (`yidao run`) with its own folder, ports and
-identity. Only processes started here are ended here, by their process id.
+identity. Its local account may do everything, as on a test network: the
+demonstration plays all of its people. Only processes started here are
+ended here, by their process id.
 """
 
 import itertools
@@ -23,6 +25,11 @@ from yidao.node.client import Client
 _PORTS = range(20_000, 32_000)
 _turns = itertools.count(os.getpid() * 997)
 _START_SECONDS = 20.0
+_EVERYBODY = {
+    "YIDAO_LOCAL_ACCOUNT": "full",
+    "YIDAO_FOUR_EYES": "false",
+    "YIDAO_ADMINISTRATOR_KEYS": "false",
+}
 _STOP_SECONDS = 15.0
 
 
@@ -105,7 +112,7 @@ class DemoNode:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(),
+                env=clean_environment() | _EVERYBODY,
             )
         wait_until(f"start {self.path}", self._answers, _START_SECONDS)
 

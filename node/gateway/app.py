@@ -48,10 +48,12 @@ _STREAMED: Final = (problems.Problem, follow.Happened, query.AnsweredRow, query.
 _ABOUT: Final = """\
 The calls of one node's local API, for programs that speak HTTP and JSON.
 
-Sign in at `/api/v1/sign-in` and send the token as `Authorization: Bearer`. The node decides what
-a session may see and do. Figures are decimal strings, bytes are hexadecimal, times are Unix
-milliseconds. Lists are paged by key: give `next` of a page as `after`. Errors are problem details
-(RFC 9457): decide by `code`; texts come in Chinese or English by `Accept-Language`.
+Sign in at `/api/v1/sign-in` and send the token as `Authorization: Bearer`; a program sends its own
+(`yidao token new`). The node decides what it may see and do. Fields of grade 3 and 4 are shown for
+a purpose alone: `X-Yidao-Purpose`, percent-encoded. Figures are decimal strings, bytes are
+hexadecimal, times are Unix milliseconds. Lists are paged by key: give `next` of a page as `after`.
+Errors are problem details (RFC 9457): decide by `code`; texts come in Chinese or English by
+`Accept-Language`.
 """
 
 

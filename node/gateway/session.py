@@ -1,8 +1,9 @@
-"""Who calls: the session that a call shows, passed through to the node as it is."""
+"""Who calls: the token that a call shows, passed through to the node as it is."""
 
 import threading
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -12,10 +13,12 @@ from yidao.node.gateway.errors import TokenMissing
 
 #: The actor of a call: the node fills in whose session it is, and no caller names another.
 AS_SESSION: Final = ""
+#: What for fields of grade 3 and 4 are read; UTF-8, percent-encoded.
+PURPOSE_HEADER: Final = "X-Yidao-Purpose"
 _TIMEOUT_SECONDS: Final = 60.0
 _bearer = HTTPBearer(
     scheme_name="session",
-    description="The token that `/api/v1/sign-in` gave.",
+    description="The token that `/api/v1/sign-in` gave, or a program's (`yidao token new`).",
     auto_error=False,
 )
 
@@ -91,7 +94,10 @@ def caller(
     """
     if credentials is None or not credentials.credentials:
         raise TokenMissing
-    return door_of(request).session(credentials.credentials, source_of(request))
+    client = door_of(request).session(credentials.credentials, source_of(request))
+    # Headers are Latin-1: a purpose in Chinese comes percent-encoded.
+    purpose = unquote(request.headers.get(PURPOSE_HEADER, ""))
+    return client.with_purpose(purpose) if purpose else client
 
 
 Caller = Annotated[Client, Depends(caller)]

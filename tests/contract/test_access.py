@@ -24,7 +24,7 @@ def access(tree: Any) -> Access:
     node.store.bind(node.identity)
     options = AccessOptions(hasher=Hasher(memory_kib=64, passes=1, lanes=1))
     made = Access(node.store, options, clock_ms=tree.clock, random=tree.random)
-    node.store.start([made.projector])
+    node.store.start(made.projectors)
     return made
 
 

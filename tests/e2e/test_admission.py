@@ -200,7 +200,7 @@ def come_back_with_approval(tiers: Tiers, root: DemoNode, province: DemoNode) ->
     wait_until("the root is asked", lambda: "REENROLMENT_ASKED" in codes(root))
     assert open_requests(root) == [(asked["request"], asked["fingerprint"])]
     with root.client() as client:
-        client.decide_request(str(asked["request"]), approved=True, operator="admin@/")
+        client.decide_join(str(asked["request"]), approved=True, operator="admin@/")
 
     def came_back() -> bool:
         try:

@@ -4,7 +4,7 @@ The views do not keep where verdicts, withdrawals and letters lie, so the few
 journals that may hold them are looked through: the origin's, and its parent's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,9 +34,12 @@ from yidao.sync.evidencerevocations import RevocationPieces, RevocationsKnown
 from yidao.sync.ids import NodeId
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import parse_proof
-from yidao.sync.record import decode_header
+from yidao.sync.record import Part, decode_header
 from yidao.sync.returnevidence import MAX_RECORDS, RecordPieces, build_return_evidence
 from yidao.sync.revocation import valid_size
+
+#: Of a record's header and parts, those that may be handed out.
+OpenParts = Callable[[bytes, Sequence[Part]], tuple[Part, ...]]
 
 _TAKEN_BACK = frozenset({records.WITHDRAWN})
 _VERDICTS = frozenset({records.ACCEPTED, records.RETURNED})
@@ -119,9 +122,18 @@ def prove_dossier(
     *,
     statement: bytes,
     chain: Sequence[EnrolmentProof],
+    open_parts: OpenParts,
     revocations: RevocationsKnown | None = None,
 ) -> bytes:
     """Give the evidence file of a return; see `yidao.sync.returnevidence`.
+
+    Args:
+        store: The store.
+        dossier: Of `find_dossier`.
+        statement: The root's statement.
+        chain: Enrolments down to the origin.
+        open_parts: Gives of a record's parts those that may be handed out.
+        revocations: What is known of revocations of these nodes.
 
     Raises:
         EvidenceTooLarge: It does not fit one file.
@@ -129,7 +141,11 @@ def prove_dossier(
     """
     places = dossier.signed_places
     pieces = [
-        replace(each, signed_place=places.get(position, b""))
+        replace(
+            each,
+            signed_place=places.get(position, b""),
+            parts=open_parts(each.header, each.parts),
+        )
         for position, each in zip(
             dossier.positions, prove_records(store, dossier.positions), strict=True
         )

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from yidao.api.errors import YidaoError
 from yidao.catalog.selection.pages import write_pages
 from yidao.catalog.selection.question import RowsQuestion
+from yidao.node.access.fieldpolicy import FieldPolicy
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.sharing import records
 from yidao.node.affairs.sharing.errors import AnswerAbandoned, ResourceUnknown
@@ -34,6 +36,7 @@ class Wanted:
         actor: For whom.
         args: The question as it was signed.
         abandoned: Tells whether nobody waits any more.
+        reader: Who reads, as far as it decides on fields.
     """
 
     query_id: bytes
@@ -43,6 +46,7 @@ class Wanted:
     purpose: str
     args: bytes
     abandoned: Callable[[], bool]
+    reader: Asker = field(default_factory=Asker)
 
     @classmethod
     def of(cls, asked: Asked) -> "Wanted":
@@ -56,14 +60,16 @@ class Wanted:
             purpose=question.purpose,
             args=question.args,
             abandoned=asked.cancelled,
+            reader=Asker.above(asked.asker_path, question.purpose),
         )
 
 
 class Answers:
     """Answers questions for rows of this node's own resources. Called in threads."""
 
-    def __init__(self, desk: Desk, shelf: Shelf) -> None:
+    def __init__(self, desk: Desk, shelf: Shelf, fields: FieldPolicy) -> None:
         self._desk = desk
+        self._fields = fields
         self._shelf = shelf
 
     def answer(self, asked: Wanted) -> Iterator[bytes]:
@@ -124,7 +130,13 @@ class Answers:
                 purpose=asked.purpose,
                 stays_local=stays_local,
             )
-            found = evaluate(conn, question, offer, abandoned=asked.abandoned)
+            found = evaluate(
+                conn,
+                question,
+                offer,
+                abandoned=asked.abandoned,
+                judge=self._fields.reader(asked.reader).outcome,
+            )
         pages = write_pages(
             resource=offer.code,
             as_of_ms=as_of_ms,

@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from yidao.api.errors import YidaoError
 from yidao.catalog.selection.errors import AnswerMalformed
 from yidao.catalog.selection.pages import Page, read_page
 from yidao.catalog.selection.question import RowsQuestion
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.sharing.answers import Answers, Wanted
 from yidao.node.affairs.sharing.errors import DeadlineInvalid
@@ -68,6 +69,7 @@ class Request:
 
     Attributes:
         seconds: When the answer must be complete.
+        reader: Who reads, as far as it decides on this node's own fields.
         live_only: Older figures are not wanted.
     """
 
@@ -76,6 +78,7 @@ class Request:
     scope: Scope
     purpose: str = ""
     seconds: float = 10.0
+    reader: Asker = field(default_factory=Asker)
     live_only: bool = False
 
 
@@ -203,6 +206,9 @@ class Gathering:
             async for body in bodies:
                 await node.came(body)
         await node.ended()
+        if target.path == self._desk.path:
+            # What one user was shown here stands in for nothing that another asks.
+            return
         self._last.keep(
             target, request.purpose, node.whole(), node.fate.as_of_ms, node.fate.resource
         )
@@ -218,6 +224,7 @@ class Gathering:
             purpose=request.purpose,
             args=args,
             abandoned=lambda: given_up[0],
+            reader=request.reader,
         )
         loop = asyncio.get_running_loop()
         try:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, select
 
 from yidao.catalog.calendar import PeriodKind
 from yidao.catalog.errors import FormUnknown, PayloadInvalid
+from yidao.catalog.masks import Outcome
 from yidao.catalog.pack.model import Form, Value
 from yidao.catalog.rows import parse_row
-from yidao.catalog.selection.columns import Cell, Column, columns_of
+from yidao.catalog.selection.columns import Cell, Column, columns_of, mask_sensitive
 from yidao.catalog.selection.groups import Group, Groups, measure_columns
 from yidao.catalog.selection.order import First
 from yidao.catalog.selection.plan import Plan, shown_column
@@ -74,17 +75,25 @@ def evaluate(
     offer: Offer,
     *,
     abandoned: Callable[[], bool],
+    judge: Callable[[int], Outcome] = mask_sensitive,
 ) -> Found:
     """Answer a question from the owner's rows that are in this store.
 
+    Args:
+        conn: One snapshot.
+        question: What is asked.
+        offer: The resource.
+        abandoned: Whether nobody waits any more.
+        judge: What becomes of a column of a grade.
+
     Raises:
         FormUnknown: No standard here has the resource's form.
-        ColumnUnknown, ColumnMasked, ColumnTypeWrong: See `Plan.of`.
+        ColumnUnknown, ColumnMasked, ColumnRefused, ColumnTypeWrong: See `Plan.of`.
         GroupsTooMany, NumberOverflow: See `Groups`.
         AnswerAbandoned: Nobody waits any more.
     """
     forms = forms_of(conn, offer.pack, offer.form)
-    plan = Plan.of(question, columns_of(forms, offer.grades))
+    plan = Plan.of(question, columns_of(forms, offer.grades, judge))
     held = _units(conn, offer, plan) if _is_registry(forms) else _returns(conn, offer, plan)
     passing = (each for each in _watched(held, abandoned) if plan.lets_through(each.row))
     if question.aggregate:

@@ -124,12 +124,16 @@ def test_roles_may_call_what_they_are_for(name: str) -> None:
 
 
 def test_there_is_no_superuser() -> None:
-    """No role has all permissions, no administrator has business, each permission has a role."""
+    """No role has all permissions, no administrator has business, each permission has a role.
+
+    But for one: the machine's account makes the first administrators.
+    """
     assert all(set(Permission) - ALLOWS[role] for role in Role)
     business = set().union(*(ALLOWS[role] for role in set(Role) - ADMINISTRATORS))
     for role in ADMINISTRATORS:
         assert ALLOWS[role] & business <= {Permission.NODE_READ}
-    assert set().union(*ALLOWS.values()) == set(Permission)
+    everything = set(Permission) - {Permission.ACCESS_BOOTSTRAP}
+    assert set().union(*ALLOWS.values()) == everything
 
 
 @pytest.mark.parametrize("admin", sorted(ADMINISTRATORS))
@@ -174,9 +178,13 @@ def test_a_password_to_be_changed_closes_all_but_its_change() -> None:
 
 def test_a_desk_of_one_institution_sees_no_other() -> None:
     """What shows or changes more than the institution's own is closed to it."""
-    caller = everybody(Role.FILLER, unit=UNIT)
+    caller = everybody(Role.FILLER, units=frozenset({UNIT}))
     open_calls = {name for name in RULES if allowed(caller, name)}
     assert open_calls == {
+        "AccessService/Challenge",
+        "AccessService/RegisterKey",
+        "AccessService/ListTokens",
+        "AccessService/RevokeToken",
         "AccessService/SignIn",
         "AccessService/SignOut",
         "AccessService/WhoAmI",
@@ -199,7 +207,8 @@ def test_a_desk_of_one_institution_sees_no_other() -> None:
 def test_what_changes_state_is_audited() -> None:
     """But for what writes entries of its own; and what shows the guarded."""
     own_entries = {f"AccessService/{each}" for each in ("SignIn", "SignOut", "ChangePassword")}
-    own_entries |= {"AccessService/PutUser", "AccessService/UnlockUser"}
+    own_entries |= {f"AccessService/{each}" for each in ("PutUser", "UnlockUser", "RegisterKey")}
+    own_entries |= {"AccessService/DecideRequest", "AccessService/Challenge"}
     quiet = {name for name, rule in RULES.items() if not rule.audited} - own_entries
     reads = ("List", "Get", "Tree", "Status", "RollUp", "BreakDown", "WhoAmI", "Search", "Follow")
     quiet.remove("CatalogService/ExportCatalog")

@@ -197,7 +197,7 @@ def test_r58_a_question_is_answered_once_over_a_restart(shared) -> None:
     agency, root = tree[AGENCY], tree[ROOT]
     asked = wanted(agency, root, resource=code)
     assert list(agency.affairs.answers.answer(asked))
-    again = Answers(agency.desk, CatalogShelf())
+    again = Answers(agency.desk, CatalogShelf(), agency.affairs.access.fields)
     with pytest.raises(QueryReplayed):
         list(again.answer(asked))
     assert len(noted(agency)) == 1

@@ -75,7 +75,9 @@ class Served:
         self._loop.close()
 
     async def _start(self) -> None:
-        follow = FollowServicer(self.store, max_followers=self._max_followers)
+        follow = FollowServicer(
+            self.store, self.affairs.access.fields, max_followers=self._max_followers
+        )
         self._server = LocalServer(self.socket, [*affair_servicers(self.affairs), follow])
         await self._server.start()
 

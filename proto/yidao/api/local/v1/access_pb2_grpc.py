@@ -34,6 +34,11 @@ class AccessServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Challenge = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/Challenge',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeResponse.FromString,
+                _registered_method=True)
         self.SignIn = channel.unary_unary(
                 '/yidao.api.local.v1.AccessService/SignIn',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SignInRequest.SerializeToString,
@@ -64,6 +69,51 @@ class AccessServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.FromString,
                 _registered_method=True)
+        self.RegisterKey = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/RegisterKey',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyResponse.FromString,
+                _registered_method=True)
+        self.RemoveKey = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/RemoveKey',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyResponse.FromString,
+                _registered_method=True)
+        self.GiveToken = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/GiveToken',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenResponse.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/ListTokens',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/RevokeToken',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenResponse.FromString,
+                _registered_method=True)
+        self.ListRequests = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/ListRequests',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsResponse.FromString,
+                _registered_method=True)
+        self.DecideRequest = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/DecideRequest',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/GetPolicy',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetPolicy = channel.unary_unary(
+                '/yidao.api.local.v1.AccessService/SetPolicy',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyResponse.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/yidao.api.local.v1.AccessService/ListUsers',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListUsersRequest.SerializeToString,
@@ -78,6 +128,13 @@ class AccessServiceStub:
 
 class AccessServiceServicer:
     """Missing associated documentation comment in .proto file."""
+
+    def Challenge(self, request, context):
+        """What a user with a key signs at the next sign-in. Anybody may call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def SignIn(self, request, context):
         """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
@@ -126,6 +183,73 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterKey(self, request, context):
+        """Register the caller's key; from then on a sign-in needs its signature. An administrator
+        does so at the first sign-in, where the node asks for it. Errors: SIGN_KEY_INVALID,
+        SIGN_KEY_REGISTERED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveKey(self, request, context):
+        """Forget a lost key; takes two others. Errors: USER_UNKNOWN, APPROVAL_NEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GiveToken(self, request, context):
+        """Give a program a token. Takes two where the node asks for it. Errors: TOKEN_INVALID,
+        TOKEN_TOO_WIDE, USER_UNKNOWN, APPROVAL_NEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """The caller's own tokens, or all for who gives roles; never a secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """End a token. Errors: TOKEN_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRequests(self, request, context):
+        """What waits for a second administrator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideRequest(self, request, context):
+        """Approve or refuse what another one asks for. Errors: REQUEST_UNKNOWN, APPROVER_SAME,
+        PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """The policy on sensitive fields.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPolicy(self, request, context):
+        """Replace it; takes two. Errors: POLICY_INVALID, APPROVAL_NEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsers(self, request, context):
         """All users, by name.
         """
@@ -143,6 +267,11 @@ class AccessServiceServicer:
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Challenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Challenge,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeResponse.SerializeToString,
+            ),
             'SignIn': grpc.unary_unary_rpc_method_handler(
                     servicer.SignIn,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SignInRequest.FromString,
@@ -173,6 +302,51 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.SerializeToString,
             ),
+            'RegisterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterKey,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyResponse.SerializeToString,
+            ),
+            'RemoveKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveKey,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyResponse.SerializeToString,
+            ),
+            'GiveToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveToken,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'ListRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRequests,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsResponse.SerializeToString,
+            ),
+            'DecideRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideRequest,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'SetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPolicy,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyResponse.SerializeToString,
+            ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListUsersRequest.FromString,
@@ -193,6 +367,33 @@ def add_AccessServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
     """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def Challenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/Challenge',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def SignIn(request,
@@ -346,6 +547,249 @@ class AccessService:
             '/yidao.api.local.v1.AccessService/UnlockUser',
             yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_access__pb2.UnlockUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/RegisterKey',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RegisterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/RemoveKey',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RemoveKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/GiveToken',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GiveTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/ListTokens',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/RevokeToken',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/ListRequests',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.ListRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/DecideRequest',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.DecideRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/GetPolicy',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.AccessService/SetPolicy',
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_access__pb2.SetPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

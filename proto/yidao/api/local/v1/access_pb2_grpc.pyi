@@ -8,9 +8,13 @@ A call without it comes from the account that owns the socket. `x-yidao-source` 
 where the person sits, for the audit; a call with it and without a session may only
 sign in.
 
+A program shows a token (`GiveToken`) in the same way. `x-yidao-purpose-bin` (UTF-8, at most
+200 characters) says what for fields of grade 3 and 4 are read.
+
 Errors of every call of a session, of every service: SESSION_ENDED, PERMISSION_DENIED,
-PASSWORD_CHANGE_DUE; ACTOR_NOT_YOURS where a request names another actor. An empty
-actor is filled in.
+PASSWORD_CHANGE_DUE, SIGN_KEY_DUE; ACTOR_NOT_YOURS where a request names another actor. An empty
+actor is filled in. Of a token: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_SOURCE, TOKEN_RATE,
+FORM_FOREIGN, PATH_FOREIGN. Of what takes two: APPROVAL_NEEDED (params: request).
 """
 
 from collections import abc as _abc
@@ -41,6 +45,8 @@ class AccessServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
+    Challenge: _grpc.UnaryUnaryMultiCallable[_access_pb2.ChallengeRequest, _access_pb2.ChallengeResponse]
+    """What a user with a key signs at the next sign-in. Anybody may call."""
     SignIn: _grpc.UnaryUnaryMultiCallable[_access_pb2.SignInRequest, _access_pb2.SignInResponse]
     """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
     always the same text), USER_LOCKED,
@@ -61,6 +67,31 @@ class AccessServiceStub:
     """
     UnlockUser: _grpc.UnaryUnaryMultiCallable[_access_pb2.UnlockUserRequest, _access_pb2.UnlockUserResponse]
     """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
+    RegisterKey: _grpc.UnaryUnaryMultiCallable[_access_pb2.RegisterKeyRequest, _access_pb2.RegisterKeyResponse]
+    """Register the caller's key; from then on a sign-in needs its signature. An administrator
+    does so at the first sign-in, where the node asks for it. Errors: SIGN_KEY_INVALID,
+    SIGN_KEY_REGISTERED.
+    """
+    RemoveKey: _grpc.UnaryUnaryMultiCallable[_access_pb2.RemoveKeyRequest, _access_pb2.RemoveKeyResponse]
+    """Forget a lost key; takes two others. Errors: USER_UNKNOWN, APPROVAL_NEEDED."""
+    GiveToken: _grpc.UnaryUnaryMultiCallable[_access_pb2.GiveTokenRequest, _access_pb2.GiveTokenResponse]
+    """Give a program a token. Takes two where the node asks for it. Errors: TOKEN_INVALID,
+    TOKEN_TOO_WIDE, USER_UNKNOWN, APPROVAL_NEEDED.
+    """
+    ListTokens: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListTokensRequest, _access_pb2.ListTokensResponse]
+    """The caller's own tokens, or all for who gives roles; never a secret."""
+    RevokeToken: _grpc.UnaryUnaryMultiCallable[_access_pb2.RevokeTokenRequest, _access_pb2.RevokeTokenResponse]
+    """End a token. Errors: TOKEN_UNKNOWN."""
+    ListRequests: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListRequestsRequest, _access_pb2.ListRequestsResponse]
+    """What waits for a second administrator."""
+    DecideRequest: _grpc.UnaryUnaryMultiCallable[_access_pb2.DecideRequestRequest, _access_pb2.DecideRequestResponse]
+    """Approve or refuse what another one asks for. Errors: REQUEST_UNKNOWN, APPROVER_SAME,
+    PERMISSION_DENIED.
+    """
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_access_pb2.GetPolicyRequest, _access_pb2.GetPolicyResponse]
+    """The policy on sensitive fields."""
+    SetPolicy: _grpc.UnaryUnaryMultiCallable[_access_pb2.SetPolicyRequest, _access_pb2.SetPolicyResponse]
+    """Replace it; takes two. Errors: POLICY_INVALID, APPROVAL_NEEDED."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListUsersRequest, _access_pb2.ListUsersResponse]
     """All users, by name."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListAuditRequest, _access_pb2.ListAuditResponse]
@@ -69,6 +100,8 @@ class AccessServiceStub:
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Challenge: _aio.UnaryUnaryMultiCallable[_access_pb2.ChallengeRequest, _access_pb2.ChallengeResponse]  # type: ignore[assignment]
+    """What a user with a key signs at the next sign-in. Anybody may call."""
     SignIn: _aio.UnaryUnaryMultiCallable[_access_pb2.SignInRequest, _access_pb2.SignInResponse]  # type: ignore[assignment]
     """Open a session. Anybody may call. Errors: SIGN_IN_REFUSED (wrong name or password,
     always the same text), USER_LOCKED,
@@ -89,12 +122,45 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     UnlockUser: _aio.UnaryUnaryMultiCallable[_access_pb2.UnlockUserRequest, _access_pb2.UnlockUserResponse]  # type: ignore[assignment]
     """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
+    RegisterKey: _aio.UnaryUnaryMultiCallable[_access_pb2.RegisterKeyRequest, _access_pb2.RegisterKeyResponse]  # type: ignore[assignment]
+    """Register the caller's key; from then on a sign-in needs its signature. An administrator
+    does so at the first sign-in, where the node asks for it. Errors: SIGN_KEY_INVALID,
+    SIGN_KEY_REGISTERED.
+    """
+    RemoveKey: _aio.UnaryUnaryMultiCallable[_access_pb2.RemoveKeyRequest, _access_pb2.RemoveKeyResponse]  # type: ignore[assignment]
+    """Forget a lost key; takes two others. Errors: USER_UNKNOWN, APPROVAL_NEEDED."""
+    GiveToken: _aio.UnaryUnaryMultiCallable[_access_pb2.GiveTokenRequest, _access_pb2.GiveTokenResponse]  # type: ignore[assignment]
+    """Give a program a token. Takes two where the node asks for it. Errors: TOKEN_INVALID,
+    TOKEN_TOO_WIDE, USER_UNKNOWN, APPROVAL_NEEDED.
+    """
+    ListTokens: _aio.UnaryUnaryMultiCallable[_access_pb2.ListTokensRequest, _access_pb2.ListTokensResponse]  # type: ignore[assignment]
+    """The caller's own tokens, or all for who gives roles; never a secret."""
+    RevokeToken: _aio.UnaryUnaryMultiCallable[_access_pb2.RevokeTokenRequest, _access_pb2.RevokeTokenResponse]  # type: ignore[assignment]
+    """End a token. Errors: TOKEN_UNKNOWN."""
+    ListRequests: _aio.UnaryUnaryMultiCallable[_access_pb2.ListRequestsRequest, _access_pb2.ListRequestsResponse]  # type: ignore[assignment]
+    """What waits for a second administrator."""
+    DecideRequest: _aio.UnaryUnaryMultiCallable[_access_pb2.DecideRequestRequest, _access_pb2.DecideRequestResponse]  # type: ignore[assignment]
+    """Approve or refuse what another one asks for. Errors: REQUEST_UNKNOWN, APPROVER_SAME,
+    PERMISSION_DENIED.
+    """
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_access_pb2.GetPolicyRequest, _access_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """The policy on sensitive fields."""
+    SetPolicy: _aio.UnaryUnaryMultiCallable[_access_pb2.SetPolicyRequest, _access_pb2.SetPolicyResponse]  # type: ignore[assignment]
+    """Replace it; takes two. Errors: POLICY_INVALID, APPROVAL_NEEDED."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_access_pb2.ListUsersRequest, _access_pb2.ListUsersResponse]  # type: ignore[assignment]
     """All users, by name."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_access_pb2.ListAuditRequest, _access_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was done, newest first. Errors: PERMISSION_DENIED."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def Challenge(
+        self,
+        request: _access_pb2.ChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.ChallengeResponse, _abc.Awaitable[_access_pb2.ChallengeResponse]]:
+        """What a user with a key signs at the next sign-in. Anybody may call."""
+
     @_abc_1.abstractmethod
     def SignIn(
         self,
@@ -150,6 +216,85 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.UnlockUserResponse, _abc.Awaitable[_access_pb2.UnlockUserResponse]]:
         """End a lock before its time. Errors: USER_UNKNOWN, PERMISSION_DENIED."""
+
+    @_abc_1.abstractmethod
+    def RegisterKey(
+        self,
+        request: _access_pb2.RegisterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.RegisterKeyResponse, _abc.Awaitable[_access_pb2.RegisterKeyResponse]]:
+        """Register the caller's key; from then on a sign-in needs its signature. An administrator
+        does so at the first sign-in, where the node asks for it. Errors: SIGN_KEY_INVALID,
+        SIGN_KEY_REGISTERED.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveKey(
+        self,
+        request: _access_pb2.RemoveKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.RemoveKeyResponse, _abc.Awaitable[_access_pb2.RemoveKeyResponse]]:
+        """Forget a lost key; takes two others. Errors: USER_UNKNOWN, APPROVAL_NEEDED."""
+
+    @_abc_1.abstractmethod
+    def GiveToken(
+        self,
+        request: _access_pb2.GiveTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.GiveTokenResponse, _abc.Awaitable[_access_pb2.GiveTokenResponse]]:
+        """Give a program a token. Takes two where the node asks for it. Errors: TOKEN_INVALID,
+        TOKEN_TOO_WIDE, USER_UNKNOWN, APPROVAL_NEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTokens(
+        self,
+        request: _access_pb2.ListTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.ListTokensResponse, _abc.Awaitable[_access_pb2.ListTokensResponse]]:
+        """The caller's own tokens, or all for who gives roles; never a secret."""
+
+    @_abc_1.abstractmethod
+    def RevokeToken(
+        self,
+        request: _access_pb2.RevokeTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.RevokeTokenResponse, _abc.Awaitable[_access_pb2.RevokeTokenResponse]]:
+        """End a token. Errors: TOKEN_UNKNOWN."""
+
+    @_abc_1.abstractmethod
+    def ListRequests(
+        self,
+        request: _access_pb2.ListRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.ListRequestsResponse, _abc.Awaitable[_access_pb2.ListRequestsResponse]]:
+        """What waits for a second administrator."""
+
+    @_abc_1.abstractmethod
+    def DecideRequest(
+        self,
+        request: _access_pb2.DecideRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.DecideRequestResponse, _abc.Awaitable[_access_pb2.DecideRequestResponse]]:
+        """Approve or refuse what another one asks for. Errors: REQUEST_UNKNOWN, APPROVER_SAME,
+        PERMISSION_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _access_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.GetPolicyResponse, _abc.Awaitable[_access_pb2.GetPolicyResponse]]:
+        """The policy on sensitive fields."""
+
+    @_abc_1.abstractmethod
+    def SetPolicy(
+        self,
+        request: _access_pb2.SetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.SetPolicyResponse, _abc.Awaitable[_access_pb2.SetPolicyResponse]]:
+        """Replace it; takes two. Errors: POLICY_INVALID, APPROVAL_NEEDED."""
 
     @_abc_1.abstractmethod
     def ListUsers(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"yidao/api/local/v1/admission.proto\x12\x12yidao.api.local.v1\"K\n\x13\x41\x64\x64\x43hildCodeRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x02 \x01(\r\x12\x10\n\x08operator\x18\x03 \x01(\t\":\n\x14\x41\x64\x64\x43hildCodeResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0cjoin_address\x18\x02 \x01(\t\"\x19\n\x17ListOpenRequestsRequest\"\xc6\x01\n\x0bOpenRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\r\n\x05\x61sked\x18\x07 \x01(\x08\x12\x10\n\x08\x61sked_ms\x18\x08 \x01(\x03\x12\x12\n\nexpires_ms\x18\t \x01(\x03\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x10\n\x08operator\x18\x0b \x01(\t\"M\n\x18ListOpenRequestsResponse\x12\x31\n\x08requests\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.OpenRequest\"[\n\x14\x44\x65\x63ideRequestRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08operator\x18\x04 \x01(\t\"6\n\x15\x44\x65\x63ideRequestResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\"H\n\x15\x41skReenrolmentRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\"O\n\x16\x41skReenrolmentResponse\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ider\x18\x03 \x01(\t\"P\n\x14HandOverUnitsRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"&\n\x15HandOverUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t2\x99\x04\n\x10\x41\x64missionService\x12\x61\n\x0c\x41\x64\x64\x43hildCode\x12\'.yidao.api.local.v1.AddChildCodeRequest\x1a(.yidao.api.local.v1.AddChildCodeResponse\x12m\n\x10ListOpenRequests\x12+.yidao.api.local.v1.ListOpenRequestsRequest\x1a,.yidao.api.local.v1.ListOpenRequestsResponse\x12\x64\n\rDecideRequest\x12(.yidao.api.local.v1.DecideRequestRequest\x1a).yidao.api.local.v1.DecideRequestResponse\x12g\n\x0e\x41skReenrolment\x12).yidao.api.local.v1.AskReenrolmentRequest\x1a*.yidao.api.local.v1.AskReenrolmentResponse\x12\x64\n\rHandOverUnits\x12(.yidao.api.local.v1.HandOverUnitsRequest\x1a).yidao.api.local.v1.HandOverUnitsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"yidao/api/local/v1/admission.proto\x12\x12yidao.api.local.v1\"K\n\x13\x41\x64\x64\x43hildCodeRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x02 \x01(\r\x12\x10\n\x08operator\x18\x03 \x01(\t\":\n\x14\x41\x64\x64\x43hildCodeResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0cjoin_address\x18\x02 \x01(\t\"\x19\n\x17ListOpenRequestsRequest\"\xc6\x01\n\x0bOpenRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\r\n\x05\x61sked\x18\x07 \x01(\x08\x12\x10\n\x08\x61sked_ms\x18\x08 \x01(\x03\x12\x12\n\nexpires_ms\x18\t \x01(\x03\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x10\n\x08operator\x18\x0b \x01(\t\"M\n\x18ListOpenRequestsResponse\x12\x31\n\x08requests\x18\x01 \x03(\x0b\x32\x1f.yidao.api.local.v1.OpenRequest\"X\n\x11\x44\x65\x63ideJoinRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08operator\x18\x04 \x01(\t\"3\n\x12\x44\x65\x63ideJoinResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\x0c\"H\n\x15\x41skReenrolmentRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\"O\n\x16\x41skReenrolmentResponse\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ider\x18\x03 \x01(\t\"P\n\x14HandOverUnitsRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"&\n\x15HandOverUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t2\x90\x04\n\x10\x41\x64missionService\x12\x61\n\x0c\x41\x64\x64\x43hildCode\x12\'.yidao.api.local.v1.AddChildCodeRequest\x1a(.yidao.api.local.v1.AddChildCodeResponse\x12m\n\x10ListOpenRequests\x12+.yidao.api.local.v1.ListOpenRequestsRequest\x1a,.yidao.api.local.v1.ListOpenRequestsResponse\x12[\n\nDecideJoin\x12%.yidao.api.local.v1.DecideJoinRequest\x1a&.yidao.api.local.v1.DecideJoinResponse\x12g\n\x0e\x41skReenrolment\x12).yidao.api.local.v1.AskReenrolmentRequest\x1a*.yidao.api.local.v1.AskReenrolmentResponse\x12\x64\n\rHandOverUnits\x12(.yidao.api.local.v1.HandOverUnitsRequest\x1a).yidao.api.local.v1.HandOverUnitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,18 +41,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENREQUEST']._serialized_end=421
   _globals['_LISTOPENREQUESTSRESPONSE']._serialized_start=423
   _globals['_LISTOPENREQUESTSRESPONSE']._serialized_end=500
-  _globals['_DECIDEREQUESTREQUEST']._serialized_start=502
-  _globals['_DECIDEREQUESTREQUEST']._serialized_end=593
-  _globals['_DECIDEREQUESTRESPONSE']._serialized_start=595
-  _globals['_DECIDEREQUESTRESPONSE']._serialized_end=649
-  _globals['_ASKREENROLMENTREQUEST']._serialized_start=651
-  _globals['_ASKREENROLMENTREQUEST']._serialized_end=723
-  _globals['_ASKREENROLMENTRESPONSE']._serialized_start=725
-  _globals['_ASKREENROLMENTRESPONSE']._serialized_end=804
-  _globals['_HANDOVERUNITSREQUEST']._serialized_start=806
-  _globals['_HANDOVERUNITSREQUEST']._serialized_end=886
-  _globals['_HANDOVERUNITSRESPONSE']._serialized_start=888
-  _globals['_HANDOVERUNITSRESPONSE']._serialized_end=926
-  _globals['_ADMISSIONSERVICE']._serialized_start=929
-  _globals['_ADMISSIONSERVICE']._serialized_end=1466
+  _globals['_DECIDEJOINREQUEST']._serialized_start=502
+  _globals['_DECIDEJOINREQUEST']._serialized_end=590
+  _globals['_DECIDEJOINRESPONSE']._serialized_start=592
+  _globals['_DECIDEJOINRESPONSE']._serialized_end=643
+  _globals['_ASKREENROLMENTREQUEST']._serialized_start=645
+  _globals['_ASKREENROLMENTREQUEST']._serialized_end=717
+  _globals['_ASKREENROLMENTRESPONSE']._serialized_start=719
+  _globals['_ASKREENROLMENTRESPONSE']._serialized_end=798
+  _globals['_HANDOVERUNITSREQUEST']._serialized_start=800
+  _globals['_HANDOVERUNITSREQUEST']._serialized_end=880
+  _globals['_HANDOVERUNITSRESPONSE']._serialized_start=882
+  _globals['_HANDOVERUNITSRESPONSE']._serialized_end=920
+  _globals['_ADMISSIONSERVICE']._serialized_start=923
+  _globals['_ADMISSIONSERVICE']._serialized_end=1451
 # @@protoc_insertion_point(module_scope)

@@ -161,7 +161,7 @@ class ListOpenRequestsResponse(_message.Message):
 Global___ListOpenRequestsResponse: _TypeAlias = ListOpenRequestsResponse  # noqa: Y015
 
 @_typing.final
-class DecideRequestRequest(_message.Message):
+class DecideJoinRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: _builtins.int
@@ -189,10 +189,10 @@ class DecideRequestRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DecideRequestRequest: _TypeAlias = DecideRequestRequest  # noqa: Y015
+Global___DecideJoinRequest: _TypeAlias = DecideJoinRequest  # noqa: Y015
 
 @_typing.final
-class DecideRequestResponse(_message.Message):
+class DecideJoinResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PATH_FIELD_NUMBER: _builtins.int
@@ -211,7 +211,7 @@ class DecideRequestResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DecideRequestResponse: _TypeAlias = DecideRequestResponse  # noqa: Y015
+Global___DecideJoinResponse: _TypeAlias = DecideJoinResponse  # noqa: Y015
 
 @_typing.final
 class AskReenrolmentRequest(_message.Message):

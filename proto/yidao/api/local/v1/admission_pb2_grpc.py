@@ -44,10 +44,10 @@ class AdmissionServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.ListOpenRequestsRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.ListOpenRequestsResponse.FromString,
                 _registered_method=True)
-        self.DecideRequest = channel.unary_unary(
-                '/yidao.api.local.v1.AdmissionService/DecideRequest',
-                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestRequest.SerializeToString,
-                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestResponse.FromString,
+        self.DecideJoin = channel.unary_unary(
+                '/yidao.api.local.v1.AdmissionService/DecideJoin',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinResponse.FromString,
                 _registered_method=True)
         self.AskReenrolment = channel.unary_unary(
                 '/yidao.api.local.v1.AdmissionService/AskReenrolment',
@@ -78,7 +78,7 @@ class AdmissionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DecideRequest(self, request, context):
+    def DecideJoin(self, request, context):
         """Approve or reject.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -112,10 +112,10 @@ def add_AdmissionServiceServicer_to_server(servicer, server):
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.ListOpenRequestsRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.ListOpenRequestsResponse.SerializeToString,
             ),
-            'DecideRequest': grpc.unary_unary_rpc_method_handler(
-                    servicer.DecideRequest,
-                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestRequest.FromString,
-                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestResponse.SerializeToString,
+            'DecideJoin': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideJoin,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinResponse.SerializeToString,
             ),
             'AskReenrolment': grpc.unary_unary_rpc_method_handler(
                     servicer.AskReenrolment,
@@ -193,7 +193,7 @@ class AdmissionService:
             _registered_method=True)
 
     @staticmethod
-    def DecideRequest(request,
+    def DecideJoin(request,
             target,
             options=(),
             channel_credentials=None,
@@ -206,9 +206,9 @@ class AdmissionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/yidao.api.local.v1.AdmissionService/DecideRequest',
-            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestRequest.SerializeToString,
-            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideRequestResponse.FromString,
+            '/yidao.api.local.v1.AdmissionService/DecideJoin',
+            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_admission__pb2.DecideJoinResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,7 +35,7 @@ class AdmissionServiceStub:
     """Make a join token and give it as a code to type."""
     ListOpenRequests: _grpc.UnaryUnaryMultiCallable[_admission_pb2.ListOpenRequestsRequest, _admission_pb2.ListOpenRequestsResponse]
     """What waits for a decision."""
-    DecideRequest: _grpc.UnaryUnaryMultiCallable[_admission_pb2.DecideRequestRequest, _admission_pb2.DecideRequestResponse]
+    DecideJoin: _grpc.UnaryUnaryMultiCallable[_admission_pb2.DecideJoinRequest, _admission_pb2.DecideJoinResponse]
     """Approve or reject."""
     AskReenrolment: _grpc.UnaryUnaryMultiCallable[_admission_pb2.AskReenrolmentRequest, _admission_pb2.AskReenrolmentResponse]
     """Ask the tier above to let a node take another one's place."""
@@ -49,7 +49,7 @@ class AdmissionServiceAsyncStub(AdmissionServiceStub):
     """Make a join token and give it as a code to type."""
     ListOpenRequests: _aio.UnaryUnaryMultiCallable[_admission_pb2.ListOpenRequestsRequest, _admission_pb2.ListOpenRequestsResponse]  # type: ignore[assignment]
     """What waits for a decision."""
-    DecideRequest: _aio.UnaryUnaryMultiCallable[_admission_pb2.DecideRequestRequest, _admission_pb2.DecideRequestResponse]  # type: ignore[assignment]
+    DecideJoin: _aio.UnaryUnaryMultiCallable[_admission_pb2.DecideJoinRequest, _admission_pb2.DecideJoinResponse]  # type: ignore[assignment]
     """Approve or reject."""
     AskReenrolment: _aio.UnaryUnaryMultiCallable[_admission_pb2.AskReenrolmentRequest, _admission_pb2.AskReenrolmentResponse]  # type: ignore[assignment]
     """Ask the tier above to let a node take another one's place."""
@@ -74,11 +74,11 @@ class AdmissionServiceServicer(metaclass=_abc_1.ABCMeta):
         """What waits for a decision."""
 
     @_abc_1.abstractmethod
-    def DecideRequest(
+    def DecideJoin(
         self,
-        request: _admission_pb2.DecideRequestRequest,
+        request: _admission_pb2.DecideJoinRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admission_pb2.DecideRequestResponse, _abc.Awaitable[_admission_pb2.DecideRequestResponse]]:
+    ) -> _typing.Union[_admission_pb2.DecideJoinResponse, _abc.Awaitable[_admission_pb2.DecideJoinResponse]]:
         """Approve or reject."""
 
     @_abc_1.abstractmethod
