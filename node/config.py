@@ -110,6 +110,11 @@ class Settings(BaseModel):
     )
     backoff_min_seconds: Seconds = Field(2, description="First delay before dialling again.")
     backoff_max_seconds: Seconds = Field(180, description="Longest delay before dialling again.")
+    fence_wait_seconds: Seconds = Field(
+        600,
+        description="How long a node that nothing vouches for (after a boot, a copy, a restore) "
+        "waits for its parent before it signs in a new epoch.",
+    )
     join_attempts_per_minute: int = Field(
         5, ge=1, le=10_000, description="Tries to join that one address may make a minute."
     )

@@ -52,6 +52,9 @@ from yidao.node.link.tokens import ChildTokens
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.recovery import marks
+from yidao.node.recovery.incidents import IncidentDecider
+from yidao.node.recovery.startup import look
 from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -139,7 +142,15 @@ class Daemon:
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        store.start(affairs.projectors, [*affairs.deciders, AlarmDecider(), StatementDecider()])
+        startup = look(
+            self._settings.data_dir,
+            store,
+            identity,
+            environ=os.environ,
+            random=secrets.token_bytes,
+        )
+        deciders = [*affairs.deciders, AlarmDecider(), StatementDecider(), IncidentDecider()]
+        store.start(affairs.projectors, deciders)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
         hub = Hub(
@@ -150,7 +161,9 @@ class Daemon:
             settings=self._settings,
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
+            save_identity=self._adopt,
         )
+        hub.warden.begin(startup.start)
         links = LinkServer(hub, certificates, self._settings)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
@@ -167,6 +180,7 @@ class Daemon:
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
         jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
         hub.start()
+        hub.warden.watch(startup.start)
         await links.start()
         await joins.start()
         await local.start()
@@ -180,6 +194,7 @@ class Daemon:
         finally:
             log.info("node.daemon.stopping", path=str(identity.path))
             jobs.stop()
+            hub.warden.stop()
             if dialing is not None:
                 dialing.cancel()
                 await asyncio.gather(dialing, return_exceptions=True)
@@ -190,6 +205,7 @@ class Daemon:
             await joins.stop(grace=1.0)
             await links.stop()
             await asyncio.to_thread(store.close)
+            startup.witness.close()
         if self._defect is not None:
             raise self._defect
 
@@ -253,6 +269,11 @@ class Daemon:
         from yidao.node.metrics import served
 
         return served(settings.metrics_listen, settings.data_dir, status, store.commit_times)
+
+    def _adopt(self, identity: Identity) -> None:
+        """Keep that this node writes in a new epoch; what it was restored from is settled."""
+        self._keys.save_identity(identity)
+        marks.drop(self._settings.data_dir, marks.RESTORED)
 
     def _reopen_log(self) -> None:
         if self._log_file is not None:

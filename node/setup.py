@@ -13,6 +13,7 @@ from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.founding import found_network
 from yidao.node.link.join import join_with_file
 from yidao.node.link.options import forget_environment_proxies
+from yidao.node.recovery import marks
 
 CONFIG_NAME = "config.toml"
 
@@ -29,6 +30,7 @@ def found(data: Path, settings: Given) -> Identity:
     check_clock(now_ms)
     folder = datadir.prepare(data)
     identity = found_network(folder, now=utc(now_ms), random=secrets.token_bytes)
+    marks.put(folder, marks.FIRST)
     _configure(folder, settings)
     return identity
 
@@ -60,6 +62,7 @@ def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
             proxy=str(proxy) if proxy else None,
         )
     )
+    marks.put(folder, marks.FIRST)
     return identity
 
 

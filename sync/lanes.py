@@ -116,6 +116,8 @@ class Outbound:
         starts: The resume point of each lane; a lane that is not named starts over.
         holdings: What the receiver holds; a lane that starts over leaves it out.
         wanted: Journals that are needed again from a size on.
+        returned: The receiver's own journals that it lost and wants back: no lane to it
+            ever brings them.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Outbound:
         starts: Mapping[Lane, int],
         holdings: Collection[Holding] = (),
         wanted: Collection[Holding] = (),
+        returned: Collection[Holding] = (),
     ) -> None:
         self._credit_bytes = min(credit_bytes, MAX_CREDIT_BYTES)
         self._number = 0
@@ -141,6 +144,10 @@ class Outbound:
                 # A lane that starts over brings the journal anyway.
                 self._held[holding.journal] = holding.size
             else:
+                self._lanes[its_lane].backfill.append(holding)
+        for holding in returned:
+            its_lane = lane_of(holding.journal.channel)
+            if its_lane is not None:
                 self._lanes[its_lane].backfill.append(holding)
 
     @property

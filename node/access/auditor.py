@@ -94,7 +94,12 @@ class Auditor:
             return self._tally.count(note, self._clock_ms())
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write down what was counted in minutes that are over, or all of it; blocks."""
+        """Write down what was counted in minutes that are over, or all of it; blocks.
+
+        Behind a fence nothing is written, and what was counted waits.
+        """
+        if self._store.fence.reason:
+            return
         with self._lock:
             due = self._tally.due(self._clock_ms(), everything=everything)
 

@@ -19,7 +19,7 @@ from yidao.node.keys import NodeCertificates
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import PeerRevoked
-from yidao.node.link.hub import Hub
+from yidao.node.link.hub import SESSION_REPLACED, Hub
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
@@ -62,6 +62,9 @@ class Dialer:
                 self._hub.dial_error = error.code
             except grpc.aio.AioRpcError as error:
                 self._hub.dial_error = f"{error.code().name}: {error.details() or ''}"[:200]
+            if self._hub.dial_error == SESSION_REPLACED:
+                # One process dials once at a time: another one speaks as this node.
+                self._hub.warden.replaced()
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)
             if self._flowed:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from yidao.node.store import errors, parts, rawsql, revoking, segments, trust
+from yidao.node.store import errors, parts, rawsql, record_ids, revoking, segments, trust
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
@@ -76,7 +76,11 @@ class Appender:
             RecordIdReused: Known, with other content.
             RecordTooLarge, ReleaseUnknown, TargetUnknown, EnrolmentConflict: As named.
             PeerError: The draft makes no valid header.
+            StoreFenced: This node may not seal now.
         """
+        scope = self._scope
+        if scope.fence.reason and not scope.opening:
+            raise errors.StoreFenced(standing=scope.fence.reason)
         queue = self._queue(channel)
         known = self._known_ids([RecordId(draft.record_id) for draft in drafts])
         return [self._append_one(queue, draft, known) for draft in drafts]
@@ -157,8 +161,8 @@ class Appender:
         pending = self._by_id.get(record_id)
         stored = known.get(record_id)
         if pending is not None or stored is not None:
-            first = pending.content_sha256 if pending else stored[1] if stored else b""
-            if first != content:
+            first = pending.content_sha256 if pending else stored[1] if stored else content
+            if first not in (content, record_ids.UNKNOWN_CONTENT):
                 raise errors.RecordIdReused(record_id=record_id.hex())
             return self._repeated(pending, record_id, stored[0] if stored else 0)
         made = self._make(queue, draft, content)

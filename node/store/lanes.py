@@ -19,7 +19,7 @@ from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.journal import Seal
 from yidao.sync.message import MAX_FRAME_BYTES, Item, PartsRun, RecordParts
 from yidao.sync.record import Part
-from yidao.sync.routing import lanes_for, part_goes
+from yidao.sync.routing import lane_of, lanes_for, part_goes
 
 # What the encoding of a frame may add to the bytes counted here.
 _MARGIN_BYTES = 48 * 1024
@@ -40,6 +40,7 @@ class LaneReader:
         self._peer = peer
         self._journals: dict[int, tuple[JournalId, Path, Lane | None]] = {}
         self._targets: dict[NodeId, Path | None] = {}
+        self._returning = False
         self.faults: list[Fault] = []
 
     def lane(
@@ -72,6 +73,18 @@ class LaneReader:
                 segment.c.first_seq >= from_seq,
                 segment.c.position <= up_to,
             )
+            .order_by(segment.c.first_seq)
+        )
+        return self._fill(query, lane, max_bytes)[0]
+
+    def returned(
+        self, lane: Lane, journal_pk: int, from_seq: int, max_bytes: int
+    ) -> tuple[Item, ...]:
+        """Return items of the peer's own journal that it lost, with all parts that are here."""
+        self._returning = True
+        query = (
+            select(segment)
+            .where(segment.c.journal_id == journal_pk, segment.c.first_seq >= from_seq)
             .order_by(segment.c.first_seq)
         )
         return self._fill(query, lane, max_bytes)[0]
@@ -132,11 +145,16 @@ class LaneReader:
                 self._peer.path,
                 self._target_path(head.journal),
             )
+            if head.journal.node_id == self._peer.node_id:
+                # Its own journals go back to it only where it asks for them by name.
+                lane = lane_of(head.journal.channel) if self._returning else None
             known = self._journals[pk] = (head.journal, origin.path, lane)
         return known
 
     def _item(self, row: Row[Any], journal: JournalId, origin_path: Path) -> tuple[Item, int]:
         runs: dict[JournalId, list[RuledPart]] = {}
+        if self._returning:
+            return self._made(row, journal, {journal: self._all_parts(row)})
         for part_row in self._conn.execute(
             select(parts_table, journal_table.c.node_id, journal_table.c.channel)
             .add_columns(journal_table.c.epoch)
@@ -160,6 +178,17 @@ class LaneReader:
                     for ruled in named.values()
                     if self._goes(owner, owner_path, ruled.rule, late=True)
                 )
+        return self._made(row, journal, runs)
+
+    def _all_parts(self, row: Row[Any]) -> list[RuledPart]:
+        """Return every part that is here of a segment's records, whenever it came."""
+        seqs = range(row.first_seq, row.first_seq + row.record_count)
+        held = parts.read_parts(self._conn, row.journal_id, seqs)
+        return [ruled for named in held.values() for ruled in named.values()]
+
+    def _made(
+        self, row: Row[Any], journal: JournalId, runs: dict[JournalId, list[RuledPart]]
+    ) -> tuple[Item, int]:
         item = Item(
             position=row.position,
             seal=Seal(

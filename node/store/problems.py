@@ -77,6 +77,12 @@ def clear_problems(
     )
 
 
+def clear_code(conn: Connection, now_ms: int, code: str, peer: NodeId) -> None:
+    """Call mended every open problem of that code with that peer."""
+    mine = (problem.c.code == code) & (problem.c.peer == peer) & problem.c.cleared_ms.is_(None)
+    conn.execute(update(problem).where(mine).values(cleared_ms=now_ms))
+
+
 def read_problems(conn: Connection, *, open_only: bool) -> tuple[Problem, ...]:
     """Return problems, the latest seen first."""
     query = select(problem).order_by(problem.c.last_ms.desc(), problem.c.id.desc())

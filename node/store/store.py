@@ -9,17 +9,21 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import (
+    aside,
     cosigning,
     errors,
     lanecursors,
     problems,
     proving,
     records,
+    standing,
     tables,
     trust,
 )
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import Engines, is_from_database, open_engines, translate
+from yidao.node.store.fence import Fence
+from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
@@ -38,12 +42,13 @@ from yidao.node.store.values import (
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
-from yidao.sync.message import Holding, Item, LaneCursor, Receipt
+from yidao.sync.message import Held, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.routing import lane_of
 
 T = TypeVar("T")
 STORE_TAMPERED: Final = "STORE_TAMPERED"
+_LIFE: Final = "life"
 
 
 class Store:
@@ -67,6 +72,8 @@ class Store:
         self._identity: Identity | None = None
         self._runner: Runner | None = None
         self._writer: Writer | None = None
+        self._high_water: HighWater = NoHighWater()
+        self.fence: Final = Fence()
 
     @classmethod
     def open(
@@ -130,6 +137,33 @@ class Store:
                 trust.learn(conn, enrolment, above or enrolment.node_id)
         self._identity = identity
 
+    def renew_life(self, life: bytes) -> tuple[bytes, int]:
+        """Write down which process goes on from here; before `start`.
+
+        Returns:
+            The life of the process that wrote last, empty if none, and the last position.
+        """
+        meta = tables.meta
+        with self._translated(), self._engines.writer.begin() as conn:
+            before = conn.execute(
+                select(meta.c.value).where(meta.c.key == _LIFE)
+            ).scalar_one_or_none()
+            if before is None:
+                conn.execute(insert(meta).values(key=_LIFE, value=life))
+            else:
+                conn.execute(meta.update().where(meta.c.key == _LIFE).values(value=life))
+            position: int = conn.execute(select(tables.head.c.last_position)).scalar_one()
+        return bytes(before or b""), position
+
+    def remember_by(self, high_water: HighWater) -> None:
+        """Let somebody outside of the database remember how far it is; before `start`."""
+        self._high_water = high_water
+
+    def unfence(self) -> None:
+        """Let this node seal, and those who waited for it go on."""
+        self.fence.open()
+        self.submit(lambda _tx: None)
+
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
         runner = Runner(projectors, deciders)
@@ -146,6 +180,7 @@ class Store:
             last_position=position,
             on_fatal=self._on_fatal,
         )
+        self._writer.obey(self.fence, self._high_water)
         self._writer.start()
 
     def close(self) -> None:
@@ -271,6 +306,11 @@ class Store:
         with self.read() as conn:
             return trust.enrolled(conn, node_id)
 
+    def is_aside(self, node_id: NodeId) -> bool:
+        """Whether a child's sessions are refused until an operator lets it in again."""
+        with self.read() as conn:
+            return aside.is_aside(conn, node_id)
+
     def enrolled_at(self, path: Path) -> EnrolledNode | None:
         """Return the enrolment of the node that stands at a path now."""
         with self.read() as conn:
@@ -314,7 +354,10 @@ class Store:
             if pk is None or lane is None:
                 return ()
             reader = LaneReader(conn, self.identity, peer)
-            items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
+            if journal.node_id == peer.node_id:
+                items = reader.returned(lane, pk, from_seq, max_bytes)
+            else:
+                items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
         self._note_faults(reader.faults)
         return items
 
@@ -343,6 +386,21 @@ class Store:
         """Return the journals that this peer should send again, and from where."""
         with self.read() as conn:
             return lanecursors.read_wanted(conn, peer)
+
+    def told(self, peer: Peer) -> tuple[tuple[Held, ...], tuple[Held, ...]]:
+        """Return what to tell a peer: what we hold of its journals, and its receipts for ours."""
+        with self.read() as conn:
+            return standing.held_of(conn, peer), standing.receipts_of(conn, peer.node_id)
+
+    def compare(self, told: Sequence[Held]) -> tuple[standing.Compared, ...]:
+        """Judge what a peer holds of our journals (see `standing.compare`)."""
+        with self.read() as conn:
+            return standing.compare(conn, self.identity, told)
+
+    def reminded(self, peer_id: NodeId, told: Sequence[Held]) -> tuple[standing.Reminder, ...]:
+        """Judge what a peer says that we have cosigned (see `standing.reminded`)."""
+        with self.read() as conn:
+            return standing.reminded(conn, self.identity, peer_id, told)
 
     def acknowledged(self, node_id: NodeId) -> Mapping[Lane, int]:
         """Return up to where a peer said that it holds our records durably."""

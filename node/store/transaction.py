@@ -46,6 +46,15 @@ class Tx:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
 
+    def pass_fence(self) -> None:
+        """Let this transaction append behind the fence: it opens the epoch that ends it."""
+        self._scope.opening = True
+
+    def own_cut(self) -> tuple[CutLine, ...]:
+        """Return where this node's journals of the epoch in which it writes end here."""
+        own = self._scope.identity
+        return epochs.held_cut(self._scope.conn, own.node_id, own.epoch)
+
     def ingest(self, peer: Peer, frame: Frame) -> Outcome:
         """Verify and store what a peer sent (see `ingesting`)."""
         return Ingest(self._scope, peer, frame).run()
@@ -87,6 +96,10 @@ class Tx:
     ) -> None:
         """Write a problem down for a person, or count it once more."""
         self._scope.raise_problem(code, params, journal=journal, seq=seq, peer=peer)
+
+    def clear_code(self, code: str, peer: NodeId) -> None:
+        """Call every open problem of that code with that peer mended, of whatever journal."""
+        problems.clear_code(self._scope.conn, self._scope.now_ms, code, peer)
 
     def clear_problems(
         self, code: str, *, journal: JournalId | None = None, peer: NodeId | None = None

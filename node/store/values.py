@@ -105,6 +105,20 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Two signed checkpoints of one journal that no one history has.
+
+    Attributes:
+        held: What is here, or what was here first.
+        other: The other one.
+    """
+
+    journal: JournalId
+    held: bytes
+    other: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What ingesting one frame did.
 
@@ -113,12 +127,14 @@ class Outcome:
         duplicates: Records that were held already.
         refusals: For the sender; at most one for a journal.
         last_position: The last position of this store.
+        forked: Own journals of which another history came back.
     """
 
     records: int
     duplicates: int
     refusals: tuple[Refusal, ...]
     last_position: int
+    forked: tuple[Fork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

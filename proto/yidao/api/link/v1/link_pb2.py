@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cyidao/api/link/v1/link.proto\x12\x11yidao.api.link.v1\"=\n\nJournalRef\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"0\n\x04Part\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"B\n\x0bRecordParts\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12&\n\x05parts\x18\x02 \x03(\x0b\x32\x17.yidao.api.link.v1.Part\"k\n\x08PartsRun\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12/\n\x07records\x18\x02 \x03(\x0b\x32\x1e.yidao.api.link.v1.RecordParts\"\x84\x01\n\x04Seal\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x0f\n\x07headers\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\x12\x14\n\x0c\x63osignatures\x18\x05 \x03(\t\"k\n\x04Item\x12\x10\n\x08position\x18\x01 \x01(\x04\x12%\n\x04seal\x18\x02 \x01(\x0b\x32\x17.yidao.api.link.v1.Seal\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.yidao.api.link.v1.PartsRun\"\x80\x01\n\x05\x46rame\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12&\n\x05items\x18\x02 \x03(\x0b\x32\x17.yidao.api.link.v1.Item\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x04\x12\x10\n\x08\x62\x61\x63kfill\x18\x04 \x01(\x08\"F\n\x0b\x44\x61taMessage\x12\'\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.Frame\x12\x0e\n\x06number\x18\x02 \x01(\x06\"\xb4\x01\n\x05Hello\x12\x13\n\x0bmin_version\x18\x01 \x01(\r\x12\x13\n\x0bmax_version\x18\x02 \x01(\r\x12\x0f\n\x07network\x18\x03 \x01(\x0c\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x10\n\x08store_id\x18\x05 \x01(\x0c\x12\x0c\n\x04path\x18\x06 \x01(\t\x12\r\n\x05\x65poch\x18\x07 \x01(\t\x12\x30\n\x05\x63hain\x18\x08 \x03(\x0b\x32!.yidao.api.link.v1.EnrolmentProof\"`\n\nLaneCursor\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x19\n\x11\x63heckpoint_sha256\x18\x03 \x01(\x0c\"G\n\x07Holding\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\xba\x01\n\x06Resume\x12\x10\n\x08store_id\x18\x01 \x01(\x0c\x12.\n\x07\x63ursors\x18\x02 \x03(\x0b\x32\x1d.yidao.api.link.v1.LaneCursor\x12,\n\x08holdings\x18\x03 \x03(\x0b\x32\x1a.yidao.api.link.v1.Holding\x12\x14\n\x0c\x63redit_bytes\x18\x04 \x01(\x04\x12*\n\x06wanted\x18\x05 \x03(\x0b\x32\x1a.yidao.api.link.v1.Holding\"T\n\x03\x41\x63k\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\x04\"]\n\x07Receipt\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x14\n\x0c\x63osignatures\x18\x03 \x03(\t\"T\n\x07Refusal\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\x1b\n\tHeartbeat\x12\x0e\n\x06now_ms\x18\x01 \x01(\x03\"/\n\x07Goodbye\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x02 \x01(\r\"\xd7\x02\n\x0e\x43ontrolMessage\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.HelloH\x00\x12+\n\x06resume\x18\x02 \x01(\x0b\x32\x19.yidao.api.link.v1.ResumeH\x00\x12%\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x16.yidao.api.link.v1.AckH\x00\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1a.yidao.api.link.v1.ReceiptH\x00\x12-\n\x07refusal\x18\x05 \x01(\x0b\x32\x1a.yidao.api.link.v1.RefusalH\x00\x12\x31\n\theartbeat\x18\x06 \x01(\x0b\x32\x1c.yidao.api.link.v1.HeartbeatH\x00\x12-\n\x07goodbye\x18\x07 \x01(\x0b\x32\x1a.yidao.api.link.v1.GoodbyeH\x00\x42\x06\n\x04\x62ody\"V\n\x0e\x45nrolmentProof\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12%\n\x04\x63ore\x18\x02 \x01(\x0b\x32\x17.yidao.api.link.v1.Part\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\x05Query\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\x8b\x01\n\tQueryBody\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\r\n\x05\x61sker\x18\x02 \x01(\x0c\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x12\n\nexpires_ms\x18\x05 \x01(\x03\x12\x0c\n\x04\x61rgs\x18\x06 \x01(\x0c\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\"\x8d\x01\n\x06\x41nswer\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x12\n\nerror_code\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0c\n\x04page\x18\x05 \x01(\r\x12\x33\n\x0c\x65rror_params\x18\x06 \x03(\x0b\x32\x1d.yidao.api.link.v1.ErrorParam\")\n\nErrorParam\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"2\n\tMorePages\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x13\n\x0b\x62\x65\x66ore_page\x18\x02 \x01(\r\"\x1f\n\x0b\x43\x61ncelQuery\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\"\xce\x01\n\x0cQueryMessage\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.QueryH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.yidao.api.link.v1.AnswerH\x00\x12,\n\x04more\x18\x03 \x01(\x0b\x32\x1c.yidao.api.link.v1.MorePagesH\x00\x12\x30\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x1e.yidao.api.link.v1.CancelQueryH\x00\x42\x06\n\x04\x62ody\"]\n\x0bJoinRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x0b\n\x03mac\x18\x02 \x01(\x0c\x12\x19\n\x11journal_key_proof\x18\x03 \x01(\x0c\x12\x18\n\x10\x63osign_key_proof\x18\x04 \x01(\x0c\"\xa5\x01\n\x08JoinBody\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x0f\n\x07tls_csr\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63\x61_csr\x18\x06 \x01(\x0c\x12\x13\n\x0bjournal_key\x18\x07 \x01(\x0c\x12\x12\n\ncosign_key\x18\x08 \x01(\x0c\x12\r\n\x05suite\x18\t \x01(\r\"e\n\x0cJoinResponse\x12\x11\n\ttls_chain\x18\x01 \x01(\x0c\x12\x10\n\x08\x63\x61_chain\x18\x02 \x01(\x0c\x12\x30\n\x05\x63hain\x18\x03 \x03(\x0b\x32!.yidao.api.link.v1.EnrolmentProof*N\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x10\n\x0cLANE_CONTROL\x10\x01\x12\x0f\n\x0bLANE_URGENT\x10\x02\x12\r\n\tLANE_BULK\x10\x03\x32\xfd\x01\n\x0bLinkService\x12S\n\x07\x43ontrol\x12!.yidao.api.link.v1.ControlMessage\x1a!.yidao.api.link.v1.ControlMessage(\x01\x30\x01\x12J\n\x04\x44\x61ta\x12\x1e.yidao.api.link.v1.DataMessage\x1a\x1e.yidao.api.link.v1.DataMessage(\x01\x30\x01\x12M\n\x05Query\x12\x1f.yidao.api.link.v1.QueryMessage\x1a\x1f.yidao.api.link.v1.QueryMessage(\x01\x30\x01\x32[\n\x10\x45nrolmentService\x12G\n\x04Join\x12\x1e.yidao.api.link.v1.JoinRequest\x1a\x1f.yidao.api.link.v1.JoinResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cyidao/api/link/v1/link.proto\x12\x11yidao.api.link.v1\"=\n\nJournalRef\x12\x0f\n\x07node_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"0\n\x04Part\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"B\n\x0bRecordParts\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12&\n\x05parts\x18\x02 \x03(\x0b\x32\x17.yidao.api.link.v1.Part\"k\n\x08PartsRun\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12/\n\x07records\x18\x02 \x03(\x0b\x32\x1e.yidao.api.link.v1.RecordParts\"\x84\x01\n\x04Seal\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x0f\n\x07headers\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\x12\x14\n\x0c\x63osignatures\x18\x05 \x03(\t\"k\n\x04Item\x12\x10\n\x08position\x18\x01 \x01(\x04\x12%\n\x04seal\x18\x02 \x01(\x0b\x32\x17.yidao.api.link.v1.Seal\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.yidao.api.link.v1.PartsRun\"\x80\x01\n\x05\x46rame\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12&\n\x05items\x18\x02 \x03(\x0b\x32\x17.yidao.api.link.v1.Item\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x04\x12\x10\n\x08\x62\x61\x63kfill\x18\x04 \x01(\x08\"F\n\x0b\x44\x61taMessage\x12\'\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.Frame\x12\x0e\n\x06number\x18\x02 \x01(\x06\"\xd4\x01\n\x05Hello\x12\x13\n\x0bmin_version\x18\x01 \x01(\r\x12\x13\n\x0bmax_version\x18\x02 \x01(\r\x12\x0f\n\x07network\x18\x03 \x01(\x0c\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x10\n\x08store_id\x18\x05 \x01(\x0c\x12\x0c\n\x04path\x18\x06 \x01(\t\x12\r\n\x05\x65poch\x18\x07 \x01(\t\x12\x30\n\x05\x63hain\x18\x08 \x03(\x0b\x32!.yidao.api.link.v1.EnrolmentProof\x12\x0c\n\x04life\x18\x14 \x01(\x0c\x12\x10\n\x08replaced\x18\x15 \x01(\x08\"_\n\x04Held\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63osignature\x18\x03 \x01(\t\"`\n\nLaneCursor\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x19\n\x11\x63heckpoint_sha256\x18\x03 \x01(\x0c\"G\n\x07Holding\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\x8c\x02\n\x06Resume\x12\x10\n\x08store_id\x18\x01 \x01(\x0c\x12.\n\x07\x63ursors\x18\x02 \x03(\x0b\x32\x1d.yidao.api.link.v1.LaneCursor\x12,\n\x08holdings\x18\x03 \x03(\x0b\x32\x1a.yidao.api.link.v1.Holding\x12\x14\n\x0c\x63redit_bytes\x18\x04 \x01(\x04\x12*\n\x06wanted\x18\x05 \x03(\x0b\x32\x1a.yidao.api.link.v1.Holding\x12%\n\x04held\x18\x14 \x03(\x0b\x32\x17.yidao.api.link.v1.Held\x12)\n\x08receipts\x18\x15 \x03(\x0b\x32\x17.yidao.api.link.v1.Held\"T\n\x03\x41\x63k\x12%\n\x04lane\x18\x01 \x01(\x0e\x32\x17.yidao.api.link.v1.Lane\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\x04\"]\n\x07Receipt\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x14\n\x0c\x63osignatures\x18\x03 \x03(\t\"T\n\x07Refusal\x12.\n\x07journal\x18\x01 \x01(\x0b\x32\x1d.yidao.api.link.v1.JournalRef\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\x1b\n\tHeartbeat\x12\x0e\n\x06now_ms\x18\x01 \x01(\x03\"/\n\x07Goodbye\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x02 \x01(\r\"\xd7\x02\n\x0e\x43ontrolMessage\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.HelloH\x00\x12+\n\x06resume\x18\x02 \x01(\x0b\x32\x19.yidao.api.link.v1.ResumeH\x00\x12%\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x16.yidao.api.link.v1.AckH\x00\x12-\n\x07receipt\x18\x04 \x01(\x0b\x32\x1a.yidao.api.link.v1.ReceiptH\x00\x12-\n\x07refusal\x18\x05 \x01(\x0b\x32\x1a.yidao.api.link.v1.RefusalH\x00\x12\x31\n\theartbeat\x18\x06 \x01(\x0b\x32\x1c.yidao.api.link.v1.HeartbeatH\x00\x12-\n\x07goodbye\x18\x07 \x01(\x0b\x32\x1a.yidao.api.link.v1.GoodbyeH\x00\x42\x06\n\x04\x62ody\"V\n\x0e\x45nrolmentProof\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12%\n\x04\x63ore\x18\x02 \x01(\x0b\x32\x17.yidao.api.link.v1.Part\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\x05Query\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\x8b\x01\n\tQueryBody\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\r\n\x05\x61sker\x18\x02 \x01(\x0c\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x12\n\nexpires_ms\x18\x05 \x01(\x03\x12\x0c\n\x04\x61rgs\x18\x06 \x01(\x0c\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\"\x8d\x01\n\x06\x41nswer\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x12\n\nerror_code\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0c\n\x04page\x18\x05 \x01(\r\x12\x33\n\x0c\x65rror_params\x18\x06 \x03(\x0b\x32\x1d.yidao.api.link.v1.ErrorParam\")\n\nErrorParam\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"2\n\tMorePages\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\x12\x13\n\x0b\x62\x65\x66ore_page\x18\x02 \x01(\r\"\x1f\n\x0b\x43\x61ncelQuery\x12\x10\n\x08query_id\x18\x01 \x01(\x0c\"\xce\x01\n\x0cQueryMessage\x12)\n\x05query\x18\x01 \x01(\x0b\x32\x18.yidao.api.link.v1.QueryH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.yidao.api.link.v1.AnswerH\x00\x12,\n\x04more\x18\x03 \x01(\x0b\x32\x1c.yidao.api.link.v1.MorePagesH\x00\x12\x30\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x1e.yidao.api.link.v1.CancelQueryH\x00\x42\x06\n\x04\x62ody\"]\n\x0bJoinRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x0b\n\x03mac\x18\x02 \x01(\x0c\x12\x19\n\x11journal_key_proof\x18\x03 \x01(\x0c\x12\x18\n\x10\x63osign_key_proof\x18\x04 \x01(\x0c\"\xa5\x01\n\x08JoinBody\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\x0c\x12\x0f\n\x07tls_csr\x18\x05 \x01(\x0c\x12\x0e\n\x06\x63\x61_csr\x18\x06 \x01(\x0c\x12\x13\n\x0bjournal_key\x18\x07 \x01(\x0c\x12\x12\n\ncosign_key\x18\x08 \x01(\x0c\x12\r\n\x05suite\x18\t \x01(\r\"e\n\x0cJoinResponse\x12\x11\n\ttls_chain\x18\x01 \x01(\x0c\x12\x10\n\x08\x63\x61_chain\x18\x02 \x01(\x0c\x12\x30\n\x05\x63hain\x18\x03 \x03(\x0b\x32!.yidao.api.link.v1.EnrolmentProof*N\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x10\n\x0cLANE_CONTROL\x10\x01\x12\x0f\n\x0bLANE_URGENT\x10\x02\x12\r\n\tLANE_BULK\x10\x03\x32\xfd\x01\n\x0bLinkService\x12S\n\x07\x43ontrol\x12!.yidao.api.link.v1.ControlMessage\x1a!.yidao.api.link.v1.ControlMessage(\x01\x30\x01\x12J\n\x04\x44\x61ta\x12\x1e.yidao.api.link.v1.DataMessage\x1a\x1e.yidao.api.link.v1.DataMessage(\x01\x30\x01\x12M\n\x05Query\x12\x1f.yidao.api.link.v1.QueryMessage\x1a\x1f.yidao.api.link.v1.QueryMessage(\x01\x30\x01\x32[\n\x10\x45nrolmentService\x12G\n\x04Join\x12\x1e.yidao.api.link.v1.JoinRequest\x1a\x1f.yidao.api.link.v1.JoinResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yidao.api.link.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LANE']._serialized_start=3159
-  _globals['_LANE']._serialized_end=3237
+  _globals['_LANE']._serialized_start=3370
+  _globals['_LANE']._serialized_end=3448
   _globals['_JOURNALREF']._serialized_start=51
   _globals['_JOURNALREF']._serialized_end=112
   _globals['_PART']._serialized_start=114
@@ -50,49 +50,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAMESSAGE']._serialized_start=716
   _globals['_DATAMESSAGE']._serialized_end=786
   _globals['_HELLO']._serialized_start=789
-  _globals['_HELLO']._serialized_end=969
-  _globals['_LANECURSOR']._serialized_start=971
-  _globals['_LANECURSOR']._serialized_end=1067
-  _globals['_HOLDING']._serialized_start=1069
-  _globals['_HOLDING']._serialized_end=1140
-  _globals['_RESUME']._serialized_start=1143
-  _globals['_RESUME']._serialized_end=1329
-  _globals['_ACK']._serialized_start=1331
-  _globals['_ACK']._serialized_end=1415
-  _globals['_RECEIPT']._serialized_start=1417
-  _globals['_RECEIPT']._serialized_end=1510
-  _globals['_REFUSAL']._serialized_start=1512
-  _globals['_REFUSAL']._serialized_end=1596
-  _globals['_HEARTBEAT']._serialized_start=1598
-  _globals['_HEARTBEAT']._serialized_end=1625
-  _globals['_GOODBYE']._serialized_start=1627
-  _globals['_GOODBYE']._serialized_end=1674
-  _globals['_CONTROLMESSAGE']._serialized_start=1677
-  _globals['_CONTROLMESSAGE']._serialized_end=2020
-  _globals['_ENROLMENTPROOF']._serialized_start=2022
-  _globals['_ENROLMENTPROOF']._serialized_end=2108
-  _globals['_QUERY']._serialized_start=2110
-  _globals['_QUERY']._serialized_end=2168
-  _globals['_QUERYBODY']._serialized_start=2171
-  _globals['_QUERYBODY']._serialized_end=2310
-  _globals['_ANSWER']._serialized_start=2313
-  _globals['_ANSWER']._serialized_end=2454
-  _globals['_ERRORPARAM']._serialized_start=2456
-  _globals['_ERRORPARAM']._serialized_end=2497
-  _globals['_MOREPAGES']._serialized_start=2499
-  _globals['_MOREPAGES']._serialized_end=2549
-  _globals['_CANCELQUERY']._serialized_start=2551
-  _globals['_CANCELQUERY']._serialized_end=2582
-  _globals['_QUERYMESSAGE']._serialized_start=2585
-  _globals['_QUERYMESSAGE']._serialized_end=2791
-  _globals['_JOINREQUEST']._serialized_start=2793
-  _globals['_JOINREQUEST']._serialized_end=2886
-  _globals['_JOINBODY']._serialized_start=2889
-  _globals['_JOINBODY']._serialized_end=3054
-  _globals['_JOINRESPONSE']._serialized_start=3056
-  _globals['_JOINRESPONSE']._serialized_end=3157
-  _globals['_LINKSERVICE']._serialized_start=3240
-  _globals['_LINKSERVICE']._serialized_end=3493
-  _globals['_ENROLMENTSERVICE']._serialized_start=3495
-  _globals['_ENROLMENTSERVICE']._serialized_end=3586
+  _globals['_HELLO']._serialized_end=1001
+  _globals['_HELD']._serialized_start=1003
+  _globals['_HELD']._serialized_end=1098
+  _globals['_LANECURSOR']._serialized_start=1100
+  _globals['_LANECURSOR']._serialized_end=1196
+  _globals['_HOLDING']._serialized_start=1198
+  _globals['_HOLDING']._serialized_end=1269
+  _globals['_RESUME']._serialized_start=1272
+  _globals['_RESUME']._serialized_end=1540
+  _globals['_ACK']._serialized_start=1542
+  _globals['_ACK']._serialized_end=1626
+  _globals['_RECEIPT']._serialized_start=1628
+  _globals['_RECEIPT']._serialized_end=1721
+  _globals['_REFUSAL']._serialized_start=1723
+  _globals['_REFUSAL']._serialized_end=1807
+  _globals['_HEARTBEAT']._serialized_start=1809
+  _globals['_HEARTBEAT']._serialized_end=1836
+  _globals['_GOODBYE']._serialized_start=1838
+  _globals['_GOODBYE']._serialized_end=1885
+  _globals['_CONTROLMESSAGE']._serialized_start=1888
+  _globals['_CONTROLMESSAGE']._serialized_end=2231
+  _globals['_ENROLMENTPROOF']._serialized_start=2233
+  _globals['_ENROLMENTPROOF']._serialized_end=2319
+  _globals['_QUERY']._serialized_start=2321
+  _globals['_QUERY']._serialized_end=2379
+  _globals['_QUERYBODY']._serialized_start=2382
+  _globals['_QUERYBODY']._serialized_end=2521
+  _globals['_ANSWER']._serialized_start=2524
+  _globals['_ANSWER']._serialized_end=2665
+  _globals['_ERRORPARAM']._serialized_start=2667
+  _globals['_ERRORPARAM']._serialized_end=2708
+  _globals['_MOREPAGES']._serialized_start=2710
+  _globals['_MOREPAGES']._serialized_end=2760
+  _globals['_CANCELQUERY']._serialized_start=2762
+  _globals['_CANCELQUERY']._serialized_end=2793
+  _globals['_QUERYMESSAGE']._serialized_start=2796
+  _globals['_QUERYMESSAGE']._serialized_end=3002
+  _globals['_JOINREQUEST']._serialized_start=3004
+  _globals['_JOINREQUEST']._serialized_end=3097
+  _globals['_JOINBODY']._serialized_start=3100
+  _globals['_JOINBODY']._serialized_end=3265
+  _globals['_JOINRESPONSE']._serialized_start=3267
+  _globals['_JOINRESPONSE']._serialized_end=3368
+  _globals['_LINKSERVICE']._serialized_start=3451
+  _globals['_LINKSERVICE']._serialized_end=3704
+  _globals['_ENROLMENTSERVICE']._serialized_start=3706
+  _globals['_ENROLMENTSERVICE']._serialized_end=3797
 # @@protoc_insertion_point(module_scope)

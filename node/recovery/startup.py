@@ -1,0 +1,52 @@
+"""Looks at a start: what vouches for the store that was found in the folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yidao.node.keys import Identity
+from yidao.node.recovery import marks
+from yidao.node.recovery.witness import LIFE_BYTES, Witness
+from yidao.node.store.store import Store
+from yidao.sync.fencing import Standing, Start, begun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startup:
+    """A start, and what remembers the store from here on."""
+
+    start: Start
+    witness: Witness
+
+
+def look(
+    data_dir: Path,
+    store: Store,
+    identity: Identity,
+    *,
+    environ: Mapping[str, str],
+    random: Callable[[int], bytes],
+) -> Startup:
+    """Judge a store that is bound and not started, and fence it where nothing vouches for it.
+
+    Raises:
+        NodeRunsTwice: Another process of this node runs on this machine.
+    """
+    witness = Witness.take(identity.node_id, environ)
+    life = random(LIFE_BYTES)
+    before, position = store.renew_life(life)
+    if marks.has(data_dir, marks.RESTORED):
+        start = Start.RESTORED
+    elif marks.has(data_dir, marks.FIRST) and position == 0:
+        start = Start.FIRST
+    elif witness.vouches(before, position):
+        start = Start.REMEMBERED
+    else:
+        start = Start.DOUBTFUL
+    marks.drop(data_dir, marks.FIRST)
+    witness.begin(life, position)
+    store.remember_by(witness)
+    standing = begun(start)
+    if standing is not Standing.ACTIVE:
+        store.fence.close(standing.value)
+    return Startup(start=start, witness=witness)
