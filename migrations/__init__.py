@@ -9,6 +9,7 @@
 | 0005     | views: withdrawals and receipt codes of returns      |
 | 0008     | what nodes below have stated of their journals       |
 | 0009     | nodes that were revoked, another node at their path  |
+| 0010     | epochs that nodes opened after their first           |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
 upgrade. A new revision is one file in `versions/` and one entry here.
@@ -16,4 +17,4 @@ upgrade. A new revision is one file in `versions/` and one entry here.
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0008", "0009", "0010")

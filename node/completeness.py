@@ -22,6 +22,7 @@ from yidao.node.store.problems import journal_text
 from yidao.node.store.segments import tree_reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
+from yidao.sync.epoch import FIRST
 from yidao.sync.errors import LocalError
 from yidao.sync.ids import JournalId, NodeId, Path
 from yidao.sync.merkle import range_root
@@ -162,7 +163,7 @@ def _silent(conn: Connection, paths: Mapping[NodeId, Path], now_ms: int) -> Iter
         path = paths.get(NodeId(bytes(row.node_id)))
         quiet_ms = now_ms - row.seen_ms
         if path is not None and quiet_ms >= SILENT_MS:
-            journal = JournalId(node_id=NodeId(bytes(row.node_id)), channel="node", epoch="1")
+            journal = JournalId(node_id=NodeId(bytes(row.node_id)), channel="node", epoch=FIRST)
             yield Finding(code=SILENT, journal=journal, path=path, hours=quiet_ms // 3_600_000)
 
 

@@ -30,6 +30,7 @@ from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
+from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.certificates import CertificateWatch
@@ -54,7 +55,7 @@ from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
 from yidao.node.recovery import marks
 from yidao.node.recovery.incidents import IncidentDecider
-from yidao.node.recovery.startup import look
+from yidao.node.recovery.startup import Startup, look
 from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -63,6 +64,7 @@ from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
+from yidao.sync.fencing import Start
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
@@ -131,10 +133,10 @@ class Daemon:
         self._listen_to_signals()
         identity = self._keys.load_identity()
         certificates = self._keys.load_certificates()
-        root_pem = certificates.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, root_pem)
+        store = self._open_store(identity, chain, certificates.root_pem)
+        identity = store.identity
         affairs = Affairs(
             store,
             identity,
@@ -142,28 +144,10 @@ class Daemon:
             random=secrets.token_bytes,
             access=AccessOptions(idle_seconds=self._settings.session_idle_minutes * 60),
         )
-        startup = look(
-            self._settings.data_dir,
-            store,
-            identity,
-            environ=os.environ,
-            random=secrets.token_bytes,
-        )
-        deciders = [*affairs.deciders, AlarmDecider(), StatementDecider(), IncidentDecider()]
-        store.start(affairs.projectors, deciders)
+        startup = self._start_store(store, affairs)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = Hub(
-            store=store,
-            identity=identity,
-            chain=chain,
-            root_pem=root_pem,
-            settings=self._settings,
-            clock_ms=system_clock_ms,
-            save_chain=self._keys.save_chain,
-            save_identity=self._adopt,
-        )
-        hub.warden.begin(startup.start)
+        hub = self._hub(store, chain, certificates, startup.start)
         links = LinkServer(hub, certificates, self._settings)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
@@ -179,8 +163,7 @@ class Daemon:
         joins = join_server(admission, certificates, self._settings.join_listen)
         watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
         jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
-        hub.start()
-        hub.warden.watch(startup.start)
+        hub.start(startup.start)
         await links.start()
         await joins.start()
         await local.start()
@@ -208,6 +191,27 @@ class Daemon:
             startup.witness.close()
         if self._defect is not None:
             raise self._defect
+
+    def _start_store(self, store: Store, affairs: Affairs) -> Startup:
+        """Start the store, behind a fence unless something vouches for what is in it."""
+        startup = look(self._settings.data_dir, store, environ=os.environ)
+        deciders = [*affairs.deciders, AlarmDecider(), StatementDecider(), IncidentDecider()]
+        store.start(affairs.projectors, deciders)
+        return startup
+
+    def _hub(self, store: Store, chain: Chain, certificates: NodeCertificates, start: Start) -> Hub:
+        hub = Hub(
+            store=store,
+            identity=store.identity,
+            chain=chain,
+            root_pem=certificates.root_pem,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+            save_chain=self._keys.save_chain,
+        )
+        hub.warden.on_reopened(self._adopt)
+        hub.warden.begin(start)
+        return hub
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -255,6 +259,7 @@ class Daemon:
             *affair_servicers(affairs),
             FollowServicer(hub.store),
             BundleServicer(courier),
+            RecoveryServicer(hub.store, hub.warden),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
@@ -304,7 +309,7 @@ class Daemon:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(identity, known)
+        store.bind(store.in_live_epoch(identity), known)
         return store
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":

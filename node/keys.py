@@ -32,6 +32,7 @@ from yidao.node import errors
 from yidao.node.datadir import sync_folder
 from yidao.sync import ids
 from yidao.sync.curve import x25519_private
+from yidao.sync.epoch import FIRST
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer, Signer
@@ -50,7 +51,7 @@ IDENTITY: Final = "identity.json"
 
 # The largest, chain.json of a node 15 tiers down, stays far below.
 MAX_FILE_BYTES: Final = 1024 * 1024
-FIRST_EPOCH: Final = "1"
+FIRST_EPOCH: Final = FIRST
 
 _IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "suite"}
 
@@ -206,20 +207,11 @@ class KeyFolder:
 
     def write_identity(self, identity: Identity) -> None:
         """Make this folder the home of `identity`; everything else must be written before."""
-        self.write(
-            IDENTITY,
-            orjson.dumps(
-                {
-                    "format": 1,
-                    "network": identity.network.hex(),
-                    "node_id": identity.node_id.hex(),
-                    "path": str(identity.path),
-                    "epoch": identity.epoch,
-                    "suite": identity.suite,
-                },
-                option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-            ),
-        )
+        self.write(IDENTITY, _identity_bytes(identity))
+
+    def save_identity(self, identity: Identity) -> None:
+        """Keep that the node writes in another epoch, in the place of what stood there."""
+        self.replace(IDENTITY, _identity_bytes(identity))
 
     def load_identity(self) -> Identity:
         """Return the node's identity with its signers.
@@ -347,6 +339,20 @@ def _proof(entry: Mapping[str, str]) -> EnrolmentProof:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+def _identity_bytes(identity: Identity) -> bytes:
+    return orjson.dumps(
+        {
+            "format": 1,
+            "network": identity.network.hex(),
+            "node_id": identity.node_id.hex(),
+            "path": str(identity.path),
+            "epoch": identity.epoch,
+            "suite": identity.suite,
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
 
 
 def _identity_fields(data: bytes) -> Mapping[str, str]:

@@ -22,7 +22,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "cosign_interval_seconds": "上级以上各级对同一日志两次联署之间的最短间隔, 秒",
     "backoff_min_seconds": "首次重连前的等待, 秒",
     "backoff_max_seconds": "重连前的最长等待, 秒",
-    "fence_wait_seconds": "无从证实存储完好时 (开机, 复制, 恢复之后) 等上级多久, 秒; 过后在新纪元中签名",
+    "fence_wait_seconds": "无从证实存储完好时 (开机, 复制, 恢复之后) 等上级多久, 秒; "
+    "过后在新纪元中签名",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",
     "join_token_hours": "加入包的有效时间, 小时",
     "session_idle_minutes": "个人会话可闲置多久, 分钟; GB/T 22239 最多允许 30 分钟",

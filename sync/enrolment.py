@@ -7,15 +7,17 @@ Anybody who has the root certificate can check it without asking anyone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import orjson
 
-from yidao.sync import errors, suite
+from yidao.sync import epoch, errors, suite
 from yidao.sync.checkpoint import parse_checkpoint
-from yidao.sync.ids import MAX_DEPTH, JournalId, NetworkId, NodeId, Path, id_from_hex
-from yidao.sync.message import EnrolmentProof
+from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
+from yidao.sync.epocherrors import EpochClosed, EpochUnknown
+from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, id_from_hex
+from yidao.sync.message import MAX_CHAIN, EnrolmentProof
 from yidao.sync.proof import parse_proof, verify_proof
 from yidao.sync.record import check_part, decode_header
 from yidao.sync.rootstatement import RootStatement, open_root_statement
@@ -23,8 +25,8 @@ from yidao.sync.rootstatement import RootStatement, open_root_statement
 KIND: Final = "node.child.enrolled"
 CHANNEL: Final = "node"
 MAX_CORE_BYTES: Final = 4 * 1024
-# One for the root itself and one for each of 15 tiers.
-MAX_PROOFS: Final = MAX_DEPTH + 1
+# One for the root itself and one for each of 15 tiers, and the epochs that these opened.
+MAX_PROOFS: Final = MAX_CHAIN
 
 _DIGEST_HEX_CHARS: Final = 64
 
@@ -38,6 +40,8 @@ class Enrolment:
         ca_sha256: The same of its CA key; b"" if it may have no children.
         token_id: The join token that was spent; "" where none was.
         operator: The actor who made the token; "" where none did.
+        changes: The epochs that the node opened since, in order, as a chain proves
+            them. No part of the record.
     """
 
     node_id: NodeId
@@ -49,6 +53,46 @@ class Enrolment:
     ca_sha256: bytes = b""
     token_id: str = ""
     operator: str = ""
+    changes: tuple[EpochOpened, ...] = ()
+
+    def key_of(self, epoch: str) -> EpochKey:
+        """Return what verifies the node's journals of one epoch.
+
+        Raises:
+            EpochUnknown: Nothing of the chain opened it.
+        """
+        for opened in self.changes:
+            if opened.epoch == epoch:
+                return opened.key
+        if epoch != FIRST:
+            raise EpochUnknown(epoch=epoch)
+        return EpochKey(
+            epoch=FIRST,
+            suite=self.suite,
+            journal_key=self.journal_key,
+            cosign_key=self.cosign_key,
+        )
+
+    @property
+    def live(self) -> EpochKey:
+        """The epoch in which the node writes now, as far as the chain tells."""
+        return self.changes[-1].key if self.changes else self.key_of(FIRST)
+
+    @property
+    def cosign_keys(self) -> tuple[bytes, ...]:
+        """Every key by which the node ever cosigned, each once."""
+        keys = (self.cosign_key, *(opened.cosign_key for opened in self.changes))
+        return tuple(dict.fromkeys(keys))
+
+    def check_end(self, journal: JournalId, size: int) -> None:
+        """Return only if the first `size` records of a journal belong to its epoch.
+
+        Raises:
+            EpochClosed: The epoch was closed before.
+        """
+        for opened in self.changes:
+            if opened.previous == journal.epoch and size > opened.size_of(journal):
+                raise EpochClosed(size=size, valid=opened.size_of(journal))
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part: sorted keys, ids and keys in hex."""
@@ -113,9 +157,10 @@ def verify_chain(
 ) -> tuple[Enrolment, ...]:
     """Return the enrolments from the root to the last node that `proofs` prove.
 
-    Each proof verifies under the journal key that the one before it gave, and
-    gives a path strictly below that node's. The first element returned is always
-    the root; the caller compares the last with the node that it is about.
+    Each proof verifies under the journal key that those before it gave for the epoch of
+    its journal. It gives a path strictly below that node's, or a new epoch of that node
+    itself. The first element returned is always the root; the caller compares the last
+    with the node that it is about.
 
     Args:
         root_certificate_pem: The caller's own copy; see `open_root_statement`.
@@ -133,6 +178,10 @@ def verify_chain(
         raise errors.EnrolmentChainBroken(step=MAX_PROOFS, reason="length")
     chain = [root_enrolment(root)]
     for step, proof in enumerate(proofs):
+        if decode_header(proof.header).kind == epoch.KIND:
+            opened = verify_epoch(proof, chain[-1], root.network)
+            chain[-1] = replace(chain[-1], changes=(*chain[-1].changes, opened))
+            continue
         enrolment = verify_enrolment(proof, chain[-1], root.network)
         if step == 0 and _is_root_itself(enrolment, root):
             chain = [enrolment]
@@ -158,8 +207,8 @@ def verify_enrolment(proof: EnrolmentProof, enroller: Enrolment, network: Networ
 
     1. The record is an enrolment of this network by that enroller.
     2. Its core is the bytes that the header commits to, in the right form.
-    3. The header is in a `node` journal of the enroller, of any epoch, under the
-       enroller's key.
+    3. The header is in a `node` journal of the enroller, of an epoch that the chain
+       opened, before its end, under the key of that epoch.
 
     Whether the enroller may give that path is `verify_chain`'s question.
 
@@ -167,23 +216,55 @@ def verify_enrolment(proof: EnrolmentProof, enroller: Enrolment, network: Networ
         EnrolmentMalformed: Another kind of record, network or journal.
         PeerError: The header, the part, the proof or a key is wrong.
     """
+    _verify_step(proof, enroller, network, KIND)
+    return Enrolment.decode(proof.core.body)
+
+
+def verify_epoch(proof: EnrolmentProof, node: Enrolment, network: NetworkId) -> EpochOpened:
+    """Return the epoch that one proof shows to be opened in the node's own `node` journal.
+
+    1. The record is one of this network by that node, in a `node` journal of it, under
+       the key of that journal's epoch, and its core is what the header commits to.
+    2. The epoch follows the one in which the node wrote, signed by both keys.
+    3. The record stands last in the old epoch; or first in the new one, under the same key.
+
+    Raises:
+        EpochConflict, EpochUnproven, EpochMalformed: (2) or (3)
+        PeerError: The header, the part, the proof or a key is wrong.
+    """
+    opened = EpochOpened.decode(proof.core.body)
+    if opened.node_id != node.node_id:
+        raise errors.EnrolmentMalformed(field="origin")
+    before = node.live
+    epoch.check(opened, before)
+    # With the new epoch, so that its own journal has a key, and the old one its end.
+    grown = replace(node, changes=(*node.changes, opened))
+    journal, seq = _verify_step(proof, grown, network, epoch.KIND)
+    epoch.check_place(opened, journal, seq, before)
+    return opened
+
+
+def _verify_step(
+    proof: EnrolmentProof, writer: Enrolment, network: NetworkId, kind: str
+) -> tuple[JournalId, int]:
+    """Return in which `node` journal of its writer the record of a step stands, and where."""
     header = decode_header(proof.header)
-    if header.kind != KIND:
+    if header.kind != kind:
         raise errors.EnrolmentMalformed(field="kind")
-    if header.network != network or header.node_id != enroller.node_id:
+    if header.network != network or header.node_id != writer.node_id:
         raise errors.EnrolmentMalformed(field="origin")
     digest = header.part("core")
     if digest is None:
         raise errors.EnrolmentMalformed(field="core")
     check_part(digest, proof.core)
-    enrolment = Enrolment.decode(proof.core.body)
     tlog = parse_proof(proof.proof)
     origin = parse_checkpoint(tlog.checkpoint).origin
     origin_network, journal = JournalId.parse_origin(origin)
-    if (origin_network, journal.node_id, journal.channel) != (network, enroller.node_id, CHANNEL):
+    if (origin_network, journal.node_id, journal.channel) != (network, writer.node_id, CHANNEL):
         raise errors.EnrolmentMalformed(field="journal")
-    verify_proof(tlog, proof.header, origin, enroller.journal_key)
-    return enrolment
+    signed = verify_proof(tlog, proof.header, origin, writer.key_of(journal.epoch).journal_key)
+    writer.check_end(journal, signed.size)
+    return journal, tlog.index
 
 
 def _is_root_itself(enrolment: Enrolment, root: RootStatement) -> bool:

@@ -154,8 +154,8 @@ def take_record(
     """Take a record away, verified.
 
     1. The header is of this network, by a node of the chain.
-    2. The checkpoint is of a journal of that node, signed by its journal key, and
-       the header is in its tree.
+    2. The checkpoint is of a journal of that node, signed by its journal key of that
+       epoch, not beyond its end, and the header is in its tree.
     3. Each part that was given is what the header commits to.
     4. Every cosignature by a tier above that node verifies.
 
@@ -180,7 +180,9 @@ def take_record(
 
     proof = parse_proof(take(files, f"{folder}/proof.tlog-proof"))
     journal = _journal_of(proof, network, origin)
-    checkpoint = verify_proof(proof, header_bytes, journal.origin(network), origin.journal_key)
+    key = origin.key_of(journal.epoch)
+    checkpoint = verify_proof(proof, header_bytes, journal.origin(network), key.journal_key)
+    origin.check_end(journal, checkpoint.size)
     return ProvenRecord(
         raw=header_bytes,
         header=header,
@@ -205,8 +207,9 @@ def check_lines(record: ProvenRecord, network: NetworkId) -> None:
         EvidenceMalformed: A line that is neither the author's nor of a tier above,
             or extra data.
     """
-    tiers = [(tier.node_id, tier.cosign_key) for tier in record.tiers]
-    if with_known_lines(record.proof, network, record.origin.journal_key, tiers) != record.proof:
+    tiers = [(tier.node_id, key) for tier in record.tiers for key in tier.cosign_keys]
+    journal_key = record.origin.key_of(record.journal.epoch).journal_key
+    if with_known_lines(record.proof, network, journal_key, tiers) != record.proof:
         raise errors.EvidenceMalformed(reason="unknown line")
 
 
@@ -223,7 +226,7 @@ def with_known_lines(
     Args:
         proof: Of the author's journal.
         network: Whose cosigners are named.
-        journal_key: The author's.
+        journal_key: The author's, of that journal's epoch.
         tiers: Node and cosigning key.
     """
     origin = parse_checkpoint(proof.checkpoint).origin
@@ -270,11 +273,11 @@ def _cosigners(
     signatures = parse_note(checkpoint).signatures
     for tier in tiers:
         name = cosigner_name(network, tier.node_id)
-        key_hint = key_id(name, TYPE_COSIGNATURE, tier.cosign_key)
+        keys = {key_id(name, TYPE_COSIGNATURE, key): key for key in tier.cosign_keys}
         times = [
-            verify_cosignature(checkpoint, signature.line(), name, tier.cosign_key)
+            verify_cosignature(checkpoint, signature.line(), name, keys[signature.key_id])
             for signature in signatures
-            if (signature.name, signature.key_id) == (name, key_hint)
+            if signature.name == name and signature.key_id in keys
         ]
         if times:
             found.append(Cosigner(node_id=tier.node_id, path=tier.path, time_s=min(times)))

@@ -25,7 +25,8 @@ MAX_HOLDINGS: Final = 8_192
 MAX_WANTED: Final = 1_024
 MAX_HELD: Final = 512
 MAX_CLAIMS: Final = 256
-MAX_CHAIN: Final = 16
+# Sixteen enrolments of the deepest node, and three changes of keys for each tier.
+MAX_CHAIN: Final = 64
 MAX_PROOF_BYTES: Final = 16 * 1024
 MAX_CODE_BYTES: Final = 64
 MAX_EPOCH_BYTES: Final = 32

@@ -17,6 +17,7 @@ from yidao.api.local.v1 import (
     follow_pb2_grpc,
     node_pb2_grpc,
     query_pb2_grpc,
+    recovery_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     standards_pb2_grpc,
@@ -83,6 +84,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         query_pb2_grpc.QueryServiceServicer,
         "yidao.api.local.v1.QueryService",
         query_pb2_grpc.add_QueryServiceServicer_to_server,
+    ),
+    (
+        recovery_pb2_grpc.RecoveryServiceServicer,
+        "yidao.api.local.v1.RecoveryService",
+        recovery_pb2_grpc.add_RecoveryServiceServicer_to_server,
     ),
 )
 

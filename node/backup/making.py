@@ -80,9 +80,7 @@ def make_backup(
             part.replace(out)
     except (OSError, sqlite3.Error) as error:
         raise BackupNotWritten(path=str(out), reason=type(error).__name__) from None
-    return Made(
-        file=out, size_bytes=out.stat().st_size, position=position, created_ms=now_ms
-    )
+    return Made(file=out, size_bytes=out.stat().st_size, position=position, created_ms=now_ms)
 
 
 def _snapshot(store: Path, staged: Path, progress: Progress) -> int:

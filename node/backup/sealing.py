@@ -216,13 +216,12 @@ def opened(file: BinaryIO, name: str, unlock: Unlock) -> Iterator[bytes]:
     except (InvalidTag, KeyError, TypeError, ValueError):
         raise BackupLocked(file=name) from None
     digest, bound = hashlib.sha256(lines), hashlib.sha256(lines).digest()
-    number, is_last = 0, False
-    for size, sealed in _sealed(file, name):
+    is_last = False
+    for number, (size, sealed) in enumerate(_sealed(file, name)):
         if is_last:
             raise BackupDamaged(file=name, reason="chunk after the last", usable="")
         digest.update(size + sealed)
         plain, is_last = _decrypt(cipher, number, sealed, bound, name)
-        number += 1
         yield plain
     if not is_last:
         raise BackupDamaged(file=name, reason="cut off", usable="")

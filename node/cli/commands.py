@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from yidao.node.cli import (
+    backup,
     bundle,
     catalog,
     child,
@@ -13,6 +14,7 @@ from yidao.node.cli import (
     dev,
     directive,
     doctor,
+    epoch,
     errors,
     evidence,
     form,
@@ -87,6 +89,8 @@ VERBS = (
     query,
     evidence,
     bundle,
+    backup,
+    epoch,
     status,
     tree,
     doctor,

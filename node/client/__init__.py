@@ -22,7 +22,7 @@ The calls of `Client`, by what they are about:
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
-  `verify_store`, `rebuild`.
+  `verify_store`, `rebuild`; what became of it: `incidents`, `open_epoch`, `release_node`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
@@ -74,6 +74,7 @@ from yidao.node.client.queue import (
     QueueFileUnusable,
     QueueKeyReused,
 )
+from yidao.node.client.recovery import Incident, Incidents
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -145,6 +146,8 @@ __all__ = [
     "Flushed",
     "Following",
     "Frontier",
+    "Incident",
+    "Incidents",
     "Issued",
     "JournalCut",
     "Mark",

@@ -285,6 +285,9 @@ class AsyncClient:
     export_return_evidence = _Awaited(Client.export_return_evidence)
     rebuild = _Awaited(Client.rebuild)
     verify_store = _Awaited(Client.verify_store)
+    incidents = _Awaited(Client.incidents)
+    open_epoch = _Awaited(Client.open_epoch)
+    release_node = _Awaited(Client.release_node)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
 

@@ -16,6 +16,7 @@ from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.query import QueryCalls
+from yidao.node.client.recovery import RecoveryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.standards import StandardsCalls
@@ -36,6 +37,7 @@ class Client(
     CatalogCalls,
     QueryCalls,
     NodeCalls,
+    RecoveryCalls,
     FollowCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.

@@ -21,6 +21,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
+    "RecoveryService": ("ListIncidents", "ReleaseNode"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",
@@ -50,6 +51,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "DirectivesService": ("Issue", "Report"),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
+    "RecoveryService": ("OpenEpoch",),
     "ReportingService": ("Review", "Withdraw"),
     # Each question is signed and answered once.
     "QueryService": ("QueryRows",),

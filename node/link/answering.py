@@ -174,12 +174,13 @@ class Answering:
         """
         question = job.question
         asker = self._store.enrolled(question.asker)
+        keys = self._store.keys_of(question.asker)
         # 1.
         check_question(
             question,
             network=self._identity.network,
             now_ms=self._clock_ms(),
-            asker_key=None if asker is None else asker.cosign_key,
+            asker_key=keys[-1].cosign_key if keys else None,
         )
         # 2.
         is_above = asker is not None and asker.path.is_ancestor_of(self._identity.path)

@@ -80,7 +80,7 @@ class Surroundings(Protocol):
     def refused(self, driver: "Driver", refusal: Refusal) -> None:
         """The peer refused a journal that this node sent."""
 
-    def told(self, driver: "Driver", peer: Peer) -> Told:
+    def told(self, peer: Peer) -> Told:
         """Return what to tell the peer of who holds what. Called in a reader's thread."""
 
     async def heard(self, driver: "Driver", told: Locate, said: Told) -> str:
@@ -291,7 +291,7 @@ class Driver:
         )
         cursors = store.cursors(peer)
         holdings = () if cursors else store.holdings(peer)
-        told = await self._in_reader(self._around.told, self, peer)
+        told = await self._in_reader(self._around.told, peer)
         self._told = told
         await self._run_effects(
             self.session.resume(

@@ -33,7 +33,7 @@ from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
 from yidao.sync.effects import Locate
 from yidao.sync.enrolment import verify_chain
-from yidao.sync.fencing import Standing
+from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId
 from yidao.sync.lives import Heard, Lives
 from yidao.sync.message import LIFE_BYTES, Hello, Receipt, Refusal
@@ -60,9 +60,7 @@ class Hub:
         settings: Settings,
         clock_ms: Callable[[], int],
         save_chain: Callable[[Chain], None],
-        save_identity: Callable[[Identity], None] = lambda _identity: None,
     ) -> None:
-        self._save_identity = save_identity
         self.store = store
         self.identity = identity
         self.chain = chain
@@ -79,8 +77,8 @@ class Hub:
             clock_ms=clock_ms,
             random=secrets.token_bytes,
             wait_seconds=settings.fence_wait_seconds,
-            adopt=self._adopt,
         )
+        self.warden.on_reopened(self._adopt)
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
         self._drivers: dict[NodeId, Driver] = {}
@@ -89,14 +87,19 @@ class Hub:
         self.next_dial_ms = 0
         self.dial_error = ""
 
-    def start(self) -> None:
-        """Wake the links whenever the store commits. Call on the event loop."""
+    def start(self, start: Start = Start.REMEMBERED) -> None:
+        """Wake the links whenever the store commits. Call on the event loop.
+
+        Args:
+            start: What vouches for the store; the warden waits on it.
+        """
         loop = asyncio.get_running_loop()
 
         def wake(_position: int) -> None:
             loop.call_soon_threadsafe(self._wake_all)
 
         self.store.on_commit(wake)
+        self.warden.watch(start)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
@@ -194,9 +197,8 @@ class Hub:
     def _adopt(self, identity: Identity) -> None:
         """Go on in a new epoch."""
         self.identity = identity
-        self._save_identity(identity)
 
-    def told(self, driver: Driver, peer: Peer) -> Told:
+    def told(self, peer: Peer) -> Told:
         """Return what to tell a peer of who holds what."""
         held, receipts = self.store.told(peer)
         neighbour = Neighbour(node_id=peer.node_id, path=peer.path)

@@ -76,9 +76,7 @@ class Incidents:
     def _unsaid(self, found: Sequence[Problem]) -> Iterator[Problem]:
         key = tables.meta.c.key
         with self._store.read() as connection:
-            said = set(
-                connection.execute(select(key).where(key.startswith(_MARK))).scalars()
-            )
+            said = set(connection.execute(select(key).where(key.startswith(_MARK))).scalars())
         for each in found:
             if each.code in _TOLD and f"{_MARK}{each.problem_id}" not in said:
                 yield each
@@ -86,9 +84,7 @@ class Incidents:
     def _say(self, tx: Tx) -> None:
         for each in self._unsaid(self._store.problems(open_only=False)):
             tx.append(_CHANNEL, [self._draft(tx, each)])
-            tx.conn.execute(
-                insert(tables.meta).values(key=f"{_MARK}{each.problem_id}", value=b"")
-            )
+            tx.conn.execute(insert(tables.meta).values(key=f"{_MARK}{each.problem_id}", value=b""))
 
     def _draft(self, tx: Tx, problem: Problem) -> Draft:
         now_ms = self._clock_ms()

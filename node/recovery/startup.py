@@ -1,10 +1,10 @@
 """Looks at a start: what vouches for the store that was found in the folder."""
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from yidao.node.keys import Identity
 from yidao.node.recovery import marks
 from yidao.node.recovery.witness import LIFE_BYTES, Witness
 from yidao.node.store.store import Store
@@ -22,18 +22,16 @@ class Startup:
 def look(
     data_dir: Path,
     store: Store,
-    identity: Identity,
     *,
     environ: Mapping[str, str],
-    random: Callable[[int], bytes],
 ) -> Startup:
     """Judge a store that is bound and not started, and fence it where nothing vouches for it.
 
     Raises:
         NodeRunsTwice: Another process of this node runs on this machine.
     """
-    witness = Witness.take(identity.node_id, environ)
-    life = random(LIFE_BYTES)
+    witness = Witness.take(store.identity.node_id, environ)
+    life = secrets.token_bytes(LIFE_BYTES)
     before, position = store.renew_life(life)
     if marks.has(data_dir, marks.RESTORED):
         start = Start.RESTORED

@@ -19,7 +19,7 @@ from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Fork
 from yidao.sync.checkpoint import parse_checkpoint
-from yidao.sync.epoch import Cause
+from yidao.sync.epoch import Cause, number_of
 from yidao.sync.fencing import Standing, Start, Turn, Verdict, begun, turn_of, turned
 from yidao.sync.ids import JournalId, NodeId, Path
 from yidao.sync.message import MAX_HELD, Held, Holding
@@ -62,13 +62,12 @@ class Warden:
         clock_ms: Callable[[], int],
         random: Callable[[int], bytes],
         wait_seconds: float,
-        adopt: Callable[[Identity], None],
     ) -> None:
         self._store = store
         self._clock_ms = clock_ms
         self._random = random
         self._wait_seconds = wait_seconds
-        self._adopt = adopt
+        self._on_reopened: list[Callable[[Identity], None]] = []
         self._heard: dict[NodeId, _Heard] = {}
         self._waiting: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
@@ -96,6 +95,10 @@ class Warden:
         self._waiting = loop.call_later(self._wait_seconds, self._wait_is_over)
         if self._suffices():
             self._turn(Turn.AGREED)
+
+    def on_reopened(self, callback: Callable[[Identity], None]) -> None:
+        """Call back with who writes in a new epoch, before anything more is written in it."""
+        self._on_reopened.append(callback)
 
     def stop(self) -> None:
         """Decide nothing more."""
@@ -141,7 +144,7 @@ class Warden:
         }
         self._show(peer, compared, reminders)
         lost = any(not each.forked for each in reminders)
-        current = [each.verdict for each in compared if self._is_current(each.journal)]
+        current = [each.verdict for each in compared if self._counts(each.journal)]
         turn = turn_of(current, lost=lost)
         before = self.standing
         if turn is not Turn.AGREED:
@@ -184,14 +187,12 @@ class Warden:
             return
         for fork in forked:
             self._show_own_fork(peer, fork.journal, fork.held, fork.other)
-            if self._is_current(fork.journal):
+            if self._counts(fork.journal):
                 self._turn(Turn.DIVERGED)
             heard.missing.pop(fork.journal, None)
         sizes = {head.journal: head.size for head in self._store.heads() if head.own}
         heard.missing = {
-            journal: size
-            for journal, size in heard.missing.items()
-            if sizes.get(journal, 0) < size
+            journal: size for journal, size in heard.missing.items() if sizes.get(journal, 0) < size
         }
         if not heard.missing:
             heard.agrees = True
@@ -266,13 +267,15 @@ class Warden:
 
     async def _reopen(self) -> None:
         identity = await reopen(self._store, self._cause, self._random)
-        self._adopt(identity)
+        for callback in self._on_reopened:
+            callback(identity)
         if self._cause is Cause.UNWITNESSED:
             self._raise(UNWITNESSED, epoch=identity.epoch)
         self._turn(Turn.OPENED)
 
-    def _is_current(self, journal: JournalId) -> bool:
-        return journal.epoch == self._store.identity.epoch
+    def _counts(self, journal: JournalId) -> bool:
+        """Whether a journal is of the epoch in which this node writes, or of a later one."""
+        return number_of(journal.epoch) >= number_of(self._store.identity.epoch)
 
     # What people see.
 
@@ -313,7 +316,9 @@ class Warden:
                     other=reminder.receipt.decode(),
                 )
 
-    def _show_own_fork(self, peer: Neighbour, journal: JournalId, held: bytes, other: bytes) -> None:
+    def _show_own_fork(
+        self, peer: Neighbour, journal: JournalId, held: bytes, other: bytes
+    ) -> None:
         self._raise(
             FORKED,
             journal=journal,
@@ -331,7 +336,7 @@ class Warden:
         **params: str | int,
     ) -> None:
         def show(tx: Tx) -> None:
-            tx.raise_problem(code, journal=journal, peer=peer, **params)
+            tx.raise_problem(code, journal=journal, seq=None, peer=peer, **params)
 
         log.warning("node.incident.noted", code=code)
         self._store.submit(show)

@@ -82,7 +82,8 @@ class Witness:
         """Whether a store with this life that ends at this position is where it was left."""
         if self._memory is None:
             return False
-        boot, known, low, high = _FORM.unpack(self._memory[:])
+        fields: tuple[bytes, bytes, int, int] = _FORM.unpack(self._memory[:])
+        boot, known, low, high = fields
         return boot == self._boot and known == life != _NOWHERE and low <= position <= high
 
     def begin(self, life: bytes, position: int) -> None:
@@ -129,7 +130,5 @@ def _boot() -> bytes | None:
 
 def _is_ours(entry: os.stat_result) -> bool:
     return (
-        stat.S_ISREG(entry.st_mode)
-        and entry.st_uid == os.geteuid()
-        and not entry.st_mode & 0o077
+        stat.S_ISREG(entry.st_mode) and entry.st_uid == os.geteuid() and not entry.st_mode & 0o077
     )

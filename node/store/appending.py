@@ -10,17 +10,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from yidao.node.store import errors, parts, rawsql, record_ids, revoking, segments, trust
+from sqlalchemy import select
+
+from yidao.node.keys import Identity
+from yidao.node.store import (
+    epochs,
+    errors,
+    parts,
+    rawsql,
+    record_ids,
+    revoking,
+    segments,
+    trust,
+)
 from yidao.node.store.journals import Head
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
-from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, Ticket
+from yidao.node.store.tables import enrolment
+from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, DraftPart, Ticket
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
+from yidao.sync.epoch import CHANNELS, Cause, EpochOpened
+from yidao.sync.epoch import KIND as KIND_EPOCH
 from yidao.sync.ids import JournalId, NodeId, RecordId
 from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, seal
 from yidao.sync.record import SALT_BYTES, Header, Part, Release
 from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
 from yidao.sync.revocation import KIND as KIND_REVOKED
+from yidao.sync.revocation import CutLine
+from yidao.sync.suite import Signer
 
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
@@ -44,9 +61,10 @@ class _Pending:
 
 @dataclass(slots=True, kw_only=True)
 class _Queue:
-    """What waits for the next seal of one journal."""
+    """What waits for the next seal of one journal, and who signs that."""
 
     head: Head
+    signer: Signer
     records: list[_Pending] = field(default_factory=list)
 
 
@@ -56,6 +74,7 @@ class Mark:
 
     lengths: dict[JournalId, int]
     count: int
+    identity: Identity
 
 
 class Appender:
@@ -88,7 +107,7 @@ class Appender:
     def mark(self) -> Mark:
         """Return where to roll back to."""
         lengths = {name: len(queue.records) for name, queue in self._queues.items()}
-        return Mark(lengths=lengths, count=self.count)
+        return Mark(lengths=lengths, count=self.count, identity=self._scope.identity)
 
     def roll_back(self, mark: Mark) -> None:
         """Drop all that was queued since `mark`; heads must be forgotten by the caller."""
@@ -100,6 +119,71 @@ class Appender:
             if name not in mark.lengths:
                 del self._queues[name]
         self.count = mark.count
+        self._scope.identity = mark.identity
+
+    def open_epoch(
+        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None
+    ) -> EpochOpened:
+        """End the epoch in which this node writes, and go on as `identity`.
+
+        Args:
+            identity: This node with its new epoch and the signers of that.
+            cause: Why.
+            cut: Where the old journals end, if the old epoch cannot be written any more.
+                None = here, behind a last record that says so.
+
+        Raises:
+            EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
+        """
+        scope, old = self._scope, self._scope.identity
+        own = trust.enrolled(scope.conn, old.node_id)
+        assert own is not None, "bind() wrote the node's own enrolment"
+        below = select(enrolment.c.node_id).where(
+            enrolment.c.parent_id == old.node_id, enrolment.c.node_id != old.node_id
+        )
+        has_children = scope.conn.execute(below.limit(1)).first() is not None
+        channels = CHANNELS if has_children else CHANNELS[:1]
+        opened = EpochOpened(
+            node_id=old.node_id,
+            epoch=identity.epoch,
+            suite=identity.suite,
+            journal_key=identity.journal.public_key,
+            cosign_key=identity.cosign.public_key,
+            cause=cause,
+            previous=old.epoch,
+            cut=tuple(sorted(cut)) if cut is not None else self._ends(channels),
+        ).sign(old.journal, identity.journal)
+        core = opened.encode()
+        EpochOpened.decode(core)
+        if cut is None:
+            for channel in channels:
+                self.append(channel, [_epoch_draft(scope, opened, core)])
+        epochs.learn(scope.conn, own, opened)
+        scope.identity = identity
+        for channel in channels:
+            self.append(channel, [_epoch_draft(scope, opened, core)])
+        return opened
+
+    def _ends(self, closing: Sequence[str]) -> tuple[CutLine, ...]:
+        """Return where the journals of this epoch end once each of `closing` has its last record.
+
+        Opens those first, since that declares them in the `node` journal.
+        """
+        scope, own = self._scope, self._scope.identity
+        for channel in closing:
+            self._queue(channel)
+        held = epochs.held_cut(scope.conn, own.node_id, own.epoch)
+        sizes = {line.channel: line.size for line in held}
+        for name, queue in self._queues.items():
+            if name.epoch == own.epoch:
+                sizes[name.channel] = queue.head.size + len(queue.records)
+        for channel in closing:
+            sizes[channel] += 1
+        return tuple(
+            CutLine(channel=channel, epoch=own.epoch, size=size)
+            for channel, size in sorted(sizes.items())
+            if size
+        )
 
     def seal_all(self) -> None:
         """Seal and store all that waits, the `node` journal first since it declares the others."""
@@ -111,7 +195,7 @@ class Appender:
             head = self._scope.heads.by_pk(queue.head.pk)
             assert head is not None, "a queued journal has a head"
             for chunk in _chunks(queue.records):
-                self._seal_chunk(head, chunk)
+                self._seal_chunk(head, queue.signer, chunk)
         self._queues.clear()
         self._by_id.clear()
 
@@ -123,7 +207,7 @@ class Appender:
             head = self._scope.heads.get(name)
             if head is None or head.public_key is None:
                 head = self._open(name)
-            queue = self._queues[name] = _Queue(head=head)
+            queue = self._queues[name] = _Queue(head=head, signer=identity.journal)
         return queue
 
     def _open(self, name: JournalId) -> Head:
@@ -241,10 +325,10 @@ class Appender:
                 total += len(found.part.body) + _PART_OVERHEAD_BYTES
         return total
 
-    def _seal_chunk(self, head: Head, chunk: Sequence[_Pending]) -> None:
+    def _seal_chunk(self, head: Head, signer: Signer, chunk: Sequence[_Pending]) -> None:
         scope = self._scope
         headers = [record.header for record in chunk]
-        made = seal(head.state, headers, scope.identity.network, scope.identity.journal)
+        made = seal(head.state, headers, scope.identity.network, signer)
         position = scope.take_positions(len(chunk))
         segments.write_segment(
             scope.conn, head, made.seal, made.tiles, position=position, now_ms=scope.now_ms
@@ -313,6 +397,18 @@ def _header(scope: Scope, draft: Draft, salted: Sequence[Part]) -> Header:
         schema_sha256=draft.schema_sha256,
         period=draft.period,
         parts=digests,
+    )
+
+
+def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes) -> Draft:
+    return Draft(
+        record_id=_ordered_id(scope),
+        kind=KIND_EPOCH,
+        actor=f"node@{scope.identity.path}",
+        object_id=f"epoch/{opened.epoch}",
+        object_version=1,
+        created_ms=scope.now_ms,
+        parts=(DraftPart(name="core", body=core),),
     )
 
 

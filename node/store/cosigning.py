@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from yidao.node.store import segments, trust
+from yidao.node.store import epochs, segments, trust
 from yidao.node.store.journals import Head, journal_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature as table
@@ -25,6 +25,7 @@ from yidao.sync.checkpoint import cosign, verify_cosignature
 from yidao.sync.errors import SyncError
 from yidao.sync.ids import NodeId, Path, cosigner_name
 from yidao.sync.message import Receipt
+from yidao.sync.note import TYPE_COSIGNATURE, key_id, parse_signature_line
 
 # Cosigned sizes of a journal that are kept; the evidence of an old record is as
 # good under a newer checkpoint.
@@ -109,8 +110,9 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             cosigner = _cosigner_of(scope, line)
             if cosigner is None or not _may_bring(scope, cosigner, peer):
                 continue
-            name = cosigner_name(scope.identity.network, cosigner.node_id)
-            time_s = verify_cosignature(checkpoint, line, name, cosigner.cosign_key)
+            time_s = _verify(scope, cosigner, checkpoint, line)
+            if time_s is None:
+                continue
         except SyncError as error:
             scope.raise_problem(
                 RECEIPT_INVALID, {"reason": error.code}, journal=head.journal, peer=peer.node_id
@@ -238,6 +240,19 @@ def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
     except ValueError:
         return None
     return trust.enrolled(scope.conn, node)
+
+
+def _verify(scope: Scope, cosigner: EnrolledNode, checkpoint: bytes, line: str) -> int | None:
+    """Return when a node cosigned, by whichever of its keys the line names.
+
+    None if it is none of them: a receipt may overtake the record of a new key.
+    """
+    name = cosigner_name(scope.identity.network, cosigner.node_id)
+    named = parse_signature_line(line).key_id
+    for each in epochs.keys_of(scope.conn, cosigner):
+        if key_id(name, TYPE_COSIGNATURE, each.cosign_key) == named:
+            return verify_cosignature(checkpoint, line, name, each.cosign_key)
+    return None
 
 
 def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:

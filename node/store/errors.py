@@ -46,6 +46,12 @@ class StoreOfAnotherNode(StoreError):
     code = "STORE_OF_ANOTHER_NODE"
 
 
+class EpochNotLive(StoreError):
+    """The keys of this folder are of another epoch than the store (params: epoch, live)."""
+
+    code = "EPOCH_NOT_LIVE"
+
+
 class StoreLocked(StoreError):
     """Another process has this store open (params: path)."""
 

@@ -59,6 +59,11 @@ class Group:
         self.tx = Tx(self._scope, self._appender)
 
     @property
+    def identity(self) -> Identity:
+        """Who writes after this group: another than before where it opened an epoch."""
+        return self._scope.identity
+
+    @property
     def records(self) -> int:
         """How many records this group will store, as far as is known."""
         stored: int = self._scope.last_position - self._first_position

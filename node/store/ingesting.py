@@ -1,9 +1,11 @@
 """Ingest: what a peer sent is verified, stored and acknowledged as one, or refused by journal.
 
 For each item:
-1. The journal is declared, and comes from where its origin stands, in its lane.
-2. It does not reach beyond the cut of a revocation. The seal extends what is held
-   (`yidao.sync.journal.extend`), or is a duplicate that says the same as what is held.
+1. The journal is declared, and comes from where its origin stands, in its lane. The
+   first seal of a new epoch may bring the record that opens it.
+2. It does not reach beyond the cut of a revocation, or the end of its epoch. The seal
+   extends what is held (`yidao.sync.journal.extend`), or is a duplicate that says the
+   same as what is held.
 3. Every part that came is the one that its header commits to.
 4. Segment, tiles, head, parts, and the declarations in it are stored.
 What fails in 1 to 3 quarantines that journal alone: nothing of the item is
@@ -22,6 +24,7 @@ from sqlalchemy import func, select
 
 from yidao.node.store import (
     cosigning,
+    epochs,
     errors,
     forks,
     lanecursors,
@@ -38,7 +41,7 @@ from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Fork, Outcome, Peer
-from yidao.sync import revocation
+from yidao.sync import epoch, revocation
 from yidao.sync.errors import PeerError, SealFork
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
@@ -108,7 +111,7 @@ class Ingest:
             self._take_back(item)
             return
         try:
-            head = self._admit(item.seal.journal)
+            head = self._admit(item)
         except PeerError as error:
             self._refuse_undeclared(item, error)
             return
@@ -130,22 +133,25 @@ class Ingest:
             return
         own = trust.enrolled(scope.conn, scope.identity.node_id)
         assert own is not None, "bind() wrote the node's own enrolment"
-        head = trust.declare(scope, journal, own)
+        head = scope.heads.get(journal)
         try:
+            if epochs.key_of(scope.conn, own, journal.epoch) is None:
+                # An epoch that was opened, and forgotten with the rest.
+                self._open_epoch(item, own)
+            head = trust.declare(scope, journal, own)
             before = head.size
             self._store(head, item)
             if head.size > before:
                 record_ids.note(scope, head, item)
         except PeerError as error:
-            assert head.public_key is not None, "declared above"
-            if forks.is_signed(scope, head, item.seal):
+            if head is not None and forks.is_signed(scope, head, item.seal):
                 self._tally.forked.append(forks.of_own(head, item.seal))
             else:
                 self._refuse(journal, item.seal.first_seq, error, is_news=True)
 
-    def _admit(self, journal: JournalId) -> Head:
+    def _admit(self, item: Item) -> Head:
         """Return the head of a journal that may come by this peer in this lane."""
-        scope = self._scope
+        scope, journal = self._scope, item.seal.journal
         origin = trust.enrolled(scope.conn, journal.node_id)
         if origin is None:
             raise errors.JournalUndeclared
@@ -154,10 +160,37 @@ class Ingest:
         if head is None or head.public_key is None:
             if not trust.declared_by_enrolment(scope, journal, origin):
                 raise errors.JournalUndeclared
+            if epochs.key_of(scope.conn, origin, journal.epoch) is None:
+                self._open_epoch(item, origin)
             head = trust.declare(scope, journal, origin)
         if head.via != self._peer.node_id:
             head.via, head.is_dirty = self._peer.node_id, True
         return head
+
+    def _open_epoch(self, item: Item, origin: EnrolledNode) -> None:
+        """Fold the record that opens an epoch, where the seal at hand begins with it.
+
+        Both keys of the epoch have signed its core, so that it counts whatever comes of
+        the seal. Where there is no such record, the journal has no key.
+        """
+        seal = item.seal
+        if seal.journal.channel not in epoch.CHANNELS or seal.first_seq or not seal.headers:
+            return
+        header = decode_header(seal.headers[0])
+        given = (
+            part
+            for run in item.parts
+            if run.journal == seal.journal
+            for record in run.records
+            if record.seq == 0
+            for part in record.parts
+            if part.name == "core"
+        )
+        core, digest = next(given, None), header.part("core")
+        if header.kind != epoch.KIND or core is None or digest is None:
+            return
+        check_part(digest, core)
+        trust.fold_epoch(self._scope, origin, core.body, seal.journal, 0)
 
     def _check_way(self, journal: JournalId, origin: EnrolledNode) -> None:
         own, peer = self._scope.identity.path, self._peer.path
@@ -179,6 +212,7 @@ class Ingest:
         origin = trust.enrolled(scope.conn, head.journal.node_id)
         assert origin is not None, "admitted journals have an enrolled origin"
         revoking.check_cut(scope.conn, origin, head.journal, seal.end_seq)
+        epochs.check_cut(scope.conn, head.journal, seal.end_seq)
         extended = extend(head.state, seal, scope.identity.network, head.public_key)
         if extended.duplicate:
             self._check_duplicate(head, item)
@@ -319,6 +353,8 @@ class Ingest:
             core = cores.get(seq)
             if head.journal.channel == trust.NODE_CHANNEL:
                 trust.fold_foreign(self._scope, head, seq, header, core, position + offset)
+            elif header.kind == epoch.KIND:
+                trust.fold_epoch_above(self._scope, head.journal, seq, core)
             if header.kind == revocation.KIND:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
 

@@ -10,6 +10,7 @@ from yidao.node.store.journals import journal_of
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import lane_cursor, peer_ack
 from yidao.node.store.values import Peer
+from yidao.sync.epocherrors import EpochClosed
 from yidao.sync.ids import Lane, NodeId
 from yidao.sync.message import Holding, LaneCursor
 
@@ -95,14 +96,14 @@ def read_holdings(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
 def read_wanted(conn: Connection, peer: Peer) -> tuple[Holding, ...]:
     """Return the quarantined journals that a peer should send again, and from where.
 
-    What a revocation cut off can never come right.
+    What a revocation or the end of an epoch cut off can never come right.
     """
     rows = conn.execute(
         select(journal_table).where(
             journal_table.c.via == peer.node_id,
             journal_table.c.public_key.is_not(None),
             journal_table.c.quarantine_code.is_not(None),
-            journal_table.c.quarantine_code != JournalRevoked.code,
+            journal_table.c.quarantine_code.not_in((JournalRevoked.code, EpochClosed.code)),
         )
     )
     return tuple(Holding(journal=journal_of(row), size=row.size) for row in rows)

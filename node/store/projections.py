@@ -95,7 +95,9 @@ class Runner:
             if row.name in self._cursors
         }
         running = {
-            name: position for name, position in self._cursors.items() if self._runs(name, fenced=fenced)
+            name: position
+            for name, position in self._cursors.items()
+            if self._runs(name, fenced=fenced)
         }
         if not running:
             # The fence was closed, or somebody stalled, since it was looked.

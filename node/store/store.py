@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -11,6 +12,7 @@ from yidao.node.keys import Identity
 from yidao.node.store import (
     aside,
     cosigning,
+    epochs,
     errors,
     lanecursors,
     problems,
@@ -41,6 +43,7 @@ from yidao.node.store.values import (
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import FIRST, EpochKey
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.message import Held, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
@@ -104,10 +107,24 @@ class Store:
 
     @property
     def identity(self) -> Identity:
-        """Whom this store serves; `StoreUnbound` before `bind`."""
+        """Whom this store serves, in the epoch in which it writes; `StoreUnbound` before `bind`."""
         if self._identity is None:
             raise errors.StoreUnbound
-        return self._identity
+        return self._identity if self._writer is None else self._writer.identity
+
+    def in_live_epoch(self, identity: Identity) -> Identity:
+        """Return a node with the epoch in which it last wrote here under the same keys.
+
+        A new epoch is a record first and a line in the key folder second: a process that
+        ended in between finds the record.
+        """
+        with self.read() as conn:
+            node = trust.enrolled(conn, identity.node_id)
+            live = None if node is None else epochs.live_of(conn, node)
+        keys = (identity.journal.public_key, identity.cosign.public_key)
+        if live is None or (live.journal_key, live.cosign_key) != keys:
+            return identity
+        return replace(identity, epoch=live.epoch)
 
     def bind(self, identity: Identity, chain: Sequence[Enrolment] = ()) -> None:
         """Say which node this store serves, and what it knows of the nodes above it.
@@ -119,22 +136,17 @@ class Store:
         Raises:
             StoreOfAnotherNode: The store has served another one.
             EnrolmentConflict: The chain contradicts what the store holds.
+            EpochNotLive: The store writes in another epoch, or under other keys.
         """
-        own = Enrolment(
-            node_id=identity.node_id,
-            path=identity.path,
-            journal_key=identity.journal.public_key,
-            cosign_key=identity.cosign.public_key,
-            suite=identity.suite,
-        )
         with self._translated(), self._engines.writer.begin() as conn:
             _claim(conn, "network", identity.network)
             _claim(conn, "node_id", identity.node_id)
             by_path = {enrolment.path: enrolment.node_id for enrolment in chain}
-            for enrolment in (*chain, own):
+            for enrolment in chain:
                 parent = enrolment.path.parent
                 above = None if parent is None else by_path.get(parent)
                 trust.learn(conn, enrolment, above or enrolment.node_id)
+            _check_identity(conn, identity, by_path)
         self._identity = identity
 
     def renew_life(self, life: bytes) -> tuple[bytes, int]:
@@ -316,6 +328,12 @@ class Store:
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 
+    def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
+        """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
+        with self.read() as conn:
+            node = trust.enrolled(conn, node_id)
+            return () if node is None else epochs.keys_of(conn, node)
+
     def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
         """Return problems, the latest seen first."""
         with self.read() as conn:
@@ -481,6 +499,30 @@ class Store:
             if not is_from_database(error):
                 raise
             raise translate(error) from error
+
+
+def _check_identity(conn: Connection, identity: Identity, by_path: Mapping[Path, NodeId]) -> None:
+    """Return only if a node with that identity is the one that writes into this store now."""
+    found = trust.enrolled(conn, identity.node_id)
+    live = None if found is None else epochs.live_of(conn, found)
+    if live is None or live.epoch == FIRST:
+        own = Enrolment(
+            node_id=identity.node_id,
+            path=identity.path,
+            journal_key=identity.journal.public_key,
+            cosign_key=identity.cosign.public_key,
+            suite=identity.suite,
+        )
+        parent = identity.path.parent
+        above = None if parent is None else by_path.get(parent)
+        trust.learn(conn, own, above or identity.node_id)
+    keys = (identity.journal.public_key, identity.cosign.public_key)
+    if live is None:
+        live_epoch, live_keys = FIRST, keys
+    else:
+        live_epoch, live_keys = live.epoch, (live.journal_key, live.cosign_key)
+    if (identity.epoch, keys) != (live_epoch, live_keys):
+        raise errors.EpochNotLive(epoch=identity.epoch, live=live_epoch)
 
 
 def _claim(conn: Connection, key: str, value: bytes) -> None:

@@ -225,6 +225,29 @@ revocation = Table(
     PrimaryKeyConstraint("node_id", "path", "by_id"),
 )
 
+# Every epoch that a node has opened after its first, which has the keys of its enrolment.
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("node_id", LargeBinary, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("suite", Integer, nullable=False),
+    Column("journal_key", LargeBinary, nullable=False),
+    Column("cosign_key", LargeBinary, nullable=False),
+    Column("core", LargeBinary, nullable=False),
+    Column("live", Boolean, nullable=False),
+    PrimaryKeyConstraint("node_id", "epoch"),
+    UniqueConstraint("node_id", "previous", name="epoch_previous"),
+)
+Index(
+    "epoch_live",
+    epoch.c.node_id,
+    unique=True,
+    sqlite_where=epoch.c.live.is_(True),
+    postgresql_where=epoch.c.live.is_(True),
+)
+
 join_token = Table(
     "join_token",
     metadata,

@@ -1,18 +1,21 @@
 """What a job may do inside the writer's transaction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, lanecursors, trust
+from yidao.node.store import cosigning, epochs, lanecursors, problems, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
 from yidao.node.store.values import Draft, Outcome, Peer, Ticket
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId
 from yidao.sync.message import Frame, Receipt
+from yidao.sync.revocation import CutLine
 
 
 class Tx:
@@ -46,9 +49,37 @@ class Tx:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
 
+    def open_epoch(
+        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None = None
+    ) -> EpochOpened:
+        """End the epoch in which this node writes, and go on as `identity`.
+
+        From here on every job of this store writes in the new epoch, in journals that are
+        declared anew. If this one fails, nothing has happened.
+
+        Args:
+            identity: This node with its new epoch and the signers of that; the old
+                journal signer is still the store's, and signs too.
+            cause: Why.
+            cut: Where the old journals end, if the old epoch cannot be written any more.
+                None = where they are now, behind a last record that says so.
+
+        Raises:
+            EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
+        """
+        return self._appender.open_epoch(identity, cause, cut=cut)
+
     def pass_fence(self) -> None:
-        """Let this transaction append behind the fence: it opens the epoch that ends it."""
-        self._scope.opening = True
+        """Let this transaction append behind the fence: it opens the epoch that ends it.
+
+        It follows the newest epoch that is known here, which may have come back from a
+        neighbour and be newer than the one in which this process began.
+        """
+        scope = self._scope
+        own = trust.enrolled(scope.conn, scope.identity.node_id)
+        assert own is not None, "bind() wrote the node's own enrolment"
+        scope.opening = True
+        scope.identity = replace(scope.identity, epoch=epochs.live_of(scope.conn, own).epoch)
 
     def own_cut(self) -> tuple[CutLine, ...]:
         """Return where this node's journals of the epoch in which it writes end here."""

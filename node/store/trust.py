@@ -7,22 +7,26 @@ never stops its journal.
 
 A `node` journal is declared by its node's enrolment, every other journal of a
 node below by `node.journal.opened`. The journals of nodes above are declared by
-their enrolment alone: their `node` journals do not travel down.
+their enrolment alone: their `node` journals do not travel down. All of this holds
+in the epochs of a node that are known here (`epochs`); a journal of any other one
+has no key.
 """
 
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from yidao.node.store import errors
+from yidao.node.store import epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import revocation as revocation_table
 from yidao.node.store.values import EnrolledNode
+from yidao.sync import epoch
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epocherrors import EpochUnknown
 from yidao.sync.errors import (
     EnrolmentChainBroken,
     EnrolmentMalformed,
@@ -81,12 +85,24 @@ def enrolled_of(row: Row[Any]) -> EnrolledNode:
 def learn(
     conn: Connection, found: Enrolment, parent_id: NodeId, position: int | None = None
 ) -> None:
-    """Write an enrolment down; the same one again changes nothing.
+    """Write an enrolment down, with the epochs opened since; the same again changes nothing.
 
     Raises:
         EnrolmentConflict: The node has another key or path, or the path another node
             that was not revoked.
+        EpochConflict, EpochUnproven: An epoch does not follow what is known.
     """
+    _learn_enrolment(conn, found, parent_id, position)
+    if found.changes:
+        node = enrolled(conn, found.node_id)
+        assert node is not None, "it was just written"
+        for opened in found.changes:
+            epochs.learn(conn, node, opened)
+
+
+def _learn_enrolment(
+    conn: Connection, found: Enrolment, parent_id: NodeId, position: int | None
+) -> None:
     is_taken = (table.c.path == str(found.path)) & table.c.revoked.is_(False)
     same = or_(table.c.node_id == found.node_id, is_taken)
     rows = conn.execute(select(table).where(same)).all()
@@ -150,18 +166,25 @@ def routes(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Routes:
 
 
 def declare(scope: Scope, journal: JournalId, origin: EnrolledNode) -> Head:
-    """Give a journal its key and its routes, making its head if there is none."""
+    """Give a journal the key of its epoch and its routes, making its head if there is none.
+
+    Raises:
+        EpochUnknown: Nothing opened that epoch.
+    """
+    key = epochs.key_of(scope.conn, origin, journal.epoch)
+    if key is None:
+        raise EpochUnknown(epoch=journal.epoch)
     head = scope.heads.get(journal)
     if head is None:
         return scope.heads.create(
             journal,
-            suite=origin.suite,
-            public_key=origin.journal_key,
+            suite=key.suite,
+            public_key=key.journal_key,
             routes=routes(scope, journal, origin),
             own=origin.node_id == scope.identity.node_id,
         )
     if head.public_key is None:
-        head.suite, head.public_key = origin.suite, origin.journal_key
+        head.suite, head.public_key = key.suite, key.journal_key
         head.routes = routes(scope, journal, origin)
         head.is_dirty = True
     return head
@@ -193,6 +216,8 @@ def fold_foreign(
             fold_enrolled(scope, enroller, header, core, position)
         elif header.kind == KIND_OPENED:
             declare(scope, _opened(head.journal, header), enroller)
+        elif header.kind == epoch.KIND:
+            fold_epoch(scope, enroller, core, head.journal, seq)
     except (SyncError, errors.EnrolmentConflict) as error:
         scope.raise_problem(error.code, error.params, journal=head.journal, seq=seq)
 
@@ -231,6 +256,28 @@ def fold_enrolled(
     return found.node_id
 
 
+def fold_epoch(
+    scope: Scope, origin: EnrolledNode, core: bytes | None, journal: JournalId, seq: int
+) -> None:
+    """Fold a new epoch of a node, and declare what came before it was known.
+
+    Raises:
+        EpochMalformed, EpochUnproven, EpochConflict, …: See `epochs.fold`.
+    """
+    epochs.fold(scope, origin, core, journal, seq)
+    _declare_noted(scope, origin.node_id)
+
+
+def fold_epoch_above(scope: Scope, journal: JournalId, seq: int, core: bytes | None) -> None:
+    """Fold a new epoch that the `down.control` of a node above tells of."""
+    origin = enrolled(scope.conn, journal.node_id)
+    assert origin is not None, "its journal was admitted by its enrolment"
+    try:
+        fold_epoch(scope, origin, core, journal, seq)
+    except SyncError as error:
+        scope.raise_problem(error.code, error.params, journal=journal, seq=seq)
+
+
 def _clear_revoked(scope: Scope, found: Enrolment) -> None:
     """Call it mended that a path had lost its node, now that another one stands there."""
     at = (table.c.path == str(found.path)) & table.c.revoked.is_(True)
@@ -240,23 +287,25 @@ def _clear_revoked(scope: Scope, found: Enrolment) -> None:
 
 
 def _declare_noted(scope: Scope, node_id: NodeId) -> None:
-    """Declare `node` journals that came before their enrolment and were refused."""
+    """Declare journals that came before their enrolment or their epoch and were refused."""
     rows = scope.conn.execute(
         select(journal_table).where(
-            journal_table.c.node_id == node_id,
-            journal_table.c.channel == NODE_CHANNEL,
-            journal_table.c.public_key.is_(None),
+            journal_table.c.node_id == node_id, journal_table.c.public_key.is_(None)
         )
     ).all()
     origin = enrolled(scope.conn, node_id)
     assert origin is not None, "it was just learned"
     for row in rows:
-        declare(scope, journal_of(row), origin)
+        journal = journal_of(row)
+        has_key = epochs.key_of(scope.conn, origin, journal.epoch) is not None
+        if has_key and declared_by_enrolment(scope, journal, origin):
+            declare(scope, journal, origin)
 
 
 def _opened(node_journal: JournalId, header: Header) -> JournalId:
     """Return the journal that a `node.journal.opened` names."""
     pieces = header.object_id.split("/")
-    if len(pieces) != 3 or pieces[0] != _OPENED_OBJECT:
+    # An epoch speaks for its own journals; it is the record of an epoch that opens the next.
+    if len(pieces) != 3 or pieces[0] != _OPENED_OBJECT or pieces[2] != node_journal.epoch:
         raise HeaderFieldInvalid(field="object_id")
     return JournalId(node_id=node_journal.node_id, channel=pieces[1], epoch=pieces[2])

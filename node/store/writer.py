@@ -70,7 +70,7 @@ class Writer:
         self._fence = Fence()
         self._high_water: HighWater = NoHighWater()
         self._engine = engine
-        self._identity = identity
+        self.identity = identity
         self._runner = runner
         self._clock_ms = clock_ms
         self._random = random
@@ -194,6 +194,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._fail_group(error, [future for future, _ in done])
             return
+        self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
         self._committed(position)
@@ -202,7 +203,7 @@ class Writer:
         self._tell_commit()
 
     def _group(self, conn: Connection) -> Group:
-        return Group(conn, self._identity, self._clock_ms(), self._random, self._fence)
+        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence)
 
     def _finish(self, group: Group) -> int:
         position = group.finish()

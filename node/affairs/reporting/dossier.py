@@ -106,17 +106,20 @@ def prove_records(store: Store, positions: Sequence[int]) -> tuple[RecordPieces,
 def _proof(store: Store, proven: Proven) -> bytes:
     """Give a record's proof with the cosignatures of those who stand above its author now."""
     author = store.enrolled(proven.journal.node_id)
-    if author is None:
+    keys = {each.epoch: each.journal_key for each in store.keys_of(proven.journal.node_id)}
+    if author is None or proven.journal.epoch not in keys:
         raise StoreInconsistent(what="enrolment")
-    tiers, below = [], author
+    tiers: list[tuple[NodeId, bytes]] = []
+    below = author
     while below.parent_id != below.node_id:
         above = store.enrolled(below.parent_id)
         if above is None:
             break
-        tiers.append((above.node_id, above.cosign_key))
+        tiers += ((above.node_id, each.cosign_key) for each in store.keys_of(above.node_id))
         below = above
     proof = parse_proof(proven.proof)
-    return with_known_lines(proof, store.identity.network, author.journal_key, tiers).encode()
+    journal_key = keys[proven.journal.epoch]
+    return with_known_lines(proof, store.identity.network, journal_key, tiers).encode()
 
 
 def _check_count(count: int) -> None:

@@ -159,14 +159,17 @@ class SampleTree:
         channel: str = "node",
         epoch: str = "1",
         cosigners: Sequence[Enrolment] = (),
+        index: int = 3,
+        signer: Ed25519Signer | None = None,
     ) -> TlogProof:
-        """Put a header at index 3 of a journal of five and prove it."""
+        """Put a header at an index of a journal of five and prove it."""
         journal = JournalId(node_id=origin.node_id, channel=channel, epoch=epoch)
-        headers = [b"a", b"b", b"c", header, b"e"]
-        signer = self.signer(str(origin.path), "journal")
+        headers = [b"a", b"b", b"c", b"d", b"e"]
+        headers[index] = header
+        signer = signer or self.signer(str(origin.path), "journal")
         sealed = seal(JournalState(journal=journal), headers, NETWORK, signer)
         hashes = leaf_hashes(headers)
-        path = inclusion_proof(5, 3, node_reader(lambda _, first, n: hashes[first : first + n]))
+        path = inclusion_proof(5, index, node_reader(lambda _, first, n: hashes[first : first + n]))
         checkpoint = sealed.seal.checkpoint
         lines = [
             cosign(
@@ -177,7 +180,9 @@ class SampleTree:
             )
             for tier in cosigners
         ]
-        return TlogProof(index=3, path=tuple(path), checkpoint=with_cosignatures(checkpoint, lines))
+        return TlogProof(
+            index=index, path=tuple(path), checkpoint=with_cosignatures(checkpoint, lines)
+        )
 
     def enrol(self, parent: Enrolment, child: Enrolment, **changes: object) -> EnrolmentProof:
         """Return the proof of a true record by `parent`, whatever it says."""

@@ -332,7 +332,7 @@ BAD_CONTROL = {
     "path with full-width digits": (HELLO, lambda c: setattr(c.hello, "path", "/３３")),
     "path too long": (HELLO, lambda c: setattr(c.hello, "path", "/" + "3" * 512)),
     "no epoch": (HELLO, lambda c: c.hello.ClearField("epoch")),
-    "chain too long": (HELLO, lambda c: c.hello.chain.extend([c.hello.chain[0]] * 16)),
+    "chain too long": (HELLO, lambda c: c.hello.chain.extend([c.hello.chain[0]] * 64)),
     "huge proof": (HELLO, lambda c: setattr(c.hello.chain[0], "proof", b"p" * 16385)),
     "negative time": (m.Heartbeat(now_ms=1), lambda c: setattr(c.heartbeat, "now_ms", -1)),
     "goodbye without a code": (m.Goodbye(code="X"), lambda c: c.goodbye.ClearField("code")),

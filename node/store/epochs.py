@@ -1,0 +1,166 @@
+"""Epochs of nodes, folded at once like enrolments: which key, and where an old epoch ends.
+
+A new epoch comes in the `node` journal of a node below or of this one, in the
+`down.control` journal of a node above, or with the chain in a parent's hello. In
+whatever order it and records of the old epoch arrive, the outcome for a journal is
+the same: what lies beyond the cut is `EPOCH_CLOSED`, and nothing more of it is taken.
+"""
+
+from sqlalchemy import Connection, insert, select, update
+
+from yidao.node.store.journals import head_of
+from yidao.node.store.scope import Scope
+from yidao.node.store.tables import epoch as table
+from yidao.node.store.tables import journal as journal_table
+from yidao.node.store.values import EnrolledNode
+from yidao.sync.epoch import FIRST, EpochKey, EpochOpened, check, check_place
+from yidao.sync.epocherrors import EpochClosed, EpochMalformed
+from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.revocation import CutLine
+
+JOURNAL_REFUSED = "JOURNAL_REFUSED"
+
+
+def key_of(conn: Connection, node: EnrolledNode, epoch: str) -> EpochKey | None:
+    """Return the key of one epoch of a node; None if nothing opened it."""
+    if epoch == FIRST:
+        return _first(node)
+    mine = (table.c.node_id == node.node_id) & (table.c.epoch == epoch)
+    core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
+    return None if core is None else EpochOpened.decode(bytes(core)).key
+
+
+def live_of(conn: Connection, node: EnrolledNode) -> EpochKey:
+    """Return the epoch in which a node writes now, as is known here."""
+    mine = (table.c.node_id == node.node_id) & table.c.live.is_(True)
+    core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
+    return _first(node) if core is None else EpochOpened.decode(bytes(core)).key
+
+
+def opened_of(conn: Connection, node_id: NodeId) -> tuple[EpochOpened, ...]:
+    """Return the epochs that a node has opened after its first, in order."""
+    cores = conn.execute(select(table.c.core).where(table.c.node_id == node_id)).scalars()
+    found = [EpochOpened.decode(bytes(core)) for core in cores]
+    return tuple(sorted(found, key=lambda each: int(each.epoch.partition("-")[0])))
+
+
+def keys_of(conn: Connection, node: EnrolledNode) -> tuple[EpochKey, ...]:
+    """Return the keys of all epochs of a node, the newest last."""
+    return (_first(node), *(each.key for each in opened_of(conn, node.node_id)))
+
+
+def valid_size(conn: Connection, journal: JournalId) -> int | None:
+    """Return at what size a journal of a closed epoch ends; None if nothing ends it."""
+    mine = (table.c.node_id == journal.node_id) & (table.c.previous == journal.epoch)
+    core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
+    if core is None:
+        return None
+    opened = EpochOpened.decode(bytes(core))
+    return opened.size_of(journal) if opened.ends_the_old else None
+
+
+def check_cut(conn: Connection, journal: JournalId, end: int) -> None:
+    """Return only if the first `end` records of a journal belong to its epoch.
+
+    Raises:
+        EpochClosed: They reach beyond the end of it.
+    """
+    valid = valid_size(conn, journal)
+    if valid is not None and end > valid:
+        raise EpochClosed(size=end, valid=valid)
+
+
+def held_cut(conn: Connection, node_id: NodeId, epoch: str) -> tuple[CutLine, ...]:
+    """Return how far each journal of one epoch is held here."""
+    held = select(journal_table.c.channel, journal_table.c.size).where(
+        journal_table.c.node_id == node_id,
+        journal_table.c.epoch == epoch,
+        journal_table.c.public_key.is_not(None),
+        journal_table.c.size > 0,
+    )
+    lines = (CutLine(channel=r.channel, epoch=epoch, size=r.size) for r in conn.execute(held))
+    return tuple(sorted(lines))
+
+
+def fold(
+    scope: Scope, origin: EnrolledNode, core: bytes | None, journal: JournalId, seq: int
+) -> EpochOpened:
+    """Write a new epoch down that a node's own record opens; the same again changes nothing.
+
+    Raises:
+        EpochMalformed, EpochUnproven, EpochConflict, …: See `sync.epoch`.
+    """
+    if core is None:
+        raise EpochMalformed(field="core")
+    opened = EpochOpened.decode(core)
+    if not _is_known(scope.conn, origin, opened):
+        live = live_of(scope.conn, origin)
+        check(opened, live)
+        check_place(opened, journal, seq, live)
+        _insert(scope.conn, opened)
+        stop_journals(scope, opened)
+    return opened
+
+
+def learn(conn: Connection, origin: EnrolledNode, opened: EpochOpened) -> None:
+    """Write a new epoch down that a verified chain proved, or that this node opens.
+
+    Raises:
+        EpochConflict: It does not follow the epoch in which the node writes.
+        EpochUnproven: A key has not signed it.
+    """
+    if not _is_known(conn, origin, opened):
+        check(opened, live_of(conn, origin))
+        _insert(conn, opened)
+
+
+def stop_journals(scope: Scope, opened: EpochOpened) -> None:
+    """Put aside the journals of the old epoch of which more is held than belongs to it."""
+    if opened.node_id == scope.identity.node_id or not opened.ends_the_old:
+        return
+    old = (journal_table.c.node_id == opened.node_id) & (journal_table.c.epoch == opened.previous)
+    journals = [
+        head_of(row).journal for row in scope.conn.execute(select(journal_table).where(old))
+    ]
+    for journal in journals:
+        head, valid = scope.heads.get(journal), opened.size_of(journal)
+        if head is None or head.size <= valid:
+            continue
+        head.quarantine_code, head.quarantined_at_seq = EpochClosed.code, valid
+        head.is_dirty = True
+        scope.raise_problem(
+            JOURNAL_REFUSED, {"reason": EpochClosed.code, "via": ""}, journal=journal, seq=valid
+        )
+
+
+def _first(node: EnrolledNode) -> EpochKey:
+    return EpochKey(
+        epoch=FIRST,
+        suite=node.suite,
+        journal_key=node.journal_key,
+        cosign_key=node.cosign_key,
+    )
+
+
+def _is_known(conn: Connection, origin: EnrolledNode, opened: EpochOpened) -> bool:
+    if opened.node_id != origin.node_id:
+        raise EpochMalformed(field="node_id")
+    mine = (table.c.node_id == opened.node_id) & (table.c.epoch == opened.epoch)
+    core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
+    return core is not None and bytes(core) == opened.encode()
+
+
+def _insert(conn: Connection, opened: EpochOpened) -> None:
+    conn.execute(update(table).where(table.c.node_id == opened.node_id).values(live=False))
+    conn.execute(
+        insert(table).values(
+            node_id=opened.node_id,
+            epoch=opened.epoch,
+            previous=opened.previous,
+            suite=opened.suite,
+            journal_key=opened.journal_key,
+            cosign_key=opened.cosign_key,
+            core=opened.encode(),
+            live=True,
+        )
+    )
