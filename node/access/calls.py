@@ -135,8 +135,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "QueryService/QueryRows": _acts(_P.QUERY_ASK),
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "RecoveryService/ListIncidents": _reads(_P.NODE_READ, unit=UnitRule.CLOSED),
-    # Not audited call by call: behind a fence nothing can be written, and the epoch is a record.
-    "RecoveryService/OpenEpoch": _reads(_P.NODE_OPERATE),
+    "RecoveryService/OpenEpoch": _acts(_P.NODE_OPERATE),
     "RecoveryService/ReleaseNode": _acts(_P.NODE_OPERATE),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),

@@ -109,6 +109,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     # Later it may go.
     affairs.ViewsBehind: _Code.UNAVAILABLE,
     access.SignInBusy: _Code.RESOURCE_EXHAUSTED,
+    store.StoreFenced: _Code.UNAVAILABLE,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
 }
