@@ -284,9 +284,7 @@ class Outbound:
         return missing
 
 
-def _backfill_request(
-    lane: Lane, sending: _Sending, max_bytes: int, up_to: int
-) -> ReadRequest:
+def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int, up_to: int) -> ReadRequest:
     wanted = sending.backfill[0]
     return ReadRequest(
         lane=lane,

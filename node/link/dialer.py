@@ -23,6 +23,7 @@ from yidao.node.link.hub import SESSION_REPLACED, Hub
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
+from yidao.node.recovery.warden import RESUMING
 from yidao.sync.backoff import Backoff
 
 Method = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
@@ -67,7 +68,7 @@ class Dialer:
                 self._hub.warden.replaced()
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)
-            if self._flowed:
+            if self._flowed or self._hub.dial_error == RESUMING:
                 backoff = backoff.reset()
             delay_seconds, backoff = backoff.next(self._jitter())
             self._hub.next_dial_ms = self._hub.clock_ms() + int(delay_seconds * 1000)

@@ -32,6 +32,8 @@ UNWITNESSED: Final = "EPOCH_UNWITNESSED"
 PEER_ROLLED_BACK: Final = "PEER_ROLLED_BACK"
 PEER_FORKED: Final = "SEAL_FORK"
 DOUBTFUL: Final = "START_DOUBTFUL"
+#: Why a session ends: the next one asks for what is missing.
+RESUMING: Final = "NODE_RESUMING"
 
 log = get_logger()
 
@@ -72,6 +74,7 @@ class Warden:
         self._waiting: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         self._waited = False
+        self._has_reopened = False
         self._cause = Cause.RESTORED
         self.standing = Standing.ACTIVE
         self.since_ms = clock_ms()
@@ -143,7 +146,8 @@ class Warden:
             each.journal: each.held_size for each in compared if each.verdict is Verdict.BEHIND
         }
         self._show(peer, compared, reminders)
-        lost = any(not each.forked for each in reminders)
+        # An epoch that this process has opened is in no older copy, whatever else was lost.
+        lost = not self._has_reopened and any(not each.forked for each in reminders)
         current = [each.verdict for each in compared if self._counts(each.journal)]
         turn = turn_of(current, lost=lost)
         before = self.standing
@@ -154,7 +158,7 @@ class Warden:
         if turn is Turn.DIVERGED and before is not Standing.FORKED:
             return FORKED
         news = heard.missing.keys() - {each.journal for each in asked}
-        return "NODE_RESUMING" if news else ""
+        return RESUMING if news else ""
 
     def remind(self, peer: Neighbour, receipts: Iterable[Held], held: Iterable[Held]) -> None:
         """Notice that a neighbour holds less than it has cosigned: it was rolled back."""
@@ -267,6 +271,7 @@ class Warden:
 
     async def _reopen(self) -> None:
         identity = await reopen(self._store, self._cause, self._random)
+        self._has_reopened = True
         for callback in self._on_reopened:
             callback(identity)
         if self._cause is Cause.UNWITNESSED:

@@ -42,7 +42,7 @@ from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Fork, Outcome, Peer
 from yidao.sync import epoch, revocation
-from yidao.sync.errors import PeerError, SealFork
+from yidao.sync.errors import PeerError, SealFork, SealOverlap
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
@@ -359,6 +359,8 @@ class Ingest:
                 revoking.fold_foreign(self._scope, head.journal, seq, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
+        if isinstance(error, SealOverlap) and forks.is_shown_by(self._scope, head, item.seal):
+            error = SealFork(size=item.seal.end_seq)
         if isinstance(error, SealFork):
             # Two checkpoints of one size prove it to anybody. What is held stays good.
             held = cosigning.checkpoint_of(self._scope.conn, head.pk, item.seal.end_seq)

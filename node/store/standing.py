@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, select
 from yidao.node.keys import Identity
 from yidao.node.store import cosigning, segments
 from yidao.node.store.journals import head_of, journal_of
-from yidao.node.store.tables import cosignature
+from yidao.node.store.tables import cosignature, segment
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import Peer
 from yidao.sync.checkpoint import Checkpoint, open_checkpoint, verify_cosignature
@@ -35,7 +35,7 @@ class Compared:
         size: How much of it is here.
         held_size: How much the neighbour holds.
         held: The checkpoint that the neighbour holds, signed by us.
-        own: Ours of the same size where we have one, else our newest; empty if none.
+        own: Our newest of at most that size, else our newest; empty if there is none.
     """
 
     journal: JournalId
@@ -126,7 +126,7 @@ def compare(conn: Connection, own: Identity, told: Iterable[Held]) -> tuple[Comp
         size = 0 if row is None else row.size
         pk = 0 if row is None else row.id
         verdict = judge(held, size, partial(root_at, conn, pk))
-        mine = None if row is None else cosigning.checkpoint_of(conn, row.id, held.size)
+        mine = None if row is None else _checkpoint_within(conn, row.id, held.size)
         newest = None if row is None else row.checkpoint
         found.append(
             Compared(
@@ -201,6 +201,18 @@ def frontier_at(conn: Connection, pk: int, size: int) -> Frontier:
             nodes.append(range_root(start, start + (1 << height), reader))
             start += 1 << height
     return Frontier(size, tuple(nodes))
+
+
+def _checkpoint_within(conn: Connection, pk: int, size: int) -> bytes | None:
+    """Return the newest checkpoint of at most that size: what a neighbour can compare."""
+    end = segment.c.first_seq + segment.c.record_count
+    found: bytes | None = conn.execute(
+        select(segment.c.checkpoint)
+        .where(segment.c.journal_id == pk, end <= size)
+        .order_by(segment.c.first_seq.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return found
 
 
 def _is_our_receipt(own: Identity, each: Held) -> bool:
