@@ -28,6 +28,7 @@ from yidao.node.affairs.locate import locate
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.bundle_service import BundleServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.query_service import QueryServicer
 from yidao.node.api.recovery_service import RecoveryServicer
@@ -41,6 +42,7 @@ from yidao.node.errors import NodeError
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
+from yidao.node.keychanges import KeyChanges, settled
 from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
@@ -135,7 +137,7 @@ class Daemon:
         certificates = self._keys.load_certificates()
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(identity, chain, certificates.root_pem)
+        store = self._open_store(chain, certificates.root_pem)
         identity = store.identity
         affairs = Affairs(
             store,
@@ -254,9 +256,11 @@ class Daemon:
         return service
 
     def _local(self, affairs: Affairs, hub: Hub, others: Sequence[object]) -> LocalServer:
-        courier = Courier(hub.store, hub, self._keys.load_box_key(), system_clock_ms)
+        courier = Courier(hub.store, hub, self._keys, system_clock_ms)
+        changes = KeyChanges(hub.store, self._keys, secrets.token_bytes, hub.keys_changed)
         servicers = [
             *affair_servicers(affairs),
+            IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store),
             BundleServicer(courier),
             RecoveryServicer(hub.store, hub.warden),
@@ -277,7 +281,7 @@ class Daemon:
 
     def _adopt(self, identity: Identity) -> None:
         """Keep that this node writes in a new epoch; what it was restored from is settled."""
-        self._keys.save_identity(identity)
+        self._keys.switch_identity(identity, self._keys.active_keys())
         marks.drop(self._settings.data_dir, marks.RESTORED)
 
     def _reopen_log(self) -> None:
@@ -305,11 +309,11 @@ class Daemon:
             system_clock_ms,
         )
 
-    def _open_store(self, identity: Identity, chain: Chain, root_pem: bytes) -> Store:
+    def _open_store(self, chain: Chain, root_pem: bytes) -> Store:
         url = self._settings.database_url or f"sqlite:///{self._settings.data_dir / 'store.db'}"
         store = Store.open(url, clock_ms=system_clock_ms, random=secrets.token_bytes)
         known = verify_chain(root_pem, chain.statement, chain.proofs) if chain.proofs else ()
-        store.bind(store.in_live_epoch(identity), known)
+        store.bind(settled(store, self._keys), known)
         return store
 
     def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":

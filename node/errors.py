@@ -158,6 +158,12 @@ class KeyFileMalformed(KeyFileError):
     code = "KEY_FILE_MALFORMED"
 
 
+class KeyTainted(KeyFileError):
+    """The keys of that epoch must sign nothing any more (params: keys)."""
+
+    code = "KEY_TAINTED"
+
+
 class NotEnrolled(KeyFileError):
     """This folder holds no enrolled node yet (params: path)."""
 

@@ -4,14 +4,17 @@
 regular file of this user that nobody else can read; the check is made on the
 open file, not on its name, so that nothing can be exchanged in between. Files
 are written once, completely, and survive a power loss before the call returns.
-`identity.json` is written last: where it stands, the node is enrolled.
+`identity.json` is written last: where it stands, the node is enrolled. It names
+the epoch in which the node writes and the keys of that, so that a change of keys
+is one file put in the place of another.
 """
 
 import base64
 import os
+import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Final, Self
 
@@ -48,12 +51,14 @@ ROOT_CERTIFICATE: Final = "root.pem"
 ROOT_STATEMENT: Final = "root.statement"
 CHAIN: Final = "chain.json"
 IDENTITY: Final = "identity.json"
+TAINTED: Final = "tainted.json"
 
 # The largest, chain.json of a node 15 tiers down, stays far below.
 MAX_FILE_BYTES: Final = 1024 * 1024
 FIRST_EPOCH: Final = FIRST
 
-_IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "suite"}
+_EPOCH: Final = re.compile(r"[1-9][0-9]{0,9}(-[0-9a-f]{16})?")
+_IDENTITY_FIELDS: Final = {"format", "network", "node_id", "path", "epoch", "suite", "keys"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +188,59 @@ class KeyFolder:
         self.write(name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return Ed25519Signer(seed)
 
+    def load_epoch(self, identity: Identity, epoch: str, keys: str) -> Identity:
+        """Return a node's identity in an epoch.
+
+        Args:
+            identity: The node in any epoch.
+            epoch: The epoch.
+            keys: The epoch whose keys are used, which may be an earlier one.
+
+        Raises:
+            KeyTainted: Nothing may be signed with them any more.
+            KeyFileError: A file is missing, exposed, foreign or malformed.
+        """
+        if keys in self.tainted():
+            raise errors.KeyTainted(keys=keys)
+        journal, cosign = key_names(keys)
+        return replace(
+            identity,
+            epoch=epoch,
+            journal=self.load_signer(journal),
+            cosign=self.load_signer(cosign),
+        )
+
+    def tainted(self) -> tuple[str, ...]:
+        """Return the epochs whose keys must sign nothing any more."""
+        if not self.has(TAINTED):
+            return ()
+        try:
+            names = orjson.loads(self.read(TAINTED))
+        except orjson.JSONDecodeError:
+            raise errors.KeyFileMalformed(name=TAINTED) from None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise errors.KeyFileMalformed(name=TAINTED)
+        return tuple(names)
+
+    def taint(self, keys: str) -> None:
+        """Let the keys of an epoch sign nothing any more; again changes nothing."""
+        names = sorted({*self.tainted(), keys})
+        self.replace(TAINTED, orjson.dumps(names, option=orjson.OPT_APPEND_NEWLINE))
+
+    def destroy(self, name: str) -> None:
+        """Overwrite a private file and remove it; one that is not there is no error.
+
+        What a copying file system or a worn disk keeps of it is beyond us.
+        """
+        file = self.path / name
+        if file.is_symlink() or not file.is_file():
+            return
+        with file.open("r+b") as opened:
+            opened.write(bytes(file.stat().st_size))
+            opened.flush()
+            os.fsync(opened.fileno())
+        self.remove(name)
+
     def load_signer(self, name: str) -> Signer:
         """Return the signer of a kept Ed25519 key."""
         key = _load_private_key(self.read(name), name)
@@ -190,12 +248,37 @@ class KeyFolder:
             raise errors.KeyFileMalformed(name=name)
         return Ed25519Signer(key.private_bytes_raw())
 
-    def load_box_key(self) -> X25519PrivateKey:
+    def load_box_key(self, name: str = COSIGN_KEY) -> X25519PrivateKey:
         """Return the key that bundles for this node are encrypted to (see `sync.curve`)."""
-        key = _load_private_key(self.read(COSIGN_KEY), COSIGN_KEY)
+        key = _load_private_key(self.read(name), name)
         if not isinstance(key, Ed25519PrivateKey):
-            raise errors.KeyFileMalformed(name=COSIGN_KEY)
+            raise errors.KeyFileMalformed(name=name)
         return X25519PrivateKey.from_private_bytes(x25519_private(key.private_bytes_raw()))
+
+    def key_epochs(self) -> tuple[str, ...]:
+        """Return the epochs whose private keys are in this folder, the oldest first."""
+        found = [FIRST_EPOCH] if self.has(COSIGN_KEY) else []
+        for file in self.path.glob("cosign-*.key"):
+            epoch = file.name.removeprefix("cosign-").removesuffix(".key")
+            if _EPOCH.fullmatch(epoch):
+                found.append(epoch)
+        return tuple(sorted(found, key=epoch_count))
+
+    def load_box_keys(self) -> tuple[X25519PrivateKey, ...]:
+        """Return the keys that bundles for this node may be encrypted to, the newest first."""
+        names = [key_names(epoch)[1] for epoch in reversed(self.key_epochs())]
+        return tuple(self.load_box_key(name) for name in names)
+
+    def load_parcel_signer(self) -> Signer:
+        """Return the cosigning key that a neighbour surely knows.
+
+        A neighbour without a line learns a new key from a bundle: that is signed with the
+        key before it, as long as this is here and not tainted.
+        """
+        active, tainted = self.active_keys(), self.tainted()
+        usable = [each for each in self.key_epochs() if each not in tainted]
+        older = [each for each in usable if epoch_count(each) < epoch_count(active)]
+        return self.load_signer(key_names(older[-1] if older else active)[1])
 
     def write_tls_key(self, name: str, key: EllipticCurvePrivateKey) -> None:
         """Keep a new P-256 key of TLS or of the node's authority."""
@@ -207,32 +290,46 @@ class KeyFolder:
 
     def write_identity(self, identity: Identity) -> None:
         """Make this folder the home of `identity`; everything else must be written before."""
-        self.write(IDENTITY, _identity_bytes(identity))
+        self.write(IDENTITY, _identity_json(identity, FIRST_EPOCH))
 
-    def save_identity(self, identity: Identity) -> None:
-        """Keep that the node writes in another epoch, in the place of what stood there."""
-        self.replace(IDENTITY, _identity_bytes(identity))
+    def switch_identity(self, identity: Identity, keys: str) -> None:
+        """Go over to another epoch, in one step; the keys of it must be in the folder.
+
+        Args:
+            identity: The node in that epoch.
+            keys: The epoch whose keys are used, which may be an earlier one.
+        """
+        self.replace(IDENTITY, _identity_json(identity, keys))
+
+    def active_keys(self) -> str:
+        """Return the epoch whose keys this node uses."""
+        return _identity_fields(self.read(IDENTITY))["keys"]
 
     def load_identity(self) -> Identity:
         """Return the node's identity with its signers.
 
         Raises:
             NotEnrolled: There is none in this folder.
+            KeyTainted: The keys that it names must sign nothing any more.
             KeyFileError: A file is missing, exposed, foreign or malformed.
         """
         if not self.is_enrolled():
             raise errors.NotEnrolled(path=str(self.path.parent))
         fields = _identity_fields(self.read(IDENTITY))
-        journal, cosign = self.load_signer(JOURNAL_KEY), self.load_signer(COSIGN_KEY)
         try:
-            ids.JournalId(
-                node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
-                channel="node",
-                epoch=fields["epoch"],
-            )
+            node_id = ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id"))
+            for epoch in (fields["epoch"], fields["keys"]):
+                ids.JournalId(node_id=node_id, channel="node", epoch=epoch)
+        except YidaoError:
+            raise errors.KeyFileMalformed(name=IDENTITY) from None
+        if fields["keys"] in self.tainted():
+            raise errors.KeyTainted(keys=fields["keys"])
+        names = key_names(fields["keys"])
+        journal, cosign = (self.load_signer(name) for name in names)
+        try:
             return Identity(
                 network=ids.NetworkId(ids.id_from_hex(fields["network"], "network")),
-                node_id=ids.NodeId(ids.id_from_hex(fields["node_id"], "node_id")),
+                node_id=node_id,
                 path=ids.Path.parse(fields["path"]),
                 epoch=fields["epoch"],
                 suite=ED25519_SHA256,
@@ -283,6 +380,32 @@ class KeyFolder:
         except (ValueError, KeyError, TypeError):
             raise errors.KeyFileMalformed(name=CHAIN) from None
         return Chain(statement=statement, proofs=proofs)
+
+
+def key_names(epoch: str) -> tuple[str, str]:
+    """Return the file names of an epoch's journal key and cosigning key."""
+    if epoch == FIRST_EPOCH:
+        return JOURNAL_KEY, COSIGN_KEY
+    return f"journal-{epoch}.key", f"cosign-{epoch}.key"
+
+
+def epoch_count(epoch: str) -> int:
+    """Return the number of an epoch, whatever mark it bears."""
+    return int(epoch.partition("-")[0])
+
+
+def _identity_json(identity: Identity, keys: str) -> bytes:
+    members: dict[str, str | int] = {
+        "format": 1,
+        "network": identity.network.hex(),
+        "node_id": identity.node_id.hex(),
+        "path": str(identity.path),
+        "epoch": identity.epoch,
+        "suite": identity.suite,
+    }
+    if keys != FIRST_EPOCH:
+        members["keys"] = keys
+    return orjson.dumps(members, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def read_private(path: FilePath) -> bytes:
@@ -341,29 +464,16 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _identity_bytes(identity: Identity) -> bytes:
-    return orjson.dumps(
-        {
-            "format": 1,
-            "network": identity.network.hex(),
-            "node_id": identity.node_id.hex(),
-            "path": str(identity.path),
-            "epoch": identity.epoch,
-            "suite": identity.suite,
-        },
-        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-    )
-
-
 def _identity_fields(data: bytes) -> Mapping[str, str]:
     try:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise errors.KeyFileMalformed(name=IDENTITY) from None
-    if not isinstance(fields, dict) or fields.keys() != _IDENTITY_FIELDS:
+    if not isinstance(fields, dict) or fields.keys() | {"keys"} != _IDENTITY_FIELDS:
         raise errors.KeyFileMalformed(name=IDENTITY)
     if fields.pop("format") != 1 or fields.pop("suite") != ED25519_SHA256:
         raise errors.KeyFileMalformed(name=IDENTITY)
     if not all(isinstance(value, str) for value in fields.values()):
         raise errors.KeyFileMalformed(name=IDENTITY)
-    return fields
+    # A node that has changed no keys has those that it was enrolled with.
+    return {"keys": FIRST_EPOCH} | fields

@@ -178,7 +178,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             network=own.network,
             node_id=own.node_id,
             path=str(own.path),
-            epoch=own.epoch,
+            epoch=store.identity.epoch,
             state="active",
             last_position=store.last_position(),
             applied_position=store.applied_position,
@@ -248,7 +248,10 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         )
 
     def _proofs_to(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
-        """Own chain down to this node, then enrolment by enrolment down to the origin."""
+        """Own chain down to this node, then enrolment by enrolment down to the origin.
+
+        Behind each enrolment stand the changes of keys of its node.
+        """
         below: list[EnrolmentProof] = []
         while node_id != self._identity.node_id:
             node = self._store.enrolled(node_id)
@@ -256,6 +259,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
                 raise RecordUnknown(record=node_id.hex())
             proven = self._store.prove(node.position)
             core = next(part for part in proven.parts if part.name == "core")
+            below += reversed(self._store.prove_epochs(node_id))
             below.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
             node_id = node.parent_id
         return (*self._chain().proofs, *reversed(below))

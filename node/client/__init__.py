@@ -23,6 +23,8 @@ The calls of `Client`, by what they are about:
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`; what became of it: `incidents`, `open_epoch`, `release_node`.
+  `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
+  `verify_store`, `rebuild`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`.
 
@@ -64,6 +66,7 @@ from yidao.node.client.errors import (
 )
 from yidao.node.client.following import Event, Following
 from yidao.node.client.frames import ExtraMissing
+from yidao.node.client.identity import KeyPair, NodeKeys
 from yidao.node.client.offline import validate_offline
 from yidao.node.client.query import RowStream
 from yidao.node.client.query_values import QueryAnswer, QueryColumn, QueryNode, QueryRow
@@ -150,11 +153,13 @@ __all__ = [
     "Incidents",
     "Issued",
     "JournalCut",
+    "KeyPair",
     "Mark",
     "Metadata",
     "Missing",
     "MissingPage",
     "NodeInfo",
+    "NodeKeys",
     "NodeUnreachable",
     "OfflineQueue",
     "PackInfo",

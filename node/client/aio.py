@@ -290,6 +290,11 @@ class AsyncClient:
     release_node = _Awaited(Client.release_node)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)
+    list_keys = _Awaited(Client.list_keys)
+    prepare_keys = _Awaited(Client.prepare_keys)
+    activate_keys = _Awaited(Client.activate_keys)
+    taint_keys = _Awaited(Client.taint_keys)
+    revoke_keys = _Awaited(Client.revoke_keys)
 
     # Rows elsewhere.
     query_rows = _Asked(Client.query_rows)

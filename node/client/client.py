@@ -14,6 +14,7 @@ from yidao.node.client.catalog import CatalogCalls
 from yidao.node.client.directives import DirectivesCalls
 from yidao.node.client.errors import NodeUnreachable, SocketPathTooLong
 from yidao.node.client.follow import FollowCalls
+from yidao.node.client.identity import IdentityCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.query import QueryCalls
 from yidao.node.client.recovery import RecoveryCalls
@@ -38,6 +39,7 @@ class Client(
     QueryCalls,
     NodeCalls,
     RecoveryCalls,
+    IdentityCalls,
     FollowCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.

@@ -20,6 +20,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "AccessService": ("WhoAmI", "ListUsers", "ListAudit"),
     "CatalogService": ("GetEntry", "ListDrafts", "SearchCatalog", "ExportCatalog"),
     "DirectivesService": ("ListDirectives", "Tree"),
+    "IdentityService": ("ListKeys", "PrepareKeys", "TaintKeys", "RevokeKeys"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "RecoveryService": ("ListIncidents", "ReleaseNode"),
     "RegistryService": ("ListUnits",),
@@ -50,6 +51,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
         "WithdrawEntry",
     ),
     "DirectivesService": ("Issue", "Report"),
+    # Again it would ask for the pair after the next.
+    "IdentityService": ("ActivateKeys",),
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     "RecoveryService": ("OpenEpoch",),
     "ReportingService": ("Review", "Withdraw"),

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from yidao.node.courier.envelope import Address, open_envelope, seal_envelope
 from yidao.node.courier.errors import ParcelForAnother, ParcelPeerUnknown
+from yidao.node.keys import KeyFolder
 from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.hub import Hub
 from yidao.node.store.store import Store
@@ -37,11 +36,11 @@ class Courier:
     """The bundles of one node."""
 
     def __init__(
-        self, store: Store, hub: Hub, key: X25519PrivateKey, clock_ms: Callable[[], int]
+        self, store: Store, hub: Hub, keys: KeyFolder, clock_ms: Callable[[], int]
     ) -> None:
         self._store = store
         self._hub = hub
-        self._key = key
+        self._keys = keys
         self._clock_ms = clock_ms
 
     def pack(self, path: Path, max_bytes: int = 0) -> Packed:
@@ -74,7 +73,10 @@ class Courier:
             created_ms=self._clock_ms(),
         )
         file = seal_envelope(
-            parcel, address, signer=identity.cosign, recipient_key=known.cosign_key
+            parcel,
+            address,
+            signer=self._keys.load_parcel_signer(),
+            recipient_key=self._store.keys_of(known.node_id)[-1].cosign_key,
         )
         return Packed(file=file, records=frames.records, left=frames.left)
 
@@ -94,8 +96,9 @@ class Courier:
         if (address.network, address.recipient) != here:
             raise ParcelForAnother(path=str(address.recipient_path))
         known = self._neighbour(self._store.enrolled(address.sender), address.sender_path)
-        envelope.verify(known.cosign_key)
-        parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, self._key))
+        envelope.verify([key.cosign_key for key in self._store.keys_of(known.node_id)])
+        box_keys = await asyncio.to_thread(self._keys.load_box_keys)
+        parcel = read_parcel(await asyncio.to_thread(envelope.decrypt, box_keys))
         hello = parcel.hello
         if (hello.network, hello.node_id, hello.path) != (
             identity.network,

@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,29 +68,35 @@ class Envelope:
     signature: bytes
     ciphertext: bytes
 
-    def verify(self, sender_key: bytes) -> None:
-        """Return only if the sender's cosigning key signed this very file.
+    def verify(self, sender_keys: Sequence[bytes]) -> None:
+        """Return only if a cosigning key of the sender signed this very file.
+
+        Args:
+            sender_keys: Of all its epochs: a bundle may have been on its way for weeks.
 
         Raises:
             ParcelSignatureInvalid: Somebody else wrote or changed it.
         """
-        try:
-            message = _DOMAIN + self.signed
-            suite.verify(suite.ED25519_SHA256, sender_key, self.signature, message)
-        except YidaoError:
-            raise ParcelSignatureInvalid(path=str(self.address.sender_path)) from None
+        message = _DOMAIN + self.signed
+        for key in sender_keys:
+            try:
+                suite.verify(suite.ED25519_SHA256, key, self.signature, message)
+            except YidaoError:
+                continue
+            return
+        raise ParcelSignatureInvalid(path=str(self.address.sender_path))
 
-    def decrypt(self, key: X25519PrivateKey) -> bytes:
+    def decrypt(self, keys: Sequence[X25519PrivateKey]) -> bytes:
         """Return the parcel's bytes.
+
+        Args:
+            keys: The recipient's, of all its epochs that it still has.
 
         Raises:
             ParcelSealed: It was encrypted to another key.
             ParcelFileMalformed: What was encrypted is no compressed parcel.
         """
-        try:
-            packed = _SUITE.decrypt(self.ciphertext, key, info=_lines(self.address, b""))
-        except (InvalidTag, ValueError):
-            raise ParcelSealed from None
+        packed = self._opened(keys)
         inflate = zlib.decompressobj()
         try:
             parcel = inflate.decompress(packed, MAX_PARCEL_BYTES)
@@ -98,6 +105,14 @@ class Envelope:
         if not inflate.eof or inflate.unused_data:
             raise ParcelFileMalformed(reason="size")
         return parcel
+
+    def _opened(self, keys: Sequence[X25519PrivateKey]) -> bytes:
+        for key in keys:
+            try:
+                return _SUITE.decrypt(self.ciphertext, key, info=_lines(self.address, b""))
+            except (InvalidTag, ValueError):
+                continue
+        raise ParcelSealed
 
 
 def seal_envelope(

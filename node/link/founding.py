@@ -111,7 +111,8 @@ def record_founding(store: Store, folder: KeyFolder, identity: Identity) -> Chai
         draft = enrolment_draft(enrolment, record_id, founded_ms)
         store.run(lambda tx: tx.append(CHANNEL, [draft]))
     chain = Chain(
-        statement=folder.read(ROOT_STATEMENT), proofs=(prove_enrolment(store, record_id),)
+        statement=folder.read(ROOT_STATEMENT),
+        proofs=(prove_enrolment(store, record_id), *store.prove_epochs(identity.node_id)),
     )
     folder.save_chain(chain)
     return chain

@@ -9,9 +9,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from sqlalchemy import update
 
+from yidao.api.errors import YidaoError
 from yidao.node.config import Settings
 from yidao.node.keys import Chain, Identity
 from yidao.node.link.driver import Driver, Told
@@ -32,17 +34,20 @@ from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
 from yidao.sync.effects import Locate
+from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId
 from yidao.sync.lives import Heard, Lives
-from yidao.sync.message import LIFE_BYTES, Hello, Receipt, Refusal
+from yidao.sync.message import LIFE_BYTES, EnrolmentProof, Hello, Receipt, Refusal
+from yidao.sync.record import decode_header
 from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 SESSION_REPLACED = "SESSION_REPLACED"
+KEYS_CHANGED = "KEYS_CHANGED"
 
 log = get_logger()
 
@@ -81,6 +86,7 @@ class Hub:
         self.warden.on_reopened(self._adopt)
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._drivers: dict[NodeId, Driver] = {}
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
@@ -197,6 +203,15 @@ class Hub:
     def _adopt(self, identity: Identity) -> None:
         """Go on in a new epoch."""
         self.identity = identity
+        self._telling = asyncio.get_running_loop().create_task(self._tell_epoch())
+
+    async def _tell_epoch(self) -> None:
+        """Let neighbours learn the new epoch with the chain, which outlives every session."""
+        try:
+            await self.keys_changed()
+        except YidaoError as error:
+            # They learn it from the journals too; only evidence of it is not complete here.
+            log.error("link.chain.unproved", code=error.code)
 
     def told(self, peer: Peer) -> Told:
         """Return what to tell a peer of who holds what."""
@@ -277,7 +292,7 @@ class Hub:
 
     def hello(self) -> Hello:
         """What this node says first."""
-        own = self.identity
+        own = self.store.identity
         return Hello(
             min_version=_PROTOCOL_VERSION,
             max_version=_PROTOCOL_VERSION,
@@ -306,6 +321,7 @@ class Hub:
             LinkPathMismatch: The chain is not of the node that speaks.
             PeerError: The chain does not hold.
         """
+        *before, _ = verify_chain(self.root_pem, self.chain.statement, self.chain.proofs)
         enrolments = verify_chain(self.root_pem, self.chain.statement, hello.chain)
         if enrolments[-1].path != hello.path or enrolments[-1].node_id != hello.node_id:
             raise LinkPathMismatch(said=str(enrolments[-1].path), certified=str(hello.path))
@@ -317,11 +333,41 @@ class Hub:
                 above = each.node_id
 
         await asyncio.wrap_future(self.store.submit(learn))
-        own = self.chain.proofs[-1]
-        fresh = Chain(statement=self.chain.statement, proofs=(*hello.chain, own))
+        fresh = replace(self.chain, proofs=(*hello.chain, *own_proofs(self.chain)))
         if fresh != self.chain:
-            self.chain = fresh
-            self._save_chain(fresh)
+            self._keep_chain(fresh)
+        if list(enrolments) != before:
+            await self._greet_children_anew()
+
+    async def keys_changed(self) -> None:
+        """Tell everybody the keys in which this node writes now, as it has changed them.
+
+        The chain grows by the record of it, and every link is made anew: a hello is
+        where a neighbour learns a chain.
+        """
+        node_id = self.identity.node_id
+        steps = await asyncio.to_thread(self.store.prove_epochs, node_id)
+        enrolled = self.chain.proofs[: len(self.chain.proofs) - len(own_proofs(self.chain)) + 1]
+        self._keep_chain(replace(self.chain, proofs=(*enrolled, *steps)))
+        for driver in self.connected():
+            await driver.close(KEYS_CHANGED)
+
+    async def _greet_children_anew(self) -> None:
+        """Let the children redial, since the chain in the hello that they have is old."""
+        for driver in self.connected():
+            if self.identity.path.is_ancestor_of(driver.peer.path):
+                await driver.close(KEYS_CHANGED)
+
+    def _keep_chain(self, chain: Chain) -> None:
+        self.chain = chain
+        self._save_chain(chain)
+
+
+def own_proofs(chain: Chain) -> tuple[EnrolmentProof, ...]:
+    """Return what a node's chain says of the node itself: its enrolment, and what it changed."""
+    kinds = [decode_header(proof.header).kind for proof in chain.proofs]
+    last = max(index for index, kind in enumerate(kinds) if kind == KIND_ENROLLED)
+    return chain.proofs[last:]
 
 
 def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:

@@ -145,7 +145,7 @@ class Queries:
             target=target,
             kind=kind,
             expires_ms=self._clock_ms() + min(int(seconds * 1000), MAX_LIFE_MS),
-            signer=own.cosign,
+            signer=self._store.identity.cosign,
             args=args,
             purpose=purpose,
             actor=actor,

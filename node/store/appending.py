@@ -122,13 +122,14 @@ class Appender:
         self._scope.identity = mark.identity
 
     def open_epoch(
-        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None
+        self, identity: Identity, cause: Cause, *, actor: str, cut: Sequence[CutLine] | None
     ) -> EpochOpened:
         """End the epoch in which this node writes, and go on as `identity`.
 
         Args:
             identity: This node with its new epoch and the signers of that.
             cause: Why.
+            actor: Who decided it.
             cut: Where the old journals end, if the old epoch cannot be written any more.
                 None = here, behind a last record that says so.
 
@@ -157,11 +158,11 @@ class Appender:
         EpochOpened.decode(core)
         if cut is None:
             for channel in channels:
-                self.append(channel, [_epoch_draft(scope, opened, core)])
+                self.append(channel, [_epoch_draft(scope, opened, core, actor)])
         epochs.learn(scope.conn, own, opened)
         scope.identity = identity
         for channel in channels:
-            self.append(channel, [_epoch_draft(scope, opened, core)])
+            self.append(channel, [_epoch_draft(scope, opened, core, actor)])
         return opened
 
     def _ends(self, closing: Sequence[str]) -> tuple[CutLine, ...]:
@@ -400,12 +401,12 @@ def _header(scope: Scope, draft: Draft, salted: Sequence[Part]) -> Header:
     )
 
 
-def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes) -> Draft:
+def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes, actor: str) -> Draft:
     return Draft(
         record_id=_ordered_id(scope),
         kind=KIND_EPOCH,
-        actor=f"node@{scope.identity.path}",
-        object_id=f"epoch/{opened.epoch}",
+        actor=actor,
+        object_id=epochs.object_of(opened),
         object_version=1,
         created_ms=scope.now_ms,
         parts=(DraftPart(name="core", body=core),),

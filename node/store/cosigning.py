@@ -140,8 +140,16 @@ def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
     )
 
 
-def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple[NodeId, ...]]:
+def best_size(
+    conn: Connection, journal_pk: int, above: int, up_to: int | None = None
+) -> tuple[int, tuple[NodeId, ...]]:
     """Return the size > `above` that most nodes cosigned, the newest of equals, and the nodes.
+
+    Args:
+        conn: A snapshot.
+        journal_pk: The journal.
+        above: A sequence number.
+        up_to: No size beyond this; None = any.
 
     Returns:
         (0, ()) if no such size was cosigned.
@@ -149,7 +157,11 @@ def best_size(conn: Connection, journal_pk: int, above: int) -> tuple[int, tuple
     number = func.count()
     row = conn.execute(
         select(table.c.size)
-        .where(table.c.journal_id == journal_pk, table.c.size > above)
+        .where(
+            table.c.journal_id == journal_pk,
+            table.c.size > above,
+            table.c.size <= (2**63 - 1 if up_to is None else up_to),
+        )
         .group_by(table.c.size)
         .order_by(number.desc(), table.c.size.desc())
         .limit(1)

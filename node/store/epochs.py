@@ -6,16 +6,20 @@ whatever order it and records of the old epoch arrive, the outcome for a journal
 the same: what lies beyond the cut is `EPOCH_CLOSED`, and nothing more of it is taken.
 """
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, insert, select, update
 
+from yidao.node.store import segments
 from yidao.node.store.journals import head_of
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import epoch as table
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode
-from yidao.sync.epoch import FIRST, EpochKey, EpochOpened, check, check_place
+from yidao.sync.epoch import CHANNELS, FIRST, KIND, EpochKey, EpochOpened, check, check_place
 from yidao.sync.epocherrors import EpochClosed, EpochMalformed
 from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.record import decode_header
 from yidao.sync.revocation import CutLine
 
 JOURNAL_REFUSED = "JOURNAL_REFUSED"
@@ -57,6 +61,35 @@ def valid_size(conn: Connection, journal: JournalId) -> int | None:
         return None
     opened = EpochOpened.decode(bytes(core))
     return opened.size_of(journal) if opened.ends_the_old else None
+
+
+def position_of(conn: Connection, opened: EpochOpened) -> int | None:
+    """Return where the record that opened an epoch stands in its node's `node` journals.
+
+    The last of the old journal if that has it, else the first of the new one.
+    """
+    old = JournalId(node_id=opened.node_id, channel=CHANNELS[0], epoch=opened.previous)
+    new = replace(old, epoch=opened.epoch)
+    for journal, seq in ((old, opened.size_of(old) - 1), (new, 0)):
+        mine = (
+            (journal_table.c.node_id == journal.node_id)
+            & (journal_table.c.channel == journal.channel)
+            & (journal_table.c.epoch == journal.epoch)
+            & (journal_table.c.size > seq)
+        )
+        pk = conn.execute(select(journal_table.c.id).where(mine)).scalar_one_or_none()
+        found = None if pk is None or seq < 0 else segments.segment_with(conn, pk, seq)
+        if found is None:
+            continue
+        header = decode_header(found.headers[seq - found.first_seq])
+        if (header.kind, header.object_id) == (KIND, object_of(opened)):
+            return found.position + seq - found.first_seq
+    return None
+
+
+def object_of(opened: EpochOpened) -> str:
+    """Return the object of the record that opens an epoch."""
+    return f"epoch/{opened.epoch}"
 
 
 def check_cut(conn: Connection, journal: JournalId, end: int) -> None:
@@ -124,7 +157,7 @@ def stop_journals(scope: Scope, opened: EpochOpened) -> None:
     ]
     for journal in journals:
         head, valid = scope.heads.get(journal), opened.size_of(journal)
-        if head is None or head.size <= valid:
+        if head is None or head.size <= valid or head.quarantine_code == EpochClosed.code:
             continue
         head.quarantine_code, head.quarantined_at_seq = EpochClosed.code, valid
         head.is_dirty = True

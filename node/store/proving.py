@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, errors, parts, segments
+from yidao.node.store import cosigning, epochs, errors, parts, segments
 from yidao.node.store.journals import Head, head_of
 from yidao.node.store.packing import unpack_parts
 from yidao.node.store.segments import Segment, segment_of
@@ -14,7 +14,9 @@ from yidao.node.store.values import Fault, Proven, ScrubReport
 from yidao.sync import tiles
 from yidao.sync.checkpoint import open_checkpoint, with_cosignatures
 from yidao.sync.errors import LocalError, PeerError
+from yidao.sync.ids import NodeId
 from yidao.sync.merkle import EMPTY_FRONTIER, inclusion_proof, leaf_hashes
+from yidao.sync.message import EnrolmentProof
 from yidao.sync.proof import TlogProof, verify_proof
 from yidao.sync.record import Part, PartDigest, check_part, decode_header
 
@@ -47,9 +49,29 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
         ) from error
 
 
+def prove_epochs(conn: Connection, own: Identity, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+    """Return the steps of a chain by which a node whose `node` journals are here changed keys.
+
+    Raises:
+        PositionUnknown: A record that opened an epoch is not here.
+        StoreTampered: What is stored does not verify; nothing is given out.
+    """
+    steps = []
+    for opened in epochs.opened_of(conn, node_id):
+        position = epochs.position_of(conn, opened)
+        if position is None:
+            raise errors.PositionUnknown(position=0)
+        proven = prove(conn, own, position)
+        core = next(part for part in proven.parts if part.name == "core")
+        steps.append(EnrolmentProof(header=proven.header, core=core, proof=proven.proof))
+    return tuple(steps)
+
+
 def _prove(conn: Connection, own: Identity, head: Head, held: Segment, seq: int) -> Proven:
-    size, cosigners = cosigning.best_size(conn, head.pk, seq)
-    size = size or head.size
+    # Records beyond the end of an epoch may be here as evidence, and are under no proof.
+    end = epochs.valid_size(conn, head.journal)
+    size, cosigners = cosigning.best_size(conn, head.pk, seq, end)
+    size = size or (head.size if end is None else min(head.size, end))
     checkpoint = cosigning.checkpoint_of(conn, head.pk, size)
     if checkpoint is None or head.public_key is None:
         raise errors.StoreInconsistent(what="checkpoint")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -43,9 +42,9 @@ from yidao.node.store.values import (
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
-from yidao.sync.epoch import FIRST, EpochKey
+from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
-from yidao.sync.message import Held, Holding, Item, LaneCursor, Receipt
+from yidao.sync.message import EnrolmentProof, Held, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.routing import lane_of
 
@@ -111,20 +110,6 @@ class Store:
         if self._identity is None:
             raise errors.StoreUnbound
         return self._identity if self._writer is None else self._writer.identity
-
-    def in_live_epoch(self, identity: Identity) -> Identity:
-        """Return a node with the epoch in which it last wrote here under the same keys.
-
-        A new epoch is a record first and a line in the key folder second: a process that
-        ended in between finds the record.
-        """
-        with self.read() as conn:
-            node = trust.enrolled(conn, identity.node_id)
-            live = None if node is None else epochs.live_of(conn, node)
-        keys = (identity.journal.public_key, identity.cosign.public_key)
-        if live is None or (live.journal_key, live.cosign_key) != keys:
-            return identity
-        return replace(identity, epoch=live.epoch)
 
     def bind(self, identity: Identity, chain: Sequence[Enrolment] = ()) -> None:
         """Say which node this store serves, and what it knows of the nodes above it.
@@ -328,6 +313,16 @@ class Store:
         with self.read() as conn:
             return trust.enrolled_at(conn, path)
 
+    def opened_epochs(self, node_id: NodeId) -> tuple[EpochOpened, ...]:
+        """Return the epochs that a node has opened after its first, in order."""
+        with self.read() as conn:
+            return epochs.opened_of(conn, node_id)
+
+    def position_opened(self, opened: EpochOpened) -> int | None:
+        """Return where the record stands that opened an epoch, if it is here."""
+        with self.read() as conn:
+            return epochs.position_of(conn, opened)
+
     def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
         """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
         with self.read() as conn:
@@ -343,6 +338,11 @@ class Store:
         """Return a record with its proof (see `proving.prove`)."""
         with self.read() as conn:
             return proving.prove(conn, self.identity, position)
+
+    def prove_epochs(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
+        """Return the steps by which a node changed keys (see `proving.prove_epochs`)."""
+        with self.read() as conn:
+            return proving.prove_epochs(conn, self.identity, node_id)
 
     # For the link.
 

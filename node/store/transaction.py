@@ -50,7 +50,12 @@ class Tx:
         return self._appender.append(channel, drafts)
 
     def open_epoch(
-        self, identity: Identity, cause: Cause, *, cut: Sequence[CutLine] | None = None
+        self,
+        identity: Identity,
+        cause: Cause,
+        *,
+        actor: str = "",
+        cut: Sequence[CutLine] | None = None,
     ) -> EpochOpened:
         """End the epoch in which this node writes, and go on as `identity`.
 
@@ -61,13 +66,15 @@ class Tx:
             identity: This node with its new epoch and the signers of that; the old
                 journal signer is still the store's, and signs too.
             cause: Why.
+            actor: Who decided it; "" = the node itself.
             cut: Where the old journals end, if the old epoch cannot be written any more.
                 None = where they are now, behind a last record that says so.
 
         Raises:
             EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
         """
-        return self._appender.open_epoch(identity, cause, cut=cut)
+        actor = actor or f"node@{identity.path}"
+        return self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
 
     def pass_fence(self) -> None:
         """Let this transaction append behind the fence: it opens the epoch that ends it.
@@ -112,9 +119,12 @@ class Tx:
         """Write an enrolment down that a verified chain proved.
 
         Raises:
-            EnrolmentConflict: It contradicts one that is known.
+            EnrolmentConflict, EpochConflict: It contradicts what is known.
         """
         trust.learn(self._scope.conn, enrolment, parent_id)
+        for opened in enrolment.changes:
+            epochs.stop_journals(self._scope, opened)
+        trust.declare_noted(self._scope, enrolment.node_id)
 
     def raise_problem(
         self,

@@ -252,7 +252,7 @@ def fold_enrolled(
         raise EnrolmentChainBroken(step=0, reason="path not below enroller")
     learn(scope.conn, found, writer, position)
     _clear_revoked(scope, found)
-    _declare_noted(scope, found.node_id)
+    declare_noted(scope, found.node_id)
     return found.node_id
 
 
@@ -265,7 +265,7 @@ def fold_epoch(
         EpochMalformed, EpochUnproven, EpochConflict, …: See `epochs.fold`.
     """
     epochs.fold(scope, origin, core, journal, seq)
-    _declare_noted(scope, origin.node_id)
+    declare_noted(scope, origin.node_id)
 
 
 def fold_epoch_above(scope: Scope, journal: JournalId, seq: int, core: bytes | None) -> None:
@@ -286,7 +286,7 @@ def _clear_revoked(scope: Scope, found: Enrolment) -> None:
             scope.clear_problems(NODE_REVOKED, peer=NodeId(node_id))
 
 
-def _declare_noted(scope: Scope, node_id: NodeId) -> None:
+def declare_noted(scope: Scope, node_id: NodeId) -> None:
     """Declare journals that came before their enrolment or their epoch and were refused."""
     rows = scope.conn.execute(
         select(journal_table).where(

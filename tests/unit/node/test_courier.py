@@ -65,8 +65,8 @@ def test_the_recipient_reads_what_the_sender_packed() -> None:
     """Address, content and author come out, and the content cannot be seen outside."""
     envelope = open_envelope(FILE)
     assert envelope.address == ADDRESS
-    envelope.verify(SENDER.public_key)
-    assert envelope.decrypt(KEY) == b"a sample parcel" * 20
+    envelope.verify([SENDER.public_key])
+    assert envelope.decrypt([KEY]) == b"a sample parcel" * 20
     assert b"sample parcel" not in FILE
 
 
@@ -75,9 +75,9 @@ def test_nobody_else_opens_it_or_speaks_in_the_senders_name() -> None:
     envelope = open_envelope(FILE)
     other = X25519PrivateKey.from_private_bytes(x25519_private(SENDER_SEED))
     with pytest.raises(ParcelSealed):
-        envelope.decrypt(other)
+        envelope.decrypt([other])
     with pytest.raises(ParcelSignatureInvalid):
-        envelope.verify(RECIPIENT.public_key)
+        envelope.verify([RECIPIENT.public_key])
 
 
 def test_a_content_does_not_open_under_another_address() -> None:
@@ -86,7 +86,7 @@ def test_a_content_does_not_open_under_another_address() -> None:
     moved = replace(envelope.address, sender_path=Path.parse("/33/3302"))
     stolen = Envelope(address=moved, signed=b"", signature=b"", ciphertext=envelope.ciphertext)
     with pytest.raises(ParcelSealed):
-        stolen.decrypt(KEY)
+        stolen.decrypt([KEY])
 
 
 def test_every_flipped_bit_is_noticed() -> None:
@@ -94,7 +94,7 @@ def test_every_flipped_bit_is_noticed() -> None:
     for at in range(len(FILE)):
         damaged = FILE[:at] + bytes([FILE[at] ^ 1]) + FILE[at + 1 :]
         with pytest.raises((ParcelFileMalformed, ParcelSignatureInvalid)):
-            open_envelope(damaged).verify(SENDER.public_key)
+            open_envelope(damaged).verify([SENDER.public_key])
 
 
 def test_an_address_has_one_spelling_though_the_sender_signed_another() -> None:
@@ -114,7 +114,7 @@ def test_a_parcel_that_unpacks_without_end_is_refused() -> None:
     )
     assert len(bomb) < 1024 * 1024
     with pytest.raises(ParcelFileMalformed):
-        open_envelope(bomb).decrypt(KEY)
+        open_envelope(bomb).decrypt([KEY])
 
 
 @given(st.binary(max_size=300))

@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -11,13 +13,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from yidao.sync.checkpoint import cosign, with_cosignatures
-from yidao.sync.enrolment import Enrolment
+from yidao.sync.enrolment import Enrolment, verify_chain
+from yidao.sync.epoch import KIND, Cause, EpochOpened
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, RecordId, cosigner_name
 from yidao.sync.journal import JournalState, Seal, seal
 from yidao.sync.merkle import inclusion_proof, leaf_hashes
 from yidao.sync.message import EnrolmentProof, Item
 from yidao.sync.proof import TlogProof
 from yidao.sync.record import Header, Part
+from yidao.sync.revocation import CutLine
 from yidao.sync.rootstatement import RootStatement
 from yidao.sync.suite import Ed25519Signer
 from yidao.sync.tiles import node_reader
@@ -216,3 +220,64 @@ def tree() -> SampleTree:
 def other_root_pem() -> bytes:
     """The root certificate of another network."""
     return certificate_of(ec.derive_private_key(7, ec.SECP256R1()))
+
+
+class Rotated:
+    """The sample tree, whose province has changed both keys."""
+
+    def __init__(self, tree: SampleTree) -> None:
+        self.tree = tree
+        self.root, self.province, self.city = tree.enrolments
+        self.old = tree.signer("/33", "journal")
+        self.new, self.cosign = (
+            Ed25519Signer(sha256(f"sample epoch key {name}".encode()).digest())
+            for name in ("new", "cosign")
+        )
+        self.opened = self.open()
+        self.grown = replace(self.province, changes=(self.opened,))
+        self.before, self.enrolled_before = tree.proofs
+        self.step = self.proof(self.opened, index=4)
+
+    def open(self, **changes: Any) -> EpochOpened:
+        """The province's second epoch, or a variant of it."""
+        given: dict[str, Any] = {
+            "node_id": self.province.node_id,
+            "epoch": "2",
+            "suite": 1,
+            "journal_key": self.new.public_key,
+            "cosign_key": self.cosign.public_key,
+            "cause": Cause.KEY_ROTATED,
+            "previous": "1",
+            "cut": (
+                CutLine(channel="node", epoch="1", size=5),
+                CutLine(channel="up:15", epoch="1", size=5),
+            ),
+        }
+        same = changes.get("journal_key") == self.old.public_key
+        opened = EpochOpened(**(given | changes))
+        return opened.sign(self.old, self.old if same else self.new)
+
+    def proof(self, opened: EpochOpened, **where: Any) -> EnrolmentProof:
+        """The record of a new epoch, proved in a journal of the province."""
+        return self.record(KIND, opened.encode(), **where)
+
+    def enrolled(self, **where: Any) -> EnrolmentProof:
+        """The city's enrolment, proved somewhere."""
+        return self.record("node.child.enrolled", self.city.encode(), **where)
+
+    def record(self, kind: str, body: bytes, **where: Any) -> EnrolmentProof:
+        """A record of the province with that core, proved in its `node` journal."""
+        core = Part(name="core", salt=sha256(b"sample salt").digest(), body=body)
+        header = self.tree.header(self.province, kind, core).encode()
+        proof = self.tree.prove(self.province, header, **where)
+        return EnrolmentProof(header=header, core=core, proof=proof.encode())
+
+    def verify(self, *proofs: EnrolmentProof) -> tuple[Enrolment, ...]:
+        """Verify a chain from the root certificate alone."""
+        return verify_chain(self.tree.root_pem, self.tree.statement, proofs)
+
+
+@pytest.fixture(scope="session")
+def rotated(tree: SampleTree) -> Rotated:
+    """The sample tree after a change of the province's keys."""
+    return Rotated(tree)

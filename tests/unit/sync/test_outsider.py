@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from yidao.sync.archive import read_archive, write_archive
-from yidao.sync.evidence import build_evidence
+from yidao.sync.epoch import Cause
+from yidao.sync.errors import PeerError
+from yidao.sync.evidence import build_evidence, verify_evidence
 from yidao.sync.record import Header, Part
 from yidao.sync.returnevidence import RecordPieces, build_return_evidence
+from yidao.sync.revocation import CutLine
 
 PROGRAM = Path(__file__).parents[3] / "examples" / "verify_evidence.py"
 CORE = Part(name="core", salt=bytes(range(32)), body=b'{"v":"1"}')
@@ -122,6 +125,67 @@ def test_any_changed_or_missing_file_of_a_return_is_refused(
 ) -> None:
     """As with the evidence of one record."""
     test_any_changed_or_missing_file_is_refused(verify, return_files, tree, tmp_path)
+
+
+def province_says(rotated: Any, steps: Any, **where: Any) -> dict[str, bytes]:
+    """The entries of the evidence of a record of the province, whose keys have changed."""
+    header = rotated.tree.header(rotated.province, "sample.thing.made", CORE).encode()
+    proof = rotated.tree.prove(
+        rotated.province, header, channel="up:15", cosigners=(rotated.root,), **where
+    )
+    return read_archive(
+        build_evidence(
+            header=header,
+            proof=proof,
+            parts=(CORE,),
+            statement=rotated.tree.statement,
+            chain=(rotated.before, *steps),
+        )
+    )
+
+
+def test_an_outsider_follows_a_change_of_keys(verify: Verify, rotated: Any, tmp_path: Path) -> None:
+    """Records of both epochs count under their own keys, and under no other."""
+    kept = rotated.open(journal_key=rotated.old.public_key, cause=Cause.RESTORED)
+    good = {
+        "before": ((rotated.step,), {}),
+        "after": ((rotated.step,), {"epoch": "2", "signer": rotated.new}),
+        "restored": ((rotated.proof(kept, index=0, epoch="2"),), {"epoch": "2"}),
+    }
+    ended = rotated.open(cut=(CutLine(channel="node", epoch="1", size=5),))
+    short = rotated.open(
+        cut=(
+            CutLine(channel="node", epoch="1", size=5),
+            CutLine(channel="up:15", epoch="1", size=4),
+        )
+    )
+    thief = rotated.open(cause=Cause.KEY_ROTATED).sign(rotated.cosign, rotated.new)
+    bad = {
+        "the old key in the new epoch": ((rotated.step,), {"epoch": "2"}),
+        "the new key in the old epoch": ((rotated.step,), {"signer": rotated.new}),
+        "no step": ((), {"epoch": "2", "signer": rotated.new}),
+        "a journal that had ended": ((rotated.proof(ended, index=4),), {}),
+        "records beyond the end": ((rotated.proof(short, index=4),), {}),
+        "not signed by the old key": (
+            (rotated.proof(thief, index=4),),
+            {"epoch": "2", "signer": rotated.new},
+        ),
+        "a new key that the old journal does not tell of": (
+            (rotated.proof(rotated.opened, index=0, epoch="2", signer=rotated.new),),
+            {"epoch": "2", "signer": rotated.new},
+        ),
+    }
+    root_pem = rotated.tree.root_pem
+    for name, (steps, where) in good.items():
+        files = province_says(rotated, steps, **where)
+        assert outcome(verify, files, root_pem, tmp_path), name
+        report = verify_evidence(write_archive(files), root_pem)
+        assert report.origin.path == rotated.province.path, name
+    for name, (steps, where) in bad.items():
+        files = province_says(rotated, steps, **where)
+        assert outcome(verify, files, root_pem, tmp_path) is None, name
+        with pytest.raises(PeerError):
+            verify_evidence(write_archive(files), root_pem)
 
 
 def test_another_root_certificate_proves_nothing(
