@@ -66,7 +66,6 @@ from yidao.node.systemd import notify_ready
 from yidao.node.tree import Tree
 from yidao.sync import suite
 from yidao.sync.enrolment import verify_chain
-from yidao.sync.fencing import Start
 from yidao.sync.ids import Path
 
 SOCKET_NAME = "local.sock"
@@ -149,7 +148,7 @@ class Daemon:
         startup = self._start_store(store, affairs)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = self._hub(store, chain, certificates, startup.start)
+        hub = self._hub(store, chain, certificates, startup)
         links = LinkServer(hub, certificates, self._settings)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
@@ -201,7 +200,9 @@ class Daemon:
         store.start(affairs.projectors, deciders)
         return startup
 
-    def _hub(self, store: Store, chain: Chain, certificates: NodeCertificates, start: Start) -> Hub:
+    def _hub(
+        self, store: Store, chain: Chain, certificates: NodeCertificates, startup: Startup
+    ) -> Hub:
         hub = Hub(
             store=store,
             identity=store.identity,
@@ -212,7 +213,8 @@ class Daemon:
             save_chain=self._keys.save_chain,
         )
         hub.warden.on_reopened(self._adopt)
-        hub.warden.begin(start)
+        hub.warden.on_turned(startup.follow)
+        hub.warden.begin(startup.start)
         return hub
 
     def _listen_to_signals(self) -> None:

@@ -17,6 +17,18 @@ class Startup:
 
     start: Start
     witness: Witness
+    life: bytes
+
+    def follow(self, standing: Standing) -> None:
+        """Let this machine vouch for the store for as long as the node may sign.
+
+        A node that was stopped before anybody had vouched for its store is as much in
+        doubt at its next start.
+        """
+        if standing is Standing.ACTIVE:
+            self.witness.trust(self.life)
+        else:
+            self.witness.doubt()
 
 
 def look(
@@ -42,9 +54,11 @@ def look(
     else:
         start = Start.DOUBTFUL
     marks.drop(data_dir, marks.FIRST)
-    witness.begin(life, position)
+    witness.begin(position)
     store.remember_by(witness)
     standing = begun(start)
     if standing is not Standing.ACTIVE:
         store.fence.close(standing.value)
-    return Startup(start=start, witness=witness)
+    found = Startup(start=start, witness=witness, life=life)
+    found.follow(standing)
+    return found

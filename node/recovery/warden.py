@@ -70,6 +70,7 @@ class Warden:
         self._random = random
         self._wait_seconds = wait_seconds
         self._on_reopened: list[Callable[[Identity], None]] = []
+        self._on_turned: list[Callable[[Standing], None]] = []
         self._heard: dict[NodeId, _Heard] = {}
         self._waiting: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
@@ -102,6 +103,10 @@ class Warden:
     def on_reopened(self, callback: Callable[[Identity], None]) -> None:
         """Call back with who writes in a new epoch, before anything more is written in it."""
         self._on_reopened.append(callback)
+
+    def on_turned(self, callback: Callable[[Standing], None]) -> None:
+        """Call back with each new standing, before anything is sealed in it."""
+        self._on_turned.append(callback)
 
     def stop(self) -> None:
         """Decide nothing more."""
@@ -260,6 +265,8 @@ class Warden:
             return False
         log.warning("node.standing.turned", turn=turn.value, before=before.value, after=after.value)
         self.standing, self.since_ms = after, self._clock_ms()
+        for callback in self._on_turned:
+            callback(after)
         if after is Standing.ACTIVE:
             self._store.unfence()
             self._store.submit(lambda tx: tx.clear_problems(DOUBTFUL))

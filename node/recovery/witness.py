@@ -86,10 +86,20 @@ class Witness:
         boot, known, low, high = fields
         return boot == self._boot and known == life != _NOWHERE and low <= position <= high
 
-    def begin(self, life: bytes, position: int) -> None:
-        """Remember from here on, under a new life."""
-        self._life, self._reached = life, position
+    def begin(self, position: int) -> None:
+        """Take a store over of which nothing is sure yet: until `trust`, nothing vouches for it."""
+        self._life, self._reached = _NOWHERE, position
         self._write(position)
+
+    def trust(self, life: bytes) -> None:
+        """Remember the store from here on, under the life of this process."""
+        self._life = life
+        self._write(self._reached)
+
+    def doubt(self) -> None:
+        """Vouch for it no more."""
+        self._life = _NOWHERE
+        self._write(self._reached)
 
     def reaching(self, position: int) -> None:
         """A commit up to `position` is about to be made."""

@@ -23,7 +23,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def _left(environ: dict[str, str]) -> None:
     """A process that commits up to 7 and dies while it commits 9."""
     mark = Witness.take(NODE, environ)
-    mark.begin(LIFE, 3)
+    mark.begin(3)
+    mark.trust(LIFE)
     mark.reaching(7)
     mark.reached(7)
     mark.reaching(9)
@@ -48,6 +49,23 @@ def test_a_store_is_where_it_was_left(
     _left(environ)
     mark = Witness.take(NODE, environ)
     assert mark.vouches(life, position) is vouches
+    mark.close()
+
+
+def test_a_store_that_nobody_vouched_for_is_in_doubt_again(environ: dict[str, str]) -> None:
+    """Being run and stopped while it was fenced makes a copy no better."""
+    mark = Witness.take(NODE, environ)
+    mark.begin(3)
+    mark.reached(4)
+    mark.close()
+    mark = Witness.take(NODE, environ)
+    assert not mark.vouches(LIFE, 4)
+    mark.begin(4)
+    mark.trust(LIFE)
+    mark.doubt()
+    mark.close()
+    mark = Witness.take(NODE, environ)
+    assert not mark.vouches(LIFE, 4)
     mark.close()
 
 
