@@ -173,6 +173,12 @@ def sizes(node: DemoNode, of: DemoNode) -> dict[str, int]:
     }
 
 
+def holds(node: DemoNode, of: DemoNode, least: dict[str, int]) -> bool:
+    """Whether at least so much is held; a node may write into its own journal at any minute."""
+    found = sizes(node, of)
+    return all(found.get(name, 0) >= size for name, size in least.items())
+
+
 def heals(tree: Tree, node: DemoNode, *, before: int, fresh: str) -> None:
     """The node comes back whole, in a new epoch, and its parent holds just what it holds."""
     wait_until("it signs again", lambda: standing(node) == "active")
@@ -293,7 +299,7 @@ def test_a_restored_parent_is_healed_by_its_children(tree: Tree) -> None:
     for agency in tree.agencies:
         wait_until(
             "it has sent again what was lost",
-            lambda a=agency: sizes(province, a) == before[a.path],  # type: ignore[misc]
+            lambda a=agency: holds(province, a, before[a.path]),  # type: ignore[misc]
         )
         assert "PEER_ROLLED_BACK" in codes(agency)
     wait_until("all units are here", lambda: units(province) == own)
