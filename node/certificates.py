@@ -24,13 +24,15 @@ class CertificateWatch:
     """Looks at the node's own certificate.
 
     Args:
-        chain_pem: The certificate that the node shows, and those above it.
+        chain_pem: Gives the certificate that the node shows now, and those above it.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int], chain_pem: bytes) -> None:
+    def __init__(
+        self, store: Store, clock_ms: Callable[[], int], chain_pem: Callable[[], bytes]
+    ) -> None:
         self._store = store
         self._clock_ms = clock_ms
-        self._leaf = x509.load_pem_x509_certificates(chain_pem)[0]
+        self._chain_pem = chain_pem
         self._said: tuple[str, int] | None = None
 
     async def run(self) -> None:
@@ -38,7 +40,7 @@ class CertificateWatch:
         code, days = self.due()
         if (code, days) == self._said:
             return
-        until = self._leaf.not_valid_after_utc.date().isoformat()
+        until = self._leaf().not_valid_after_utc.date().isoformat()
 
         def tell(tx: Tx) -> None:
             for other in _CODES:
@@ -52,10 +54,14 @@ class CertificateWatch:
 
     def due(self) -> tuple[str, int]:
         """Return the code of what is to be said, "" for nothing, and the whole days left."""
-        begins, ends = self._leaf.not_valid_before_utc, self._leaf.not_valid_after_utc
+        leaf = self._leaf()
+        begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         now = utc(self._clock_ms())
         if now >= ends:
             return ENDED, 0
         if now >= ends - (ends - begins) / 3:
             return ENDS_SOON, (ends - now).days
         return "", 0
+
+    def _leaf(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self._chain_pem())

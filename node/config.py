@@ -90,6 +90,11 @@ class Settings(BaseModel):
     parent_address: Address | None = Field(
         None, description="The parent's `listen` as seen from here; none at the root."
     )
+    parent_join_address: Address | None = Field(
+        None,
+        description="The parent's `join_listen` as seen from here; asked for a new certificate "
+        "once this node's has ended.",
+    )
     proxy: Proxy | None = Field(
         None,
         description="HTTP proxy on the way to the parent, `http://[user:password@]host:port`, "
@@ -120,6 +125,13 @@ class Settings(BaseModel):
     )
     join_token_hours: int = Field(
         24, ge=1, le=720, description="How long a join bundle may be used."
+    )
+    renew_ended_days: int = Field(
+        0,
+        ge=0,
+        le=7,
+        description="Renew a child's certificate for so many days after it has ended, on the "
+        "word of its journal key; 0 means never.",
     )
     session_idle_minutes: int = Field(
         20,

@@ -43,21 +43,24 @@ from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
 from yidao.node.jobs import Job, Jobs, every
 from yidao.node.keychanges import KeyChanges, settled
-from yidao.node.keys import Chain, Identity, KeyFolder, NodeCertificates
+from yidao.node.keys import Chain, Identity, KeyFolder
 from yidao.node.link.admission import Admission, join_server, load_authority
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.founding import record_founding
 from yidao.node.link.hub import Hub
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.renewal import Renewals
 from yidao.node.link.server import LinkServer
 from yidao.node.link.tokens import ChildTokens
+from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
 from yidao.node.recovery import marks
 from yidao.node.recovery.incidents import IncidentDecider
 from yidao.node.recovery.startup import Startup, look
+from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
 from yidao.node.setup import CONFIG_NAME
@@ -133,10 +136,11 @@ class Daemon:
         """Start everything, wait for a signal, stop everything."""
         self._listen_to_signals()
         identity = self._keys.load_identity()
-        certificates = self._keys.load_certificates()
+        certificates = LiveCertificates(self._keys)
+        root_pem = certificates.current.root_pem
         is_root = identity.path.depth == 0
         chain = Chain(statement=b"", proofs=()) if is_root else self._keys.load_chain()
-        store = self._open_store(chain, certificates.root_pem)
+        store = self._open_store(chain, root_pem)
         identity = store.identity
         affairs = Affairs(
             store,
@@ -148,8 +152,16 @@ class Daemon:
         startup = self._start_store(store, affairs)
         if is_root:
             chain = await asyncio.to_thread(record_founding, store, self._keys, identity)
-        hub = self._hub(store, chain, certificates, startup)
-        links = LinkServer(hub, certificates, self._settings)
+        hub = self._hub(store, chain, root_pem, startup)
+        renewals = Renewals(
+            store=store,
+            identity=identity,
+            authority=lambda: load_authority(certificates.current),
+            root_pem=root_pem,
+            clock_ms=system_clock_ms,
+            ended_days=self._settings.renew_ended_days,
+        )
+        links = LinkServer(hub, certificates, self._settings, renewals)
         node_service = self._node_service(store, hub, links, certificates)
         gathering = answer_questions(affairs, hub, node_service)
         local = self._local(affairs, hub, [node_service, QueryServicer(gathering)])
@@ -157,13 +169,12 @@ class Daemon:
             store=store,
             identity=identity,
             chain=lambda: hub.chain,
-            authority=load_authority(certificates),
+            authority=lambda: load_authority(certificates.current),
             clock_ms=system_clock_ms,
             attempts_per_minute=self._settings.join_attempts_per_minute,
         )
-        joins = join_server(admission, certificates, self._settings.join_listen)
-        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
-        jobs = self._jobs(store, hub, links, affairs.access.auditor, watch)
+        joins = join_server(admission, certificates, self._settings.join_listen, renewals)
+        jobs = self._jobs(hub, links, affairs.access.auditor, certificates)
         hub.start(startup.start)
         await links.start()
         await joins.start()
@@ -178,7 +189,6 @@ class Daemon:
         finally:
             log.info("node.daemon.stopping", path=str(identity.path))
             jobs.stop()
-            hub.warden.stop()
             if dialing is not None:
                 dialing.cancel()
                 await asyncio.gather(dialing, return_exceptions=True)
@@ -200,14 +210,12 @@ class Daemon:
         store.start(affairs.projectors, deciders)
         return startup
 
-    def _hub(
-        self, store: Store, chain: Chain, certificates: NodeCertificates, startup: Startup
-    ) -> Hub:
+    def _hub(self, store: Store, chain: Chain, root_pem: bytes, startup: Startup) -> Hub:
         hub = Hub(
             store=store,
             identity=store.identity,
             chain=chain,
-            root_pem=certificates.root_pem,
+            root_pem=root_pem,
             settings=self._settings,
             clock_ms=system_clock_ms,
             save_chain=self._keys.save_chain,
@@ -224,7 +232,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reopen_log)
 
     def _node_service(
-        self, store: Store, hub: Hub, links: LinkServer, certificates: NodeCertificates
+        self, store: Store, hub: Hub, links: LinkServer, certificates: LiveCertificates
     ) -> NodeServicer:
         identity = hub.identity
         tokens = ChildTokens(
@@ -245,7 +253,9 @@ class Daemon:
         service = NodeServicer(
             store,
             identity,
-            Health(store, identity, hub, self._settings, certificates.tls_chain_pem),
+            Health(
+                store, identity, hub, self._settings, lambda: certificates.current.tls_chain_pem
+            ),
             Children(
                 tokens,
                 Revocations(store, system_clock_ms, secrets.token_bytes, links.recheck),
@@ -292,21 +302,27 @@ class Daemon:
             log.info("node.log.reopened")
 
     def _jobs(
-        self,
-        store: Store,
-        hub: Hub,
-        links: LinkServer,
-        auditor: Auditor,
-        certificate: CertificateWatch,
+        self, hub: Hub, links: LinkServer, auditor: Auditor, certificates: LiveCertificates
     ) -> Jobs:
+        store = hub.store
+        watch = CertificateWatch(store, system_clock_ms, certificates.tls_chain_pem)
+        renewer = Renewer(
+            store=store,
+            folder=self._keys,
+            live=certificates,
+            settings=self._settings,
+            clock_ms=system_clock_ms,
+        )
+
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
         counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
-        ending = Job(name="certificate", trigger=every(60), run=certificate.run)
+        ending = Job(name="certificate", trigger=every(60), run=watch.run)
+        renewing = Job(name="renewal", trigger=every(60), run=renewer.run)
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
-            [*routine, *watch_jobs(store), counting, ending],
+            [*routine, *watch_jobs(store), counting, renewing, ending],
             last_runs(store),
             system_clock_ms,
         )
@@ -318,13 +334,20 @@ class Daemon:
         store.bind(settled(store, self._keys), known)
         return store
 
-    def _dial(self, hub: Hub, certificates: NodeCertificates) -> "asyncio.Task[None] | None":
+    def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
             return None
         known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
-        dialer = Dialer(hub, peer, certificates, self._settings, random.random)
+        dialer = Dialer(
+            hub,
+            peer,
+            certificates,
+            self._settings,
+            random.random,
+            lambda: why_lost(self._settings, self._keys, parent.path, system_clock_ms),
+        )
         task = asyncio.create_task(dialer.run(), name="dialer")
         task.add_done_callback(self._dialer_ended)
         return task

@@ -1,5 +1,7 @@
 """What a node knows of its own health: its peers, their lag, its receipts."""
 
+from collections.abc import Callable
+
 from cryptography import x509
 from sqlalchemy import func, select
 
@@ -17,21 +19,26 @@ class Health:
     """Answers `status`. Reads only."""
 
     def __init__(
-        self, store: Store, identity: Identity, hub: Hub, settings: Settings, certificate: bytes
+        self,
+        store: Store,
+        identity: Identity,
+        hub: Hub,
+        settings: Settings,
+        certificate: Callable[[], bytes],
     ) -> None:
         self._store = store
         self._identity = identity
         self._hub = hub
         self._settings = settings
-        (leaf, *_) = x509.load_pem_x509_certificates(certificate)
-        self._until_ms = int(leaf.not_valid_after_utc.timestamp() * 1000)
+        self._certificate = certificate
 
     def standing(self) -> Standing:
         """What the node is called, how long its certificate holds, why its line is down."""
+        leaf = x509.load_pem_x509_certificate(self._certificate())
         return Standing(
             office_name=self._settings.office_name,
             test_network=self._settings.test_network,
-            certificate_until_ms=self._until_ms,
+            certificate_until_ms=int(leaf.not_valid_after_utc.timestamp() * 1000),
             parent_error=self._hub.dial_error,
         )
 

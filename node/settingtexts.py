@@ -13,6 +13,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "listen_seen": "下级看到的 `listen` 地址; 用于 NAT 之后或监听 0.0.0.0 时",
     "join_listen_seen": "下级看到的 `join_listen` 地址; 写入加入包",
     "parent_address": "从本机看到的上级 `listen` 地址; 根节点没有",
+    "parent_join_address": "从本机看到的上级 `join_listen` 地址; 本机证书到期后向其申请新证书",
     "proxy": "通往上级的 HTTP 代理 (CONNECT 方式), `http://[用户:密码@]主机:端口`; "
     "从不使用环境变量中的代理",
     "database_url": "PostgreSQL 库的 SQLAlchemy 地址; 不填则用数据目录中的 SQLite",
@@ -26,6 +27,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "过后在新纪元中签名",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",
     "join_token_hours": "加入包的有效时间, 小时",
+    "renew_ended_days": "下级证书到期后几天内仍可凭其日志密钥续期, 天; 0 为不允许",
     "session_idle_minutes": "个人会话可闲置多久, 分钟; GB/T 22239 最多允许 30 分钟",
     "gateway_listen": "REST 网关 (`yidao gateway`) 的监听地址",
     "gateway_hosts": "访问网关还可使用的主机名, 用逗号分隔",

@@ -49,7 +49,11 @@ def join_network(data: Path, bundle: Path, settings: Given) -> Identity:
     # Settings first: a run that is cut short must not leave a node without its parent's
     # address and with the bundle, which names it, already spent.
     invitation = JoinBundle.load(bundle)
-    told: Given = {"parent_address": invitation.link_address, **settings}
+    told: Given = {
+        "parent_address": invitation.link_address,
+        "parent_join_address": invitation.addresses[0],
+        **settings,
+    }
     _configure(folder, {**told, "test_network": True} if invitation.test_network else told)
     proxy = told.get("proxy")
     forget_environment_proxies()

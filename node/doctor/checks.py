@@ -13,9 +13,8 @@ from yidao.node.client import Status
 from yidao.node.clock import check_clock, system_clock_ms, utc
 from yidao.node.config import Settings, load_settings
 from yidao.node.doctor import errors, machine, storecheck
-from yidao.node.doctor.parent import Way, check_way
-from yidao.node.keys import TLS_CHAIN, TLS_KEY, KeyFolder
-from yidao.node.link.credentials import target_name
+from yidao.node.keys import KeyFolder
+from yidao.node.link.way import check_way, way_to_parent
 from yidao.node.setup import CONFIG_NAME
 
 #: How long the doctor watches what should move: a record needs about a second a tier.
@@ -121,16 +120,7 @@ def _check_parent(folder: KeyFolder, settings: Settings) -> None:
     parent = identity.path.parent
     if settings.parent_address is None or parent is None:
         return
-    check_way(
-        Way(
-            address=settings.parent_address,
-            server_name=target_name(parent),
-            root_pem=folder.load_certificates().root_pem,
-            chain_file=folder.path / TLS_CHAIN,
-            key_file=folder.path / TLS_KEY,
-            proxy=settings.proxy,
-        )
-    )
+    check_way(way_to_parent(settings, folder, parent, settings.parent_address))
 
 
 def _moving(settings: Settings, wait: Callable[[float], None]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -37,9 +37,11 @@ from yidao.node.clock import utc
 from yidao.node.keys import CA_KEY, Chain, Identity, NodeCertificates, load_tls_key
 from yidao.node.link import errors, tokens
 from yidao.node.link.certificates import Authority, issue_leaf, issue_tier, to_pem
-from yidao.node.link.credentials import join_server_credentials
+from yidao.node.link.credentials import live_server_credentials
 from yidao.node.link.joinrequest import Candidate, check_mac, prove_keys, read_request
 from yidao.node.link.options import GUARD_OPTIONS
+from yidao.node.link.renewal import Renewals, first_request
+from yidao.node.link.renewerrors import RenewRefusal
 from yidao.node.logging import get_logger
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -100,7 +102,7 @@ class Admission:
         store: Store,
         identity: Identity,
         chain: Callable[[], Chain],
-        authority: Authority | None,
+        authority: Authority | Callable[[], Authority | None] | None,
         clock_ms: Callable[[], int],
         attempts_per_minute: int,
         monotonic: Callable[[], float] = time.monotonic,
@@ -111,8 +113,8 @@ class Admission:
             store: Bound to `identity` and started.
             identity: This node.
             chain: Gives this node's own chain as it is now.
-            authority: This node's certificate authority; without one everybody is
-                refused.
+            authority: This node's certificate authority, or gives it as it is then;
+                without one everybody is refused.
             clock_ms: Unix milliseconds.
             attempts_per_minute: Tries that one caller may make a minute.
             monotonic: Seconds, for counting tries.
@@ -120,9 +122,13 @@ class Admission:
         self._store = store
         self._identity = identity
         self._chain = chain
-        self._authority = authority
+        self._authority = authority if callable(authority) else lambda: authority
         self._clock_ms = clock_ms
         self._attempts = Attempts(attempts_per_minute, monotonic)
+
+    def count_try(self, caller: str) -> None:
+        """Count a try of a caller of this port; raise `JoinRateLimited` if it is one too many."""
+        self._attempts.count(caller)
 
     async def admit(self, request: link_pb2.JoinRequest, caller: str) -> link_pb2.JoinResponse:
         """Enrol the sender of a request, or give the answer of its first time again.
@@ -194,7 +200,7 @@ class Admission:
         return errors.JoinTokenUsed()
 
     def _grant(self, tx: Tx, candidate: Candidate, token: tokens.Token, now_ms: int) -> Granted:
-        authority, now, path = self._authority, utc(now_ms), token.path
+        authority, now, path = self._authority(), utc(now_ms), token.path
         if authority is None:
             raise errors.NoAuthority
         proved = prove_keys(candidate)  # (7)
@@ -256,8 +262,28 @@ class EnrolmentServicer:
     end for the message of a unary call, and has no deadline for callers who set none.
     """
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, renewals: Renewals | None = None) -> None:
         self._admission = admission
+        self._renewals = renewals
+
+    async def renew(
+        self,
+        requests: AsyncIterator[bytes],
+        context: grpc.aio.ServicerContext[bytes, link_pb2.RenewResponse],
+    ) -> link_pb2.RenewResponse:
+        """Give a node whose certificate has ended a new one, where that is allowed."""
+        assert self._renewals is not None, "registered where there are some"
+        try:
+            self._admission.count_try(context.peer().rpartition(":")[0])
+            request = await first_request(requests)
+            return await asyncio.to_thread(self._renewals.renew_ended, request)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED)
+        except errors.JoinRateLimited as refusal:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.code)
+        except (RenewRefusal, errors.PeerCheckError) as refusal:
+            log.warning("link.renewal.refused", code=refusal.code)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal.code)
 
     async def join(
         self,
@@ -297,23 +323,39 @@ async def _first(requests: AsyncIterator[bytes]) -> link_pb2.JoinRequest:
 
 
 def join_server(
-    admission: Admission, certificates: NodeCertificates, address: str
+    admission: Admission,
+    certificates: NodeCertificates | Callable[[], NodeCertificates],
+    address: str,
+    renewals: Renewals | None = None,
 ) -> grpc.aio.Server:
     """Return a server for the join port, bound and not started.
+
+    Args:
+        admission: Decides who may join.
+        certificates: What it shows, or gives what it shows at each handshake.
+        address: Where to listen.
+        renewals: Gives those whose certificate has ended a new one.
 
     Raises:
         LinkPortTaken: The address is in use or may not be used.
     """
     server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=64)
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, link_pb2.JoinResponse]] = {
+    servicer = EnrolmentServicer(admission, renewals)
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Join": grpc.stream_unary_rpc_method_handler(
-            EnrolmentServicer(admission).join,
+            servicer.join,
             response_serializer=link_pb2.JoinResponse.SerializeToString,
         )
     }
+    if renewals is not None:
+        handlers["Renew"] = grpc.stream_unary_rpc_method_handler(
+            servicer.renew,
+            response_serializer=link_pb2.RenewResponse.SerializeToString,
+        )
+    source = certificates if callable(certificates) else lambda: certificates
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     try:
-        server.add_secure_port(address, join_server_credentials(certificates))
+        server.add_secure_port(address, live_server_credentials(source, mutual=False))
     except RuntimeError:
         raise errors.LinkPortTaken(address=address) from None
     return server

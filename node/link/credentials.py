@@ -5,6 +5,8 @@ that joins has none yet. gRPC for Python cannot make it optional on one port.
 Who a peer is, is decided by `peercheck`, never by TLS alone.
 """
 
+from collections.abc import Callable
+
 import grpc
 
 from yidao.node.keys import NodeCertificates
@@ -24,6 +26,28 @@ def server_credentials(certificates: NodeCertificates) -> grpc.ServerCredentials
 def join_server_credentials(certificates: NodeCertificates) -> grpc.ServerCredentials:
     """Return credentials of the join port: only the server shows a certificate."""
     return grpc.ssl_server_credentials([(certificates.tls_key_pem, certificates.tls_chain_pem)])
+
+
+def live_server_credentials(
+    source: Callable[[], NodeCertificates], *, mutual: bool
+) -> grpc.ServerCredentials:
+    """Return credentials of a port that shows, at each handshake, the certificates of then.
+
+    Args:
+        source: Gives them; may be called in any thread.
+        mutual: As `server_credentials`, else as `join_server_credentials`.
+    """
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        now = source()
+        return grpc.ssl_server_certificate_configuration(
+            [(now.tls_key_pem, now.tls_chain_pem)],
+            root_certificates=now.root_pem if mutual else None,
+        )
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(), configuration, require_client_authentication=mutual
+    )
 
 
 def channel_credentials(certificates: NodeCertificates) -> grpc.ChannelCredentials:

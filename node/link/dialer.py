@@ -38,15 +38,28 @@ class Dialer:
         self,
         hub: Hub,
         parent: Peer,
-        certificates: NodeCertificates,
+        certificates: NodeCertificates | Callable[[], NodeCertificates],
         settings: Settings,
         jitter: Callable[[], float],
+        why_lost: Callable[[], str] | None = None,
     ) -> None:
+        """Take the parts it works with.
+
+        Args:
+            hub: All links of this node.
+            parent: Whom to dial.
+            certificates: What this node shows, or gives what it shows at each dial.
+            settings: Of this node.
+            jitter: Gives a number from 0 to 1.
+            why_lost: Finds the code of what stops the way to the parent, "" for nothing;
+                called in a thread where gRPC says no more than UNAVAILABLE.
+        """
         self._hub = hub
         self._parent = parent
-        self._certificates = certificates
+        self._certificates = certificates if callable(certificates) else lambda: certificates
         self._settings = settings
         self._jitter = jitter
+        self._why_lost = why_lost
         self._flowed = False
 
     async def run(self) -> None:
@@ -66,6 +79,9 @@ class Dialer:
             if self._hub.dial_error == SESSION_REPLACED:
                 # One process dials once at a time: another one speaks as this node.
                 self._hub.warden.replaced()
+            if self._hub.dial_error.startswith("UNAVAILABLE") and self._why_lost is not None:
+                found = await asyncio.to_thread(self._why_lost)
+                self._hub.dial_error = found or self._hub.dial_error
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)
             if self._flowed or self._hub.dial_error == RESUMING:
@@ -85,7 +101,7 @@ class Dialer:
         address = self._settings.parent_address or ""
         channel = grpc.aio.secure_channel(
             address,
-            channel_credentials(self._certificates),
+            channel_credentials(self._certificates()),
             options=client_options(self._settings, target_name(self._parent.path)),
         )
         driver, key = self._hub.open(self._parent, secrets.token_hex(16))

@@ -109,6 +109,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
+        self.warden.stop()
         for driver in list(self._drivers.values()):
             await driver.close("NODE_STOPPING")
         self.queries.stop()

@@ -103,8 +103,8 @@ def make_request(bundle: JoinBundle, node_id: ids.NodeId, keys: ChildKeys) -> li
         network=bundle.network,
         path=str(bundle.path),
         node_id=node_id,
-        tls_csr=_make_csr(keys.tls),
-        ca_csr=_make_csr(keys.ca),
+        tls_csr=make_csr(keys.tls),
+        ca_csr=make_csr(keys.ca),
         journal_key=keys.journal.public_key,
         cosign_key=keys.cosign.public_key,
         suite=keys.journal.suite,
@@ -178,8 +178,8 @@ def prove_keys(candidate: Candidate) -> ProvedKeys:
             suite.verify(candidate.suite, key, proof, PROOF_PREFIX + candidate.body)
     except YidaoError:
         raise errors.JoinKeyUnfit from None
-    tls = _csr_key(candidate.tls_csr)
-    ca = _csr_key(candidate.ca_csr) if candidate.ca_csr else None
+    tls = csr_key(candidate.tls_csr)
+    ca = csr_key(candidate.ca_csr) if candidate.ca_csr else None
     if tls == ca:
         raise errors.JoinKeyUnfit
     return ProvedKeys(tls=tls, ca=ca)
@@ -189,13 +189,14 @@ def _mac(secret: bytes, body: bytes) -> bytes:
     return hmac.digest(secret, MAC_PREFIX + hashlib.sha256(body).digest(), "sha256")
 
 
-def _make_csr(key: EllipticCurvePrivateKey) -> bytes:
+def make_csr(key: EllipticCurvePrivateKey) -> bytes:
+    """Return a certificate request of a key, PKCS#10 DER."""
     # No names: the parent would ignore them.
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def _csr_key(der: bytes) -> EllipticCurvePublicKey:
+def csr_key(der: bytes) -> EllipticCurvePublicKey:
     """Return the key of a certificate request that is signed by it; nothing else is read."""
     try:
         csr = x509.load_der_x509_csr(der)

@@ -9,6 +9,7 @@ SERVICE: Final = "yidao.api.link.v1.LinkService"
 CONTROL: Final = "Control"
 DATA: Final = "Data"
 QUERY: Final = "Query"
+RENEW: Final = "Renew"
 SESSION_KEY: Final = "yidao-session"
 
 # What gRPC's core reads of the environment (http_proxy_mapper.cc).

@@ -6,7 +6,7 @@ before any work is done, and reports what is wrong as a typed error.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import grpc
@@ -15,12 +15,22 @@ import grpc.aio
 from yidao.api.errors import YidaoError
 from yidao.node.config import Settings
 from yidao.node.keys import NodeCertificates
-from yidao.node.link.credentials import server_credentials
+from yidao.node.link.credentials import live_server_credentials
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkNodeAside, LinkPortTaken
 from yidao.node.link.hub import Hub
-from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, server_options
+from yidao.node.link.options import (
+    CONTROL,
+    DATA,
+    QUERY,
+    RENEW,
+    SERVICE,
+    SESSION_KEY,
+    server_options,
+)
 from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
+from yidao.node.link.renewal import Renewals, first_request
+from yidao.node.link.renewerrors import RenewRefusal
 from yidao.node.logging import get_logger
 from yidao.sync.ids import NodeId
 
@@ -38,10 +48,25 @@ log = get_logger()
 class LinkServer:
     """Serves `LinkService` to enrolled children."""
 
-    def __init__(self, hub: Hub, certificates: NodeCertificates, settings: Settings) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        certificates: NodeCertificates | Callable[[], NodeCertificates],
+        settings: Settings,
+        renewals: Renewals | None = None,
+    ) -> None:
+        """Take what to serve.
+
+        Args:
+            hub: All links of this node.
+            certificates: What it shows, or gives what it shows at each handshake.
+            settings: Of this node.
+            renewals: Gives children new certificates; nobody asks where there are none.
+        """
         self._hub = hub
-        self._certificates = certificates
+        self._certificates = certificates if callable(certificates) else lambda: certificates
         self._settings = settings
+        self._renewals = renewals
         self._server: grpc.aio.Server | None = None
         self._chains: dict[Driver, bytes] = {}
         self._questioners: dict[asyncio.Task[None], bytes] = {}
@@ -58,9 +83,12 @@ class LinkServer:
             DATA: grpc.stream_stream_rpc_method_handler(self._data),
             QUERY: grpc.stream_stream_rpc_method_handler(self._query),
         }
+        if self._renewals is not None:
+            handlers[RENEW] = grpc.stream_unary_rpc_method_handler(self._renew)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:
-            server.add_secure_port(self._settings.listen, server_credentials(self._certificates))
+            credentials = live_server_credentials(self._certificates, mutual=True)
+            server.add_secure_port(self._settings.listen, credentials)
         except RuntimeError:
             raise LinkPortTaken(address=self._settings.listen) from None
         await server.start()
@@ -129,6 +157,21 @@ class LinkServer:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
             self._questioners.pop(holding, None)
+
+    async def _renew(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
+        """Give a child new certificates; one message is taken, and it must come soon."""
+        peer, _ = await self._admit(context)
+        assert self._renewals is not None, "registered where there are some"
+        try:
+            request = await first_request(requests)
+            answer = await asyncio.to_thread(self._renewals.renew, peer, request)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED)
+        except RenewRefusal as refusal:
+            log.warning("link.renewal.refused", peer=str(peer.path), code=refusal.code)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal.code)
+        log.info("link.renewal.granted", peer=str(peer.path))
+        return answer.SerializeToString()
 
     async def _write_all(
         self, out: "asyncio.Queue[bytes | None]", context: Context, peer: Peer

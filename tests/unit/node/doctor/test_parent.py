@@ -15,13 +15,13 @@ import pytest
 from yidao.node.clock import system_clock_ms, utc
 from yidao.node.datadir import prepare
 from yidao.node.demo.tree import free_ports
-from yidao.node.doctor.parent import Way, check_way
 from yidao.node.errors import NodeError
 from yidao.node.keys import TLS_CHAIN, TLS_KEY, KeyFolder
 from yidao.node.link import certificates
 from yidao.node.link.admission import load_authority
 from yidao.node.link.credentials import target_name
 from yidao.node.link.founding import found_network
+from yidao.node.link.way import Way, check_way
 from yidao.node.messages import LANGUAGES, message
 from yidao.sync.ids import Path
 

@@ -52,10 +52,16 @@ class Tree:
             )
             for each in self.identities.values()
         }
-        store = SimpleNamespace(enrolled=known.get)
+
+        def store(own: Identity) -> Any:
+            def keys_of(node_id: NodeId) -> tuple[Any, ...]:
+                return (known[node_id],) if node_id in known else ()
+
+            return SimpleNamespace(enrolled=known.get, keys_of=keys_of, identity=own)
+
         self.nodes = {
             path: Queries(
-                store=store,  # type: ignore[arg-type]
+                store=store(identity),
                 identity=identity,
                 clock_ms=lambda: self.now_ms,
                 random=secrets.token_bytes,

@@ -1054,3 +1054,61 @@ class JoinResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JoinResponse: _TypeAlias = JoinResponse  # noqa: Y015
+
+@_typing.final
+class RenewRequest(_message.Message):
+    """A child asks for new certificates of its own keys. It may ask again at any time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TLS_CSR_FIELD_NUMBER: _builtins.int
+    CA_CSR_FIELD_NUMBER: _builtins.int
+    ENDED_CHAIN_FIELD_NUMBER: _builtins.int
+    JOURNAL_PROOF_FIELD_NUMBER: _builtins.int
+    tls_csr: _builtins.bytes
+    """Required. PKCS#10 DER, signed by the enrolled TLS key; requested extensions are ignored."""
+    ca_csr: _builtins.bytes
+    """Optional. The same by the enrolled key of the node's authority."""
+    ended_chain: _builtins.bytes
+    """Required where the certificate has ended: the certificate and those above it, PEM."""
+    journal_proof: _builtins.bytes
+    """Required with it. By the journal key over "yidao-renew-v1\\n" || SHA-256 of each field above."""
+    def __init__(
+        self,
+        *,
+        tls_csr: _builtins.bytes = ...,
+        ca_csr: _builtins.bytes = ...,
+        ended_chain: _builtins.bytes = ...,
+        journal_proof: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_csr", b"ca_csr", "ended_chain", b"ended_chain", "journal_proof", b"journal_proof", "tls_csr", b"tls_csr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewRequest: _TypeAlias = RenewRequest  # noqa: Y015
+
+@_typing.final
+class RenewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TLS_CHAIN_FIELD_NUMBER: _builtins.int
+    CA_CHAIN_FIELD_NUMBER: _builtins.int
+    tls_chain: _builtins.bytes
+    """Required. PEM, leaf first."""
+    ca_chain: _builtins.bytes
+    """Empty where no authority was asked for."""
+    def __init__(
+        self,
+        *,
+        tls_chain: _builtins.bytes = ...,
+        ca_chain: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_chain", b"ca_chain", "tls_chain", b"tls_chain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewResponse: _TypeAlias = RenewResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class LinkServiceStub:
                 request_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.QueryMessage.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.QueryMessage.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/yidao.api.link.v1.LinkService/Renew',
+                request_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.FromString,
+                _registered_method=True)
 
 
 class LinkServiceServicer:
@@ -80,6 +85,14 @@ class LinkServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """New certificates for the enrolled keys; what they say follows from the enrolment alone.
+        Errors: UNAUTHENTICATED (peer check), PERMISSION_DENIED with a code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LinkServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +110,11 @@ def add_LinkServiceServicer_to_server(servicer, server):
                     servicer.Query,
                     request_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.QueryMessage.FromString,
                     response_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.QueryMessage.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -191,6 +209,33 @@ class LinkService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.link.v1.LinkService/Renew',
+            yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.SerializeToString,
+            yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class EnrolmentServiceStub:
     """Joining the tree. Served with server authentication only, apart from LinkService.
@@ -207,6 +252,11 @@ class EnrolmentServiceStub:
                 request_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinResponse.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/yidao.api.link.v1.EnrolmentService/Renew',
+                request_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.FromString,
+                _registered_method=True)
 
 
 class EnrolmentServiceServicer:
@@ -221,6 +271,14 @@ class EnrolmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """As LinkService.Renew, for a certificate that ended a few days ago, where the parent allows it.
+        Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnrolmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -228,6 +286,11 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     servicer.Join,
                     request_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinRequest.FromString,
                     response_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinResponse.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +321,33 @@ class EnrolmentService:
             '/yidao.api.link.v1.EnrolmentService/Join',
             yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinRequest.SerializeToString,
             yidao_dot_api_dot_link_dot_v1_dot_link__pb2.JoinResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.link.v1.EnrolmentService/Renew',
+            yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewRequest.SerializeToString,
+            yidao_dot_api_dot_link_dot_v1_dot_link__pb2.RenewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,10 @@ class LinkServiceStub:
     """
     Query: _grpc.StreamStreamMultiCallable[_link_pb2.QueryMessage, _link_pb2.QueryMessage]
     """Questions and answers, both ways."""
+    Renew: _grpc.UnaryUnaryMultiCallable[_link_pb2.RenewRequest, _link_pb2.RenewResponse]
+    """New certificates for the enrolled keys; what they say follows from the enrolment alone.
+    Errors: UNAUTHENTICATED (peer check), PERMISSION_DENIED with a code.
+    """
 
 @_typing.type_check_only
 class LinkServiceAsyncStub(LinkServiceStub):
@@ -65,6 +69,10 @@ class LinkServiceAsyncStub(LinkServiceStub):
     """
     Query: _aio.StreamStreamMultiCallable[_link_pb2.QueryMessage, _link_pb2.QueryMessage]  # type: ignore[assignment]
     """Questions and answers, both ways."""
+    Renew: _aio.UnaryUnaryMultiCallable[_link_pb2.RenewRequest, _link_pb2.RenewResponse]  # type: ignore[assignment]
+    """New certificates for the enrolled keys; what they say follows from the enrolment alone.
+    Errors: UNAUTHENTICATED (peer check), PERMISSION_DENIED with a code.
+    """
 
 class LinkServiceServicer(metaclass=_abc_1.ABCMeta):
     """The session between a parent and a child."""
@@ -98,6 +106,16 @@ class LinkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_link_pb2.QueryMessage], _abc.AsyncIterator[_link_pb2.QueryMessage]]:
         """Questions and answers, both ways."""
 
+    @_abc_1.abstractmethod
+    def Renew(
+        self,
+        request: _link_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.RenewResponse, _abc.Awaitable[_link_pb2.RenewResponse]]:
+        """New certificates for the enrolled keys; what they say follows from the enrolment alone.
+        Errors: UNAUTHENTICATED (peer check), PERMISSION_DENIED with a code.
+        """
+
 def add_LinkServiceServicer_to_server(servicer: LinkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class EnrolmentServiceStub:
@@ -111,6 +129,10 @@ class EnrolmentServiceStub:
     """Spend a token and be enrolled. Idempotent for the same bytes for ten minutes.
     Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
     """
+    Renew: _grpc.UnaryUnaryMultiCallable[_link_pb2.RenewRequest, _link_pb2.RenewResponse]
+    """As LinkService.Renew, for a certificate that ended a few days ago, where the parent allows it.
+    Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
+    """
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
@@ -119,6 +141,10 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Join: _aio.UnaryUnaryMultiCallable[_link_pb2.JoinRequest, _link_pb2.JoinResponse]  # type: ignore[assignment]
     """Spend a token and be enrolled. Idempotent for the same bytes for ten minutes.
+    Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
+    """
+    Renew: _aio.UnaryUnaryMultiCallable[_link_pb2.RenewRequest, _link_pb2.RenewResponse]  # type: ignore[assignment]
+    """As LinkService.Renew, for a certificate that ended a few days ago, where the parent allows it.
     Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
     """
 
@@ -132,6 +158,16 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_link_pb2.JoinResponse, _abc.Awaitable[_link_pb2.JoinResponse]]:
         """Spend a token and be enrolled. Idempotent for the same bytes for ten minutes.
+        Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
+        """
+
+    @_abc_1.abstractmethod
+    def Renew(
+        self,
+        request: _link_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.RenewResponse, _abc.Awaitable[_link_pb2.RenewResponse]]:
+        """As LinkService.Renew, for a certificate that ended a few days ago, where the parent allows it.
         Errors: PERMISSION_DENIED with a code; RESOURCE_EXHAUSTED after too many tries.
         """
 

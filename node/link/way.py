@@ -7,16 +7,26 @@ import base64
 import errno
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from cryptography import x509
+
+from yidao.api.errors import YidaoError
 from yidao.node.clock import system_clock_ms, utc
-from yidao.node.doctor import errors
+from yidao.node.config import Settings
 from yidao.node.errors import NodeError
+from yidao.node.keys import TLS_CHAIN, TLS_KEY, KeyFolder
+from yidao.node.link import wayerrors as errors
+from yidao.node.link.credentials import target_name
+from yidao.sync.ids import Path as TreePath
 
 DIAL_SECONDS: Final = 3.0
+CERTIFICATE_ENDED: Final = "CERTIFICATE_ENDED"
+CERTIFICATE_NOT_YET_VALID: Final = "CERTIFICATE_NOT_YET_VALID"
 _LONGEST_HEAD_BYTES: Final = 16 * 1024
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
@@ -46,11 +56,23 @@ class Way:
     proxy: str | None = None
 
 
+def way_to_parent(settings: Settings, folder: KeyFolder, parent: TreePath, address: str) -> Way:
+    """Return the way of a node to its parent, by what it shows there now."""
+    return Way(
+        address=address,
+        server_name=target_name(parent),
+        root_pem=folder.load_certificates().root_pem,
+        chain_file=folder.path / TLS_CHAIN,
+        key_file=folder.path / TLS_KEY,
+        proxy=settings.proxy,
+    )
+
+
 def check_way(way: Way, *, seconds: float = DIAL_SECONDS) -> None:
     """Go the way to the parent as far as TLS, and raise what stops it.
 
     Raises:
-        NodeError: One of `yidao.node.doctor.errors`, by the step that failed.
+        NodeError: One of `yidao.node.link.wayerrors`, by the step that failed.
     """
     with _connected(way, seconds) as line:
         line.settimeout(seconds)
@@ -161,3 +183,25 @@ def _name(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "TIMEOUT"
     return errno.errorcode.get(error.errno or 0, type(error).__name__)
+
+
+def why_lost(
+    settings: Settings, folder: KeyFolder, parent: TreePath, clock_ms: Callable[[], int]
+) -> str:
+    """Return the code of what stops the way to the parent; "" if nothing is found.
+
+    This node's own certificate comes first: the parent would only say that it refuses it.
+    """
+    leaf = x509.load_pem_x509_certificate(folder.load_certificates().tls_chain_pem)
+    now = utc(clock_ms())
+    if now >= leaf.not_valid_after_utc:
+        return CERTIFICATE_ENDED
+    if now < leaf.not_valid_before_utc:
+        return CERTIFICATE_NOT_YET_VALID
+    if settings.parent_address is None:
+        return ""
+    try:
+        check_way(way_to_parent(settings, folder, parent, settings.parent_address))
+    except YidaoError as error:
+        return error.code
+    return ""
