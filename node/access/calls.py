@@ -141,6 +141,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW),
     "RecoveryService/ListIncidents": _reads(_P.NODE_READ, unit=UnitRule.CLOSED),
     "RecoveryService/OpenEpoch": _acts(_P.NODE_OPERATE),
+    "RecoveryService/SettleIncidents": _acts(_P.NODE_OPERATE),
     "RecoveryService/ReleaseNode": _acts(_P.NODE_OPERATE),
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),

@@ -12,6 +12,7 @@ from yidao.node.api.errors import answered
 from yidao.node.recovery.incidents import BELOW, CODES
 from yidao.node.revocations import ChildUnknown
 from yidao.node.store import aside, trust
+from yidao.node.store.errors import StoreFenced
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Problem
@@ -20,6 +21,8 @@ from yidao.sync.ids import NodeId, Path
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PUT_ASIDE = "NODE_PUT_ASIDE"
+#: Settled by what ends them, and by nobody's word.
+_STANDS = (_PUT_ASIDE, "ENROLMENT_CONFLICT")
 
 
 class WardenPort(Protocol):
@@ -81,6 +84,18 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
 
         released = await asyncio.wrap_future(self._store.submit(release))
         return recovery_pb2.ReleaseNodeResponse(released=released)
+
+    @answered
+    async def SettleIncidents(
+        self, request: recovery_pb2.SettleIncidentsRequest, context: Context
+    ) -> recovery_pb2.SettleIncidentsResponse:
+        """Call settled what a person has looked at."""
+        authorise(request.operator, self._store.identity.path)
+        if self._warden.standing is not Standing.ACTIVE:
+            raise StoreFenced(standing=self._warden.standing.value)
+        codes = [code for code in (*CODES, BELOW) if code not in _STANDS]
+        job = self._store.submit(lambda tx: tx.settle(codes))
+        return recovery_pb2.SettleIncidentsResponse(settled=await asyncio.wrap_future(job))
 
 
 def _incident(problem: Problem, paths: Mapping[NodeId, str]) -> recovery_pb2.Incident:

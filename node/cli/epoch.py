@@ -42,6 +42,25 @@ def register(app: typer.Typer) -> None:
 
     @epoch.command(
         help=say(
+            "重大事件已看过并处理: 标为了结 (证据仍保留)",
+            "Call the incidents settled that were looked at; their proof is kept",
+        )
+    )
+    def settle(
+        data: Data,
+        operator: Annotated[str, typer.Option(help=_OPERATOR)],
+        as_json: Json = False,
+    ) -> None:
+        with told_errors(as_json):
+            from yidao.node.cli.connection import connect
+
+            with connect(data) as client:
+                count = client.settle_incidents(operator=operator)
+            text = say(f"已了结 {count} 件", f"{count} settled")
+            answer(as_json, {"settled": count}, text)
+
+    @epoch.command(
+        help=say(
             "放行因两个进程争用身份而被搁置的下级",
             "Let a child in again that was put aside because two processes spoke as it",
         )

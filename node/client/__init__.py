@@ -22,7 +22,8 @@ The calls of `Client`, by what they are about:
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
-  `verify_store`, `rebuild`; what became of it: `incidents`, `open_epoch`, `release_node`.
+  `verify_store`, `rebuild`; what became of it: `incidents`, `settle_incidents`, `open_epoch`,
+  `release_node`.
   `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
   `verify_store`, `rebuild`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,

@@ -287,6 +287,7 @@ class AsyncClient:
     verify_store = _Awaited(Client.verify_store)
     incidents = _Awaited(Client.incidents)
     open_epoch = _Awaited(Client.open_epoch)
+    settle_incidents = _Awaited(Client.settle_incidents)
     release_node = _Awaited(Client.release_node)
     export_bundle = _Awaited(Client.export_bundle)
     import_bundle = _Awaited(Client.import_bundle)

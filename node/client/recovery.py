@@ -84,6 +84,11 @@ class RecoveryCalls(Calls):
         request = recovery_pb2.OpenEpochRequest(operator=operator)
         return self._call(self._recovery.OpenEpoch, request).epoch
 
+    def settle_incidents(self, *, operator: str) -> int:
+        """Call settled what a person has looked at, and return how many there were."""
+        request = recovery_pb2.SettleIncidentsRequest(operator=operator)
+        return self._call(self._recovery.SettleIncidents, request).settled
+
     def release_node(self, path: str, *, operator: str) -> bool:
         """Let a child in again that was put aside; whether it was."""
         request = recovery_pb2.ReleaseNodeRequest(path=path, operator=operator)

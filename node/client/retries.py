@@ -22,7 +22,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "DirectivesService": ("ListDirectives", "Tree"),
     "IdentityService": ("ListKeys", "PrepareKeys", "TaintKeys", "RevokeKeys"),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
-    "RecoveryService": ("ListIncidents", "ReleaseNode"),
+    "RecoveryService": ("ListIncidents", "ReleaseNode", "SettleIncidents"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",

@@ -138,6 +138,10 @@ class Tx:
         """Write a problem down for a person, or count it once more."""
         self._scope.raise_problem(code, params, journal=journal, seq=seq, peer=peer)
 
+    def settle(self, codes: Sequence[str]) -> int:
+        """Call every open problem of those codes settled, and return how many there were."""
+        return problems.settle(self._scope.conn, self._scope.now_ms, codes)
+
     def clear_code(self, code: str, peer: NodeId) -> None:
         """Call every open problem of that code with that peer mended, of whatever journal."""
         problems.clear_code(self._scope.conn, self._scope.now_ms, code, peer)

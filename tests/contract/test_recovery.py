@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from yidao.api.local.v1 import recovery_pb2
+from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.recovery.incidents import BELOW, IncidentDecider, Incidents
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import tables
@@ -369,6 +371,24 @@ class TestWarden:
         _run(scene)
         assert "NODE_FORKED" in _codes(again)
         assert again.store.identity.epoch.startswith("2")
+
+    def test_an_operator_settles_what_was_looked_at(self, lost: Any, tree: Any) -> None:
+        """Once the node signs again; the proof stays, and a second key stays open."""
+        _, city, _ = lost
+        warden = _warden(city, tree)
+        service = RecoveryServicer(city.store, warden)
+        ask = recovery_pb2.SettleIncidentsRequest(operator="admin@/33")
+        inner = RecoveryServicer.SettleIncidents.__wrapped__  # type: ignore[attr-defined]
+        for code in ("STATE_ROLLED_BACK", "ENROLMENT_CONFLICT"):
+            city.store.run(lambda tx, c=code: tx.raise_problem(c, held="note"))
+        warden.standing = Standing.FENCED
+        with pytest.raises(StoreFenced):
+            asyncio.run(inner(service, ask, None))
+        warden.standing = Standing.ACTIVE
+        assert asyncio.run(inner(service, ask, None)).settled == 1
+        assert _codes(city) == {"ENROLMENT_CONFLICT"}
+        kept = {p.code: p.params["held"] for p in city.store.problems(open_only=False)}
+        assert kept["STATE_ROLLED_BACK"] == "note"
 
     def test_nobody_answers_and_the_epoch_is_unwitnessed(self, lost: Any, tree: Any) -> None:
         """After the policy's wait a marked epoch; what the parent holds comes back later."""

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!yidao/api/local/v1/recovery.proto\x12\x12yidao.api.local.v1\"\'\n\x14ListIncidentsRequest\x12\x0f\n\x07settled\x18\x01 \x01(\x08\"\x83\x02\n\x08Incident\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07journal\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x38\n\x06params\x18\x04 \x03(\x0b\x32(.yidao.api.local.v1.Incident.ParamsEntry\x12\x0c\n\x04held\x18\x05 \x01(\t\x12\r\n\x05other\x18\x06 \x01(\t\x12\x10\n\x08\x66irst_ms\x18\x07 \x01(\x03\x12\x0f\n\x07last_ms\x18\x08 \x01(\x03\x12\x12\n\nsettled_ms\x18\t \x01(\x03\x12\r\n\x05times\x18\n \x01(\x03\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"{\n\x15ListIncidentsResponse\x12\x10\n\x08standing\x18\x01 \x01(\t\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12/\n\tincidents\x18\x04 \x03(\x0b\x32\x1c.yidao.api.local.v1.Incident\"$\n\x10OpenEpochRequest\x12\x10\n\x08operator\x18\x01 \x01(\t\"\"\n\x11OpenEpochResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\"4\n\x12ReleaseNodeRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\"\'\n\x13ReleaseNodeResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\x32\xb1\x02\n\x0fRecoveryService\x12\x64\n\rListIncidents\x12(.yidao.api.local.v1.ListIncidentsRequest\x1a).yidao.api.local.v1.ListIncidentsResponse\x12X\n\tOpenEpoch\x12$.yidao.api.local.v1.OpenEpochRequest\x1a%.yidao.api.local.v1.OpenEpochResponse\x12^\n\x0bReleaseNode\x12&.yidao.api.local.v1.ReleaseNodeRequest\x1a\'.yidao.api.local.v1.ReleaseNodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!yidao/api/local/v1/recovery.proto\x12\x12yidao.api.local.v1\"\'\n\x14ListIncidentsRequest\x12\x0f\n\x07settled\x18\x01 \x01(\x08\"\x83\x02\n\x08Incident\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07journal\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x38\n\x06params\x18\x04 \x03(\x0b\x32(.yidao.api.local.v1.Incident.ParamsEntry\x12\x0c\n\x04held\x18\x05 \x01(\t\x12\r\n\x05other\x18\x06 \x01(\t\x12\x10\n\x08\x66irst_ms\x18\x07 \x01(\x03\x12\x0f\n\x07last_ms\x18\x08 \x01(\x03\x12\x12\n\nsettled_ms\x18\t \x01(\x03\x12\r\n\x05times\x18\n \x01(\x03\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"{\n\x15ListIncidentsResponse\x12\x10\n\x08standing\x18\x01 \x01(\t\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12/\n\tincidents\x18\x04 \x03(\x0b\x32\x1c.yidao.api.local.v1.Incident\"$\n\x10OpenEpochRequest\x12\x10\n\x08operator\x18\x01 \x01(\t\"\"\n\x11OpenEpochResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\"4\n\x12ReleaseNodeRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\"\'\n\x13ReleaseNodeResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\"*\n\x16SettleIncidentsRequest\x12\x10\n\x08operator\x18\x01 \x01(\t\"*\n\x17SettleIncidentsResponse\x12\x0f\n\x07settled\x18\x01 \x01(\r2\x9d\x03\n\x0fRecoveryService\x12\x64\n\rListIncidents\x12(.yidao.api.local.v1.ListIncidentsRequest\x1a).yidao.api.local.v1.ListIncidentsResponse\x12X\n\tOpenEpoch\x12$.yidao.api.local.v1.OpenEpochRequest\x1a%.yidao.api.local.v1.OpenEpochResponse\x12j\n\x0fSettleIncidents\x12*.yidao.api.local.v1.SettleIncidentsRequest\x1a+.yidao.api.local.v1.SettleIncidentsResponse\x12^\n\x0bReleaseNode\x12&.yidao.api.local.v1.ReleaseNodeRequest\x1a\'.yidao.api.local.v1.ReleaseNodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASENODEREQUEST']._serialized_end=611
   _globals['_RELEASENODERESPONSE']._serialized_start=613
   _globals['_RELEASENODERESPONSE']._serialized_end=652
-  _globals['_RECOVERYSERVICE']._serialized_start=655
-  _globals['_RECOVERYSERVICE']._serialized_end=960
+  _globals['_SETTLEINCIDENTSREQUEST']._serialized_start=654
+  _globals['_SETTLEINCIDENTSREQUEST']._serialized_end=696
+  _globals['_SETTLEINCIDENTSRESPONSE']._serialized_start=698
+  _globals['_SETTLEINCIDENTSRESPONSE']._serialized_end=740
+  _globals['_RECOVERYSERVICE']._serialized_start=743
+  _globals['_RECOVERYSERVICE']._serialized_end=1156
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,11 @@ class RecoveryServiceStub:
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochRequest.SerializeToString,
                 response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochResponse.FromString,
                 _registered_method=True)
+        self.SettleIncidents = channel.unary_unary(
+                '/yidao.api.local.v1.RecoveryService/SettleIncidents',
+                request_serializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsRequest.SerializeToString,
+                response_deserializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsResponse.FromString,
+                _registered_method=True)
         self.ReleaseNode = channel.unary_unary(
                 '/yidao.api.local.v1.RecoveryService/ReleaseNode',
                 request_serializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.ReleaseNodeRequest.SerializeToString,
@@ -70,6 +75,14 @@ class RecoveryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettleIncidents(self, request, context):
+        """Call settled what a person has looked at; notes stay. A node put aside and a second key do not.
+        Errors: NODE_FENCED while this node does not sign.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseNode(self, request, context):
         """Let a child in again that was put aside because two processes spoke as it.
         Errors: CHILD_UNKNOWN.
@@ -90,6 +103,11 @@ def add_RecoveryServiceServicer_to_server(servicer, server):
                     servicer.OpenEpoch,
                     request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochRequest.FromString,
                     response_serializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochResponse.SerializeToString,
+            ),
+            'SettleIncidents': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleIncidents,
+                    request_deserializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsRequest.FromString,
+                    response_serializer=yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsResponse.SerializeToString,
             ),
             'ReleaseNode': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseNode,
@@ -152,6 +170,33 @@ class RecoveryService:
             '/yidao.api.local.v1.RecoveryService/OpenEpoch',
             yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochRequest.SerializeToString,
             yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.OpenEpochResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleIncidents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yidao.api.local.v1.RecoveryService/SettleIncidents',
+            yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsRequest.SerializeToString,
+            yidao_dot_api_dot_local_dot_v1_dot_recovery__pb2.SettleIncidentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class RecoveryServiceStub:
     """Who may call: whoever may read the node's state."""
     OpenEpoch: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.OpenEpochRequest, _recovery_pb2.OpenEpochResponse]
     """Go on in a new epoch: after a fork or a clone, or where nobody can vouch for the store."""
+    SettleIncidents: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.SettleIncidentsRequest, _recovery_pb2.SettleIncidentsResponse]
+    """Call settled what a person has looked at; notes stay. A node put aside and a second key do not.
+    Errors: NODE_FENCED while this node does not sign.
+    """
     ReleaseNode: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.ReleaseNodeRequest, _recovery_pb2.ReleaseNodeResponse]
     """Let a child in again that was put aside because two processes spoke as it.
     Errors: CHILD_UNKNOWN.
@@ -51,6 +55,10 @@ class RecoveryServiceAsyncStub(RecoveryServiceStub):
     """Who may call: whoever may read the node's state."""
     OpenEpoch: _aio.UnaryUnaryMultiCallable[_recovery_pb2.OpenEpochRequest, _recovery_pb2.OpenEpochResponse]  # type: ignore[assignment]
     """Go on in a new epoch: after a fork or a clone, or where nobody can vouch for the store."""
+    SettleIncidents: _aio.UnaryUnaryMultiCallable[_recovery_pb2.SettleIncidentsRequest, _recovery_pb2.SettleIncidentsResponse]  # type: ignore[assignment]
+    """Call settled what a person has looked at; notes stay. A node put aside and a second key do not.
+    Errors: NODE_FENCED while this node does not sign.
+    """
     ReleaseNode: _aio.UnaryUnaryMultiCallable[_recovery_pb2.ReleaseNodeRequest, _recovery_pb2.ReleaseNodeResponse]  # type: ignore[assignment]
     """Let a child in again that was put aside because two processes spoke as it.
     Errors: CHILD_UNKNOWN.
@@ -74,6 +82,16 @@ class RecoveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recovery_pb2.OpenEpochResponse, _abc.Awaitable[_recovery_pb2.OpenEpochResponse]]:
         """Go on in a new epoch: after a fork or a clone, or where nobody can vouch for the store."""
+
+    @_abc_1.abstractmethod
+    def SettleIncidents(
+        self,
+        request: _recovery_pb2.SettleIncidentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recovery_pb2.SettleIncidentsResponse, _abc.Awaitable[_recovery_pb2.SettleIncidentsResponse]]:
+        """Call settled what a person has looked at; notes stay. A node put aside and a second key do not.
+        Errors: NODE_FENCED while this node does not sign.
+        """
 
     @_abc_1.abstractmethod
     def ReleaseNode(
