@@ -13,6 +13,7 @@ from yidao.node.store import epochs
 from yidao.node.store.errors import EpochNotLive
 from yidao.sync.epoch import CHANNELS, KIND, Cause, EpochOpened, next_epoch
 from yidao.sync.epocherrors import EpochClosed, EpochConflict, EpochUnknown, EpochUnproven
+from yidao.sync.errors import HeaderFieldInvalid
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.message import Frame
 from yidao.sync.revocation import CutLine
@@ -206,6 +207,18 @@ def test_an_epoch_that_nothing_opened_is_refused(tree: Any, road: Road, carry_al
     carry_all(city, province)
     assert held(province, city, "node", "2") == 0
     assert EpochUnknown.code in reasons(province)
+
+
+def test_an_epoch_declares_its_own_journals_alone(tree: Any, road: Road, carry_all: Carry) -> None:
+    """What a journal of one epoch says of journals of another is a verdict, and has no effect."""
+    _, province, city = road
+    rotate(city)
+    for epoch in ("1", "3"):
+        name = f"journal/up:1/{epoch}"
+        city.append("node", city.draft(name, kind="node.journal.opened", object_id=name))
+    carry_all(city, province)
+    assert [head(province, city, "up:1", epoch) for epoch in ("1", "3")] == [None, None]
+    assert HeaderFieldInvalid.code in reasons(province)
 
 
 def thief_opens(city: Any, *, old: Any, new: Any, closes: bool) -> None:

@@ -20,6 +20,7 @@ from yidao.node.link.joinrequest import ChildKeys, make_request, prove_keys, rea
 from yidao.sync.archive import read_archive, write_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path, RecordId
 from yidao.sync.journal import JournalState, seal
 from yidao.sync.message import Ack, Frame, Goodbye, Heartbeat, Item, Refusal
@@ -27,6 +28,7 @@ from yidao.sync.note import VerifierKey, parse_note
 from yidao.sync.proof import TlogProof, parse_proof
 from yidao.sync.query import make_question, read_question, to_proto
 from yidao.sync.record import Header, Part, decode_header
+from yidao.sync.revocation import CutLine
 from yidao.sync.rootstatement import RootStatement, open_root_statement
 from yidao.sync.suite import Ed25519Signer
 from yidao.sync.wire import decode_control, decode_frame, encode_control, encode_frame
@@ -139,6 +141,20 @@ def _root_pem() -> bytes:
     return builder.sign(ROOT_KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def _epoch() -> bytes:
+    opened = EpochOpened(
+        node_id=NODE,
+        epoch="2",
+        suite=1,
+        journal_key=SIGNER.public_key,
+        cosign_key=COSIGNER.public_key,
+        cause=Cause.KEY_ROTATED,
+        previous="1",
+        cut=(CutLine(channel="node", epoch="1", size=7),),
+    )
+    return opened.sign(SIGNER, SIGNER).encode()
+
+
 def _statement() -> bytes:
     return RootStatement(
         network=NETWORK,
@@ -230,6 +246,9 @@ TARGETS: dict[str, Target] = {
     ),
     "proof": Target(take=lambda data: _same(parse_proof(data).encode(), data), seeds=(_proof(),)),
     "enrolment": Target(take=Enrolment.decode, seeds=(_enrolment(),)),
+    "epoch": Target(
+        take=lambda data: _same(EpochOpened.decode(data).encode(), data), seeds=(_epoch(),)
+    ),
     "root-statement": Target(
         take=lambda data: open_root_statement(data, _root_pem()), seeds=(_statement(),)
     ),
