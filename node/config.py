@@ -142,6 +142,11 @@ class Settings(BaseModel):
         description="How much of what one child sends may be refused a minute before its session "
         "ends and it is kept away for a minute.",
     )
+    fence_wait_seconds: Seconds = Field(
+        600,
+        description="How long a node that nothing vouches for (after a boot, a copy, a restore) "
+        "waits for its parent before it signs in a new epoch.",
+    )
     join_attempts_per_minute: int = Field(
         5, ge=1, le=10_000, description="Tries to join that one address may make a minute."
     )

@@ -39,6 +39,7 @@ from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.query_service import QueryServicer
+from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.api.trust_service import TrustServicer
@@ -70,6 +71,9 @@ from yidao.node.link.way import why_lost
 from yidao.node.logfile import LogFile
 from yidao.node.logging import configure, get_logger
 from yidao.node.questions import answer_questions
+from yidao.node.recovery import marks
+from yidao.node.recovery.incidents import IncidentDecider
+from yidao.node.recovery.startup import Startup, look
 from yidao.node.removals import Removals
 from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
@@ -192,13 +196,18 @@ class Daemon:
         certificates = LiveCertificates(self._keys)
         roots.follow(lambda _anchor: certificates.reload())
         affairs = self._affairs(store)
-        noting = [*_noting(roots), WitnessDecider()]
+        # Behind a fence, unless something vouches for what is in the store.
+        startup = look(self._settings.data_dir, store, environ=os.environ)
+        noting = [*_noting(roots), WitnessDecider(), IncidentDecider()]
         store.start(affairs.projectors, [*affairs.deciders, *noting])
         check_met_suites(store)
         await asyncio.to_thread(self._state_mode, affairs.access)
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, store.identity)
         hub = self._hub(store, store.identity, chain, roots)
+        hub.warden.on_reopened(self._adopt)
+        hub.warden.on_turned(startup.follow)
+        hub.warden.begin(startup.start)
         renewals = self._renewals(hub, certificates)
         links = LinkServer(hub, certificates, self._settings, renewals)
         expiries = _expiries(hub, certificates)
@@ -209,6 +218,7 @@ class Daemon:
         admitting = AdmissionServicer(affairs.desk, admissions, children)
         requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
         return Parts(
+            startup=startup,
             store=store,
             affairs=affairs,
             hub=hub,
@@ -372,6 +382,7 @@ class Daemon:
             BundleServicer(courier),
             self._trust_service(hub),
             PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),
+            RecoveryServicer(hub.store, hub.warden),
             *others,
         ]
         return LocalServer(self._settings.data_dir / SOCKET_NAME, servicers)
@@ -386,6 +397,11 @@ class Daemon:
         from yidao.node.metrics import served
 
         return served(settings.metrics_listen, settings.data_dir, status, store.commit_times)
+
+    def _adopt(self, identity: Identity) -> None:
+        """Keep that this node writes in a new epoch; what it was restored from is settled."""
+        self._keys.switch_identity(identity, self._keys.active_keys())
+        marks.drop(self._settings.data_dir, marks.RESTORED)
 
     def _reopen_log(self) -> None:
         if self._log_file is not None:
@@ -480,6 +496,7 @@ def _in_loop(action: Callable[[], None]) -> Callable[[], None]:
 class Parts:
     """Everything that a running node consists of."""
 
+    startup: Startup
     store: Store
     affairs: Affairs
     hub: Hub
@@ -493,7 +510,7 @@ class Parts:
 
     async def start(self) -> None:
         """Serve: first those who know this node, last the machine itself."""
-        self.hub.start()
+        self.hub.start(self.startup.start)
         await self.links.start()
         await self.joins.start()
         await self.local.start()
@@ -508,6 +525,7 @@ class Parts:
         await self.joins.stop(grace=1.0)
         await self.links.stop()
         await asyncio.to_thread(self.store.close)
+        self.startup.witness.close()
 
 
 class Children:

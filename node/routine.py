@@ -18,6 +18,7 @@ from yidao.node.link.hub import Hub
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.logging import get_logger
 from yidao.node.receiptwatch import ReceiptWatch
+from yidao.node.recovery.incidents import Incidents
 from yidao.node.reminders import Reminders
 from yidao.node.store import tables
 from yidao.node.store.store import Store
@@ -75,6 +76,7 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
 def watch_jobs(store: Store, settings: Settings) -> Sequence[Job]:
     """What looks for trouble: refusals, journals that are kept back, returns that are due."""
     alarms = Alarms(store, system_clock_ms, secrets.token_bytes)
+    incidents = Incidents(store, system_clock_ms, secrets.token_bytes)
     statements = Statements(store, system_clock_ms, secrets.token_bytes)
     completeness = Completeness(store, system_clock_ms)
     witness = Witness(store, system_clock_ms, secrets.token_bytes)
@@ -85,6 +87,7 @@ def watch_jobs(store: Store, settings: Settings) -> Sequence[Job]:
     reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
     return (
         Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
+        Job(name="incidents", trigger=every(_ALARM_SECONDS), run=incidents.run),
         Job(name="statements", trigger=every(_STATEMENT_SECONDS), run=statements.run),
         Job(name="feeds", trigger=every(_STATEMENT_SECONDS), run=feeds.run),
         Job(name="completeness", trigger=every(_STATEMENT_SECONDS), run=completeness.run),

@@ -27,6 +27,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "backoff_max_seconds": "重连前的最长等待, 秒",
     "child_kib_per_second": "一个下级平均每秒可发送的数据量, KiB; 超出则放慢",
     "child_refusals_per_minute": "一个下级每分钟可有多少内容被拒收; 超出则断开, 一分钟内不再接入",
+    "fence_wait_seconds": "无从证实存储完好时 (开机, 复制, 恢复之后) 等上级多久, 秒; "
+    "过后在新纪元中签名",
     "join_attempts_per_minute": "同一地址每分钟可尝试加入的次数",
     "join_token_hours": "加入包的有效时间, 小时",
     "join_policy": "下级如何加入: 有有效加入包即可 (token), 还是另须经办人批准 (approve, "

@@ -17,6 +17,7 @@ from yidao.node.link.join import Pause, forget_file, join
 from yidao.node.link.joinbycode import bundle_by_code
 from yidao.node.link.joincode import parse_code
 from yidao.node.link.options import forget_environment_proxies
+from yidao.node.recovery import marks
 from yidao.sync.selftest import self_test_for
 from yidao.sync.suite import ML_DSA_44
 
@@ -38,6 +39,7 @@ def found(data: Path, settings: Given, kinds: KeyKinds = STANDARD_KEYS) -> Ident
     _check_kinds(kinds)
     folder = datadir.prepare(data)
     identity = found_network(folder, now=utc(now_ms), random=secrets.token_bytes, kinds=kinds)
+    marks.put(folder, marks.FIRST)
     _configure(folder, settings)
     return identity
 
@@ -131,7 +133,7 @@ def _join(folder: Path, invitation: JoinBundle, settings: Given, how: Joining) -
     }
     _configure(folder, {**told, "test_network": True} if invitation.test_network else told)
     proxy = told.get("proxy")
-    return asyncio.run(
+    identity = asyncio.run(
         join(
             invitation,
             folder,
@@ -142,6 +144,8 @@ def _join(folder: Path, invitation: JoinBundle, settings: Given, how: Joining) -
             pause=how.pause,
         )
     )
+    marks.put(folder, marks.FIRST)
+    return identity
 
 
 def _check_kinds(kinds: KeyKinds) -> None:

@@ -45,6 +45,9 @@ AmbientCapabilities=
 ReadWritePaths={data}
 """
 
+# Where the node remembers, until the machine boots, how far its store was.
+_REMEMBERED: Final = "RuntimeDirectory=yidao\nRuntimeDirectoryPreserve=yes\n"
+
 # A manager of a user may not drop what only root can give.
 _ROOT_ONLY: Final = frozenset(
     (
@@ -82,7 +85,7 @@ def node_unit(data: Path, *, program: Path, account: str | None) -> str:
     return _unit(
         title=f"Yidao node in {data}",
         after="network-online.target time-sync.target",
-        service=f"Type=notify\nNotifyAccess=main\n{started}\n{reload}\n",
+        service=f"Type=notify\nNotifyAccess=main\n{started}\n{reload}\n{_REMEMBERED}",
         paths=(data, program),
         account=account,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from yidao.sync.ids import Lane
-from yidao.sync.message import Control, Frame, Hello, LaneCursor, Receipt, Refusal
+from yidao.sync.message import Control, Frame, Held, Hello, LaneCursor, Receipt, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,15 @@ class Locate:
 
     A cursor is right if its position is the last one of a segment of ours whose
     checkpoint has that SHA-256. The data stream may be opened now.
+
+    Attributes:
+        held: What the peer holds of our own journals, unverified.
+        receipts: What the peer says that we have cosigned, unverified.
     """
 
     cursors: tuple[LaneCursor, ...]
+    held: tuple[Held, ...] = ()
+    receipts: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,16 @@ class EpochOpened:
             cosign_key=self.cosign_key,
         )
 
+    @property
+    def ends_the_old(self) -> bool:
+        """Whether nothing of the old epoch counts beyond the cut.
+
+        A node that was restored names what it still knew: neighbours may hold more, with
+        its signature and their receipts, and that stays true. Who could add to it has the
+        key of the new epoch as well, so that refusing it would keep nobody out.
+        """
+        return self.cause not in _SAME_KEY
+
     def signed_bytes(self) -> bytes:
         """Return what both keys sign: the prefix and the canonical JSON without signatures."""
         return SIGNED_PREFIX + _canonical(self._members())
@@ -202,6 +212,11 @@ def next_epoch(previous: str, mark: bytes = b"") -> str:
     """
     count, _ = _number(previous)
     return f"{count + 1}-{mark.hex()}" if mark else str(count + 1)
+
+
+def number_of(epoch: str) -> int:
+    """Return which epoch of its node it is, counted from 1."""
+    return _number(epoch)[0]
 
 
 def check(opened: EpochOpened, live: EpochKey) -> None:

@@ -116,6 +116,8 @@ class Outbound:
         starts: The resume point of each lane; a lane that is not named starts over.
         holdings: What the receiver holds; a lane that starts over leaves it out.
         wanted: Journals that are needed again from a size on.
+        returned: The receiver's own journals that it lost and wants back: no lane to it
+            ever brings them.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Outbound:
         starts: Mapping[Lane, int],
         holdings: Collection[Holding] = (),
         wanted: Collection[Holding] = (),
+        returned: Collection[Holding] = (),
     ) -> None:
         self._credit_bytes = min(credit_bytes, MAX_CREDIT_BYTES)
         self._number = 0
@@ -141,6 +144,11 @@ class Outbound:
                 # A lane that starts over brings the journal anyway.
                 self._held[holding.journal] = holding.size
             else:
+                self._lanes[its_lane].backfill.append(holding)
+        self._returned = {holding.journal for holding in returned}
+        for holding in returned:
+            its_lane = lane_of(holding.journal.channel)
+            if its_lane is not None:
                 self._lanes[its_lane].backfill.append(holding)
 
     @property
@@ -171,7 +179,9 @@ class Outbound:
                 sending.skip_empty(limit, lane_heads.get(lane, 0))
             if limit and sending.waiting is None and self._has_room(lane, max_bytes):
                 if sending.backfill:
-                    return _backfill_request(lane, sending, max_bytes)
+                    is_returned = sending.backfill[0].journal in self._returned
+                    up_to = head if is_returned else sending.sent_position
+                    return _backfill_request(lane, sending, max_bytes, up_to)
                 if sending.scanned_position < limit:
                     return ReadRequest(
                         lane=lane,
@@ -274,12 +284,12 @@ class Outbound:
         return missing
 
 
-def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int) -> ReadRequest:
+def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int, up_to: int) -> ReadRequest:
     wanted = sending.backfill[0]
     return ReadRequest(
         lane=lane,
         after_position=0,
-        up_to_position=sending.sent_position,
+        up_to_position=up_to,
         max_bytes=max_bytes,
         journal=wanted.journal,
         from_seq=wanted.size,

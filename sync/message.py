@@ -29,6 +29,8 @@ MAX_SEALED_OVERHEAD_BYTES: Final = 512
 MAX_SEALED_BYTES: Final = MAX_PART_BYTES + MAX_SEALED_OVERHEAD_BYTES
 MAX_HOLDINGS: Final = 8_192
 MAX_WANTED: Final = 1_024
+MAX_HELD: Final = 512
+MAX_CLAIMS: Final = 256
 # Sixteen enrolments of the deepest node, and three changes of keys for each tier.
 MAX_CHAIN: Final = 64
 MAX_PROOF_BYTES: Final = 16 * 1024
@@ -40,6 +42,7 @@ MAX_NUMBER: Final = (1 << 63) - 1
 
 HASH_BYTES: Final = 32
 STORE_ID_BYTES: Final = 16
+LIFE_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """Who is speaking; `chain` from a parent only, root first."""
+    """Who is speaking; `chain` from a parent only, root first.
+
+    Attributes:
+        life: 16 random bytes of the speaking process, empty from one that has none: a
+            life that comes back after another one was heard means two processes.
+        replaced: The speaker was told that another process speaks as it, and only says so.
+    """
 
     network: NetworkId
     node_id: NodeId
@@ -153,6 +162,8 @@ class Hello:
     min_version: int = 1
     max_version: int = 1
     chain: tuple[EnrolmentProof, ...] = ()
+    life: bytes = b""
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +184,36 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A signed checkpoint of a journal, and where it is a receipt, who cosigned it.
+
+    Attributes:
+        checkpoint: The origin's signed note, exact bytes.
+        cosignature: Empty, or the line of the node that this is said to.
+    """
+
+    journal: JournalId
+    checkpoint: bytes
+    cosignature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Where the speaker stands in the store `store_id` of the other side."""
+    """Where the speaker stands in the store `store_id` of the other side.
+
+    Attributes:
+        held: The newest checkpoint that the speaker holds of each journal of the listener.
+        receipts: Checkpoints of the speaker that the listener has cosigned: what the
+            listener must still hold, unless it was rolled back.
+    """
 
     store_id: bytes
     credit_bytes: int
     cursors: tuple[LaneCursor, ...] = ()
     holdings: tuple[Holding, ...] = ()
     wanted: tuple[Holding, ...] = ()
+    held: tuple[Held, ...] = ()
+    receipts: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from yidao.sync.effects import Effects
 from yidao.sync.ids import Lane, NodeId, Path
 from yidao.sync.lanes import Inbound, Outbound, ReadRequest
 from yidao.sync.message import (
+    MAX_CLAIMS,
+    MAX_HELD,
     MAX_HOLDINGS,
     MAX_WANTED,
     Ack,
@@ -26,6 +28,7 @@ from yidao.sync.message import (
     Frame,
     Goodbye,
     Heartbeat,
+    Held,
     Hello,
     Holding,
     Item,
@@ -134,6 +137,8 @@ class Session:
         *,
         holdings: Iterable[Holding] = (),
         wanted: Iterable[Holding] = (),
+        held: Iterable[Held] = (),
+        receipts: Iterable[Held] = (),
     ) -> Effects:
         """Answer `Opened`: say where we stand in the peer's store.
 
@@ -142,6 +147,9 @@ class Session:
             holdings: What we hold of journals that come from the peer; only sent if
                 there is no cursor, and cut at what one message may name.
             wanted: What we refused and need again, cut likewise.
+            held: The newest checkpoints that we hold of the peer's own journals, the most
+                important first; cut likewise.
+            receipts: Our checkpoints that the peer has cosigned; cut likewise.
         """
         if self._state is State.CLOSED:
             return ()
@@ -153,6 +161,8 @@ class Session:
             cursors=tuple(cursors),
             holdings=() if cursors else tuple(holdings)[:MAX_HOLDINGS],
             wanted=tuple(wanted)[:MAX_WANTED],
+            held=tuple(held)[:MAX_HELD],
+            receipts=tuple(receipts)[:MAX_CLAIMS],
         )
         self._inbound = Inbound(
             window_bytes=resume.credit_bytes, cursors=resume.cursors, wanted=resume.wanted
@@ -174,7 +184,8 @@ class Session:
             credit_bytes=resume.credit_bytes,
             starts={c.lane: c.position for c in self._our_cursors() if c.lane in right},
             holdings=resume.holdings,
-            wanted=resume.wanted,
+            wanted=[each for each in resume.wanted if not self._is_peers(each)],
+            returned=[each for each in resume.wanted if self._is_peers(each)],
         )
         self._state = after
         return ()
@@ -334,7 +345,13 @@ class Session:
     def _locate(self) -> Effects:
         if self._state is not State.LOCATING:
             return ()
-        return (effects.Locate(cursors=self._our_cursors()),)
+        told = self._known_resume()
+        return (
+            effects.Locate(cursors=self._our_cursors(), held=told.held, receipts=told.receipts),
+        )
+
+    def _is_peers(self, holding: Holding) -> bool:
+        return holding.journal.node_id == self._peer_node_id
 
     def _our_cursors(self) -> tuple[LaneCursor, ...]:
         return tuple([cursor for cursor in self._known_resume().cursors if cursor.position])

@@ -136,6 +136,20 @@ def hasher(number: int) -> Hasher:
     return found
 
 
+def of_key(key: bytes) -> int:
+    """Return the suite of journals that a public key can be of, by its length.
+
+    Only for files that name no enrolment; whoever knows one takes the suite from there.
+
+    Raises:
+        KeyMalformed: No such suite has keys of that length.
+    """
+    for number in SPOKEN.values():
+        if SUITES[number].key_bytes == len(key):
+            return number
+    raise errors.KeyMalformed(reason="length")
+
+
 def is_available(number: int) -> bool:
     """Tell whether this machine can verify what is of a suite."""
     if number == SM2_SM3:

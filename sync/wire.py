@@ -20,14 +20,17 @@ from yidao.sync.ids import JournalId, Lane, Path, network_id, node_id
 from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, Seal
 from yidao.sync.message import (
     HASH_BYTES,
+    LIFE_BYTES,
     MAX_CHAIN,
     MAX_CHECKPOINT_BYTES,
+    MAX_CLAIMS,
     MAX_CODE_BYTES,
     MAX_CONTROL_BYTES,
     MAX_COSIGNATURE_BYTES,
     MAX_COSIGNATURES,
     MAX_EPOCH_BYTES,
     MAX_FRAME_BYTES,
+    MAX_HELD,
     MAX_HOLDINGS,
     MAX_ITEMS,
     MAX_NUMBER,
@@ -47,6 +50,7 @@ from yidao.sync.message import (
     Frame,
     Goodbye,
     Heartbeat,
+    Held,
     Hello,
     Holding,
     Item,
@@ -351,6 +355,8 @@ def _write_hello(out: pb.Hello, hello: Hello) -> None:
         out_proof.header = proof.header
         _write_part(out_proof.core, proof.core)
         out_proof.proof = proof.proof
+    out.life = hello.life
+    out.replaced = hello.replaced
 
 
 def _read_hello(hello: pb.Hello) -> Hello:
@@ -369,6 +375,8 @@ def _read_hello(hello: pb.Hello) -> Hello:
         min_version=hello.min_version,
         max_version=hello.max_version,
         chain=tuple([_read_proof(proof) for proof in hello.chain]),
+        life=_exact("life", hello.life, LIFE_BYTES if hello.life else 0),
+        replaced=hello.replaced,
     )
 
 
@@ -391,12 +399,20 @@ def _write_resume(out: pb.Resume, resume: Resume) -> None:
             out_holding = out_list.add()
             _write_journal(out_holding.journal, holding.journal)
             out_holding.size = holding.size
+    for out_held, said in ((out.held, resume.held), (out.receipts, resume.receipts)):
+        for each in said:
+            entry = out_held.add()
+            _write_journal(entry.journal, each.journal)
+            entry.checkpoint = each.checkpoint
+            entry.cosignature = each.cosignature
 
 
 def _read_resume(resume: pb.Resume) -> Resume:
     _limit("cursors", len(resume.cursors), len(Lane))
     _limit("holdings", len(resume.holdings), MAX_HOLDINGS)
     _limit("wanted", len(resume.wanted), MAX_WANTED)
+    _limit("held", len(resume.held), MAX_HELD)
+    _limit("receipts", len(resume.receipts), MAX_CLAIMS)
     cursors = tuple([_read_cursor(cursor) for cursor in resume.cursors])
     if len({cursor.lane for cursor in cursors}) != len(cursors):
         raise errors.WireFieldInvalid(field="cursors")
@@ -406,6 +422,8 @@ def _read_resume(resume: pb.Resume) -> Resume:
         cursors=cursors,
         holdings=tuple([_read_holding(holding) for holding in resume.holdings]),
         wanted=tuple([_read_holding(holding) for holding in resume.wanted]),
+        held=tuple([_read_held(held) for held in resume.held]),
+        receipts=tuple([_read_held(held) for held in resume.receipts]),
     )
 
 
@@ -421,6 +439,16 @@ def _read_cursor(cursor: pb.LaneCursor) -> LaneCursor:
 
 def _read_holding(holding: pb.Holding) -> Holding:
     return Holding(journal=_read_journal(holding.journal), size=_number("size", holding.size))
+
+
+def _read_held(held: pb.Held) -> Held:
+    _limit("checkpoint", len(held.checkpoint), MAX_CHECKPOINT_BYTES)
+    _limit("cosignature", len(held.cosignature), MAX_COSIGNATURE_BYTES)
+    return Held(
+        journal=_read_journal(held.journal),
+        checkpoint=held.checkpoint,
+        cosignature=held.cosignature,
+    )
 
 
 def _read_ack(ack: pb.Ack) -> Ack:

@@ -39,6 +39,12 @@ class Tally:
         self._open[key] = (now_ms, note, 0)
         return waiting + 1
 
+    def wait(self, note: Note, now_ms: int) -> None:
+        """Count one that cannot be written now; `due` gives it once its window is over."""
+        key = _alike(note)
+        began_ms, _, waiting = self._open.get(key, (now_ms, note, 0))
+        self._open[key] = (began_ms, note, waiting + 1)
+
     def due(self, now_ms: int, *, everything: bool = False) -> list[tuple[Note, int]]:
         """Take what waits in windows that are over, or all, with how many there are of each."""
         over = [
@@ -80,8 +86,16 @@ class Auditor:
         return self._store.submit(lambda tx: self.write(tx, note))
 
     def refused(self, note: Note) -> "Future[None]":
-        """Count a refusal; it is written at once unless one like it was, within the minute."""
-        times = self.counted(note)
+        """Count a refusal; it is written at once unless one like it was, within the minute.
+
+        Behind a fence it only waits, so that whoever is refused hears why.
+        """
+        times = 0
+        if self._store.fence.reason:
+            with self._lock:
+                self._tally.wait(note, self._clock_ms())
+        else:
+            times = self.counted(note)
         if not times:
             waits: Future[None] = Future()
             waits.set_result(None)
@@ -94,7 +108,12 @@ class Auditor:
             return self._tally.count(note, self._clock_ms())
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write down what was counted in minutes that are over, or all of it; blocks."""
+        """Write down what was counted in minutes that are over, or all of it; blocks.
+
+        Behind a fence nothing is written, and what was counted waits.
+        """
+        if self._store.fence.reason:
+            return
         with self._lock:
             due = self._tally.due(self._clock_ms(), everything=everything)
 

@@ -124,6 +124,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     # Another one must approve it first.
     access.ApprovalNeeded: _Code.FAILED_PRECONDITION,
     access.SignKeyRegistered: _Code.ALREADY_EXISTS,
+    store.StoreFenced: _Code.UNAVAILABLE,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
 }

@@ -121,7 +121,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
                 except YidaoError as error:
                     await self._failed(name, admitted, error.code)
                     await refuse(context, error)
-            await self._done(name, admitted)
+            await self._done(name, admitted, context)
             return response
 
         return call
@@ -131,7 +131,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
 
         async def call(request: Message, context: Context) -> AsyncIterator[Message]:
             admitted = await self._admit(name, rule, request, context)
-            await self._done(name, admitted)
+            await self._done(name, admitted, context)
             async for message in inner(request, context):
                 # A stream outlives neither its session nor its permission.
                 await self._admit(name, rule, request, context, goes_on=True)
@@ -241,10 +241,15 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             written = self._access.call_refused(admitted.caller, name, code, admitted.asserted)
             await asyncio.wrap_future(written)
 
-    async def _done(self, name: str, admitted: "_Admitted") -> None:
-        if admitted.audited:
-            written = self._access.call_done(admitted.caller, name, admitted.asserted)
+    async def _done(self, name: str, admitted: "_Admitted", context: Context) -> None:
+        if not admitted.audited:
+            return
+        written = self._access.call_done(admitted.caller, name, admitted.asserted)
+        try:
             await asyncio.wrap_future(written)
+        except YidaoError as error:
+            # What must be in the audit and cannot be is not answered.
+            await refuse(context, error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from yidao.api.local.v1 import (
     node_pb2_grpc,
     parts_pb2_grpc,
     query_pb2_grpc,
+    recovery_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
     signoff_pb2_grpc,
@@ -113,6 +114,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         query_pb2_grpc.QueryServiceServicer,
         "yidao.api.local.v1.QueryService",
         query_pb2_grpc.add_QueryServiceServicer_to_server,
+    ),
+    (
+        recovery_pb2_grpc.RecoveryServiceServicer,
+        "yidao.api.local.v1.RecoveryService",
+        recovery_pb2_grpc.add_RecoveryServiceServicer_to_server,
     ),
 )
 

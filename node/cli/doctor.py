@@ -5,17 +5,22 @@ from typing import Annotated
 
 import typer
 
+from yidao.node.cli import incident
 from yidao.node.cli.output import Data, Exit, Json, answer, told_errors
 from yidao.node.cli.speech import LANGUAGE, say
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-
-    @app.command(
+    group = typer.Typer(
         help=say("体检: 逐项检查, 说明原因和下一步", "Check everything; say causes and next steps")
     )
+    app.add_typer(group, name="doctor")
+    incident.register_on(group)
+
+    @group.callback(invoke_without_command=True)
     def doctor(
+        context: typer.Context,
         data: Data,
         bundle: Annotated[
             Path | None,
@@ -27,6 +32,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Json = False,
     ) -> None:
+        if context.invoked_subcommand is not None:
+            return
         with told_errors(as_json):
             from yidao.node.doctor.checks import examine, sound
             from yidao.node.messages import message

@@ -26,6 +26,8 @@ The calls of `Client`, by what they are about:
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
   `verify_store`, `rebuild`; `root_list`, `publish_root_list`.
+  `verify_store`, `rebuild`; what became of it: `incidents`, `settle_incidents`, `open_epoch`,
+  `release_node`.
   `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
 - Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_join`,
   `ask_reenrolment`, `revoke_child`.
@@ -92,6 +94,7 @@ from yidao.node.client.queue import (
     QueueFileUnusable,
     QueueKeyReused,
 )
+from yidao.node.client.recovery import Incident, Incidents
 from yidao.node.client.reporting_values import (
     BreakDownPage,
     BreakDownRow,
@@ -180,6 +183,8 @@ __all__ = [
     "Following",
     "Frontier",
     "GivenToken",
+    "Incident",
+    "Incidents",
     "Issued",
     "JournalCut",
     "KeyPair",

@@ -20,6 +20,7 @@ from yidao.node.client.identity import IdentityCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.parts import PartsCalls
 from yidao.node.client.query import QueryCalls
+from yidao.node.client.recovery import RecoveryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
 from yidao.node.client.signoff import SignoffCalls
@@ -44,6 +45,7 @@ class Client(
     CatalogCalls,
     QueryCalls,
     NodeCalls,
+    RecoveryCalls,
     IdentityCalls,
     AdmissionCalls,
     PartsCalls,

@@ -33,6 +33,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "AdmissionService": ("ListOpenRequests",),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "PartsService": ("ListParts", "GetPart"),
+    "RecoveryService": ("ListIncidents", "ReleaseNode", "SettleIncidents"),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",
@@ -80,6 +81,7 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     # What is gone cannot be asked for again.
     "PartsService": ("Redact", "Prune"),
+    "RecoveryService": ("OpenEpoch",),
     "ReportingService": ("Review", "Withdraw"),
     "SignoffService": (
         "ProposePolicy",

@@ -19,10 +19,11 @@ from yidao.node.keys import NodeCertificates
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import PeerRevoked
-from yidao.node.link.hub import Hub
+from yidao.node.link.hub import SESSION_REPLACED, Hub
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
+from yidao.node.recovery.warden import RESUMING
 from yidao.sync.backoff import Backoff
 
 Method = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
@@ -75,12 +76,15 @@ class Dialer:
                 self._hub.dial_error = error.code
             except grpc.aio.AioRpcError as error:
                 self._hub.dial_error = f"{error.code().name}: {error.details() or ''}"[:200]
+            if self._hub.dial_error == SESSION_REPLACED:
+                # One process dials once at a time: another one speaks as this node.
+                self._hub.warden.replaced()
             if self._hub.dial_error.startswith("UNAVAILABLE") and self._why_lost is not None:
                 found = await asyncio.to_thread(self._why_lost)
                 self._hub.dial_error = found or self._hub.dial_error
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)
-            if self._flowed:
+            if self._flowed or self._hub.dial_error == RESUMING:
                 backoff = backoff.reset()
             delay_seconds, backoff = backoff.next(self._jitter())
             self._hub.next_dial_ms = self._hub.clock_ms() + int(delay_seconds * 1000)

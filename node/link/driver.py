@@ -39,7 +39,7 @@ from yidao.sync.effects import (
 )
 from yidao.sync.ids import Lane
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Hello, Item, Receipt, Refusal
+from yidao.sync.message import Held, Hello, Holding, Item, Receipt, Refusal
 from yidao.sync.session import Session
 from yidao.sync.wire import decode_control, decode_frame, encode_control
 
@@ -49,6 +49,21 @@ R = TypeVar("R")
 _TICK_SECONDS = 1.0
 
 log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a Resume says beside cursors.
+
+    Attributes:
+        lost: Own journals that the peer is asked to give back.
+        held: What is held of the peer's journals.
+        receipts: Own checkpoints that the peer must know.
+    """
+
+    lost: tuple[Holding, ...] = ()
+    held: tuple[Held, ...] = ()
+    receipts: tuple[Held, ...] = ()
 
 
 class Surroundings(Protocol):
@@ -71,6 +86,15 @@ class Surroundings(Protocol):
 
     def over_quota(self, peer: CheckedPeer) -> None:
         """A child sent too much that had to be refused; its session ends."""
+
+    def told(self, peer: Peer) -> Told:
+        """Return what to tell the peer of who holds what. Called in a reader's thread."""
+
+    async def heard(self, driver: "Driver", told: Locate, said: Told) -> str:
+        """Judge what the peer holds; returns why the session must end, empty to go on."""
+
+    def ingested(self, driver: "Driver", outcome: Outcome) -> None:
+        """A frame of the peer is durable."""
 
 
 @dataclass(slots=True)
@@ -106,6 +130,7 @@ class Driver:
         self._clock_ms = clock_ms
         self._wake = asyncio.Event()
         self._store_peer: Peer | None = None
+        self._told = Told()
         self._receipts_mark = 0
         self._ingest_failed = False
         self._noted_acks: dict[int, int] = {}
@@ -192,6 +217,7 @@ class Driver:
         while True:
             ingest, future = await self._ingests.get()
             outcome = await asyncio.wrap_future(future)
+            self._around.ingested(self, outcome)
             quota = self._around.quota_of(self.peer)
             if quota is not None:
                 # It is durable; what waits is the acknowledgement, and the credit in it.
@@ -278,8 +304,16 @@ class Driver:
         )
         cursors = store.cursors(peer)
         holdings = () if cursors else store.holdings(peer)
+        told = await self._in_reader(self._around.told, peer)
+        self._told = told
         await self._run_effects(
-            self.session.resume(cursors, holdings=holdings, wanted=store.wanted(peer))
+            self.session.resume(
+                cursors,
+                holdings=holdings,
+                wanted=(*told.lost, *store.wanted(peer)),
+                held=told.held,
+                receipts=told.receipts,
+            )
         )
 
     async def _locate(self, effect: Locate) -> None:
@@ -287,6 +321,10 @@ class Driver:
         right = [cursor for cursor in effect.cursors if store.cursor_is_ours(cursor)]
         # A cursor is an acknowledgement too: the one that the last session sent may be lost.
         self.progress.acked.update({int(each.lane): each.position for each in right})
+        reason = await self._around.heard(self, effect, self._told)
+        if reason:
+            await self._run_effects(self.session.close(reason))
+            return
         await self._run_effects(self.session.located([each.lane for each in right]))
         self.progress.flowing = True
         self.located.set()

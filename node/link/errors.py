@@ -421,3 +421,15 @@ class QueryAnswerInvalid(QueryError):
     """What came is no answer: pages out of order, too many or too large (params: path)."""
 
     code = "QUERY_ANSWER_INVALID"
+
+
+class LinkNodeCloned(LinkError):
+    """The peer says itself that another process speaks as it (params: path)."""
+
+    code = "NODE_CLONED_TOLD"
+
+
+class LinkNodeAside(LinkError):
+    """The node was put aside: two processes speak as it in turn (params: path)."""
+
+    code = "NODE_PUT_ASIDE"

@@ -13,23 +13,35 @@ from dataclasses import replace
 
 from sqlalchemy import update
 
+from yidao.api.errors import YidaoError
 from yidao.node.config import Settings
 from yidao.node.keys import Chain, Identity
-from yidao.node.link.driver import Driver
-from yidao.node.link.errors import LinkNetworkMismatch, LinkPathMismatch, LinkSessionUnknown
+from yidao.node.link.driver import Driver, Told
+from yidao.node.link.errors import (
+    LinkNetworkMismatch,
+    LinkNodeAside,
+    LinkNodeCloned,
+    LinkPathMismatch,
+    LinkSessionUnknown,
+)
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
-from yidao.node.store import tables
+from yidao.node.recovery.warden import CLONED as NODE_CLONED
+from yidao.node.recovery.warden import Neighbour, Warden
+from yidao.node.store import aside, tables
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
-from yidao.node.store.values import Peer
+from yidao.node.store.values import Outcome, Peer
+from yidao.sync.effects import Locate
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import verify_chain
+from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId
-from yidao.sync.message import EnrolmentProof, Hello, Receipt, Refusal
+from yidao.sync.lives import Heard, Lives
+from yidao.sync.message import LIFE_BYTES, EnrolmentProof, Hello, Receipt, Refusal
 from yidao.sync.record import decode_header
 from yidao.sync.session import Limits, Session
 
@@ -37,6 +49,7 @@ _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 OVER_QUOTA = "CHILD_OVER_QUOTA"
+SESSION_REPLACED = "SESSION_REPLACED"
 KEYS_CHANGED = "KEYS_CHANGED"
 
 log = get_logger()
@@ -71,23 +84,39 @@ class Hub:
             bytes_per_second=settings.child_kib_per_second * 1024,
             refusals_per_minute=settings.child_refusals_per_minute,
         )
+        self.warden = Warden(
+            store,
+            clock_ms=clock_ms,
+            random=secrets.token_bytes,
+            wait_seconds=settings.fence_wait_seconds,
+        )
+        self.warden.on_reopened(self._adopt)
+        self._life = secrets.token_bytes(LIFE_BYTES)
+        self._lives: dict[NodeId, Lives] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._drivers: dict[NodeId, Driver] = {}
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
         self.dial_error = ""
 
-    def start(self) -> None:
-        """Wake the links whenever the store commits. Call on the event loop."""
+    def start(self, start: Start = Start.REMEMBERED) -> None:
+        """Wake the links whenever the store commits. Call on the event loop.
+
+        Args:
+            start: What vouches for the store; the warden waits on it.
+        """
         loop = asyncio.get_running_loop()
 
         def wake(_position: int) -> None:
             loop.call_soon_threadsafe(self._wake_all)
 
         self.store.on_commit(wake)
+        self.warden.watch(start)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
+        self.warden.stop()
         for driver in list(self._drivers.values()):
             await driver.close("NODE_STOPPING")
         self.queries.stop()
@@ -112,7 +141,7 @@ class Hub:
         self._drivers[driver.peer.node_id] = driver
         if older is not None and older is not driver:
             log.info("link.session.replaced", peer=str(driver.peer.path))
-            await older.close("SESSION_REPLACED")
+            await older.close(SESSION_REPLACED)
 
     def forget(self, driver: Driver, session_key: str) -> None:
         """Drop a session that ended."""
@@ -147,10 +176,75 @@ class Hub:
             await self.learn_chain(hello)
         else:
             quota.check()
+            self._hear_life(driver.peer, hello)
         await self.registered(driver)
         peer_id = driver.peer.node_id
         await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
         log.info("link.session.opened", peer=str(driver.peer.path))
+
+    def _hear_life(self, child: CheckedPeer, hello: Hello) -> None:
+        """Notice that two processes speak as one child; the newest session wins.
+
+        Raises:
+            LinkNodeCloned: The older process says so, and leaves.
+        """
+        lives, heard = self._lives.get(child.node_id, Lives()).hear(hello.life, self.clock_ms())
+        if hello.replaced:
+            self._note_clone(child, Heard.TWO)
+            raise LinkNodeCloned(path=str(child.path))
+        self._lives[child.node_id] = lives
+        if heard is not Heard.ONE:
+            self._note_clone(child, heard)
+        if heard is Heard.FLAPPING:
+            raise LinkNodeAside(path=str(child.path))
+
+    def _note_clone(self, child: CheckedPeer, heard: Heard) -> None:
+        log.error("link.peer.cloned", peer=str(child.path), heard=heard.value)
+
+        def note(tx: Tx) -> None:
+            path = str(child.path)
+            tx.raise_problem(NODE_CLONED, peer=child.node_id, side="parent", node=path)
+            if heard is Heard.FLAPPING:
+                aside.put(tx.conn, child.node_id)
+                tx.raise_problem(LinkNodeAside.code, peer=child.node_id, path=path)
+
+        self.store.submit(note)
+
+    def _adopt(self, identity: Identity) -> None:
+        """Go on in a new epoch."""
+        self.identity = identity
+        self._telling = asyncio.get_running_loop().create_task(self._tell_epoch())
+
+    async def _tell_epoch(self) -> None:
+        """Let neighbours learn the new epoch with the chain, which outlives every session."""
+        try:
+            await self.keys_changed()
+        except YidaoError as error:
+            # They learn it from the journals too; only evidence of it is not complete here.
+            log.error("link.chain.unproved", code=error.code)
+
+    def told(self, peer: Peer) -> Told:
+        """Return what to tell a peer of who holds what."""
+        held, receipts = self.store.told(peer)
+        neighbour = Neighbour(node_id=peer.node_id, path=peer.path)
+        return Told(
+            lost=self.warden.wanted(neighbour),
+            held=held,
+            receipts=(*self.warden.proofs(), *receipts),
+        )
+
+    async def heard(self, driver: Driver, told: Locate, said: Told) -> str:
+        """Judge what a peer holds of this node's journals, and what it reminds us of."""
+        peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
+        compared = await asyncio.to_thread(self.store.compare, told.held)
+        reminders = await asyncio.to_thread(self.store.reminded, peer.node_id, told.receipts)
+        self.warden.remind(peer, said.receipts, told.held)
+        return self.warden.compare(peer, compared, reminders, said.lost)
+
+    def ingested(self, driver: Driver, outcome: Outcome) -> None:
+        """Look whether what was missing has come."""
+        peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
+        self.warden.ingested(peer, outcome.forked)
 
     async def receipt_arrived(self, driver: Driver, receipt: Receipt) -> None:
         """Keep a cosignature; the commit wakes the link that it must go on to."""
@@ -237,6 +331,8 @@ class Hub:
             path=own.path,
             epoch=own.epoch,
             chain=self.chain.proofs,
+            life=self._life,
+            replaced=self.warden.standing is Standing.CLONED,
         )
 
     def _limits(self) -> Limits:

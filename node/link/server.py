@@ -17,7 +17,7 @@ from yidao.node.config import Settings
 from yidao.node.keys import NodeCertificates
 from yidao.node.link.credentials import live_server_credentials
 from yidao.node.link.driver import Driver
-from yidao.node.link.errors import LinkPortTaken
+from yidao.node.link.errors import LinkNodeAside, LinkPortTaken
 from yidao.node.link.hub import Hub
 from yidao.node.link.options import (
     CONTROL,
@@ -210,13 +210,16 @@ class LinkServer:
 
     def _check(self, chain: bytes) -> Peer:
         hub = self._hub
-        return check_peer(
+        peer = check_peer(
             chain,
             root_pem=hub.root_pem,
             network=hub.identity.network,
             now=datetime.fromtimestamp(hub.clock_ms() / 1000, UTC),
             enrolled=self._enrolled,
         )
+        if hub.store.is_aside(peer.node_id):
+            raise LinkNodeAside(path=str(peer.path))
+        return peer
 
     def _enrolled(self, node_id: NodeId) -> Enrolled | None:
         """Only a direct child of this node may dial it."""

@@ -19,6 +19,7 @@ from yidao.node.store import (
     papering,
     parts,
     rawsql,
+    record_ids,
     revoking,
     rootlists,
     segments,
@@ -102,7 +103,11 @@ class Appender:
             RecordTooLarge, ReleaseUnknown, TargetUnknown, EnrolmentConflict: As named.
         SuiteUnavailable: Letters cannot be sealed to their recipient here.
             PeerError: The draft makes no valid header.
+            StoreFenced: This node may not seal now.
         """
+        scope = self._scope
+        if scope.fence.reason and not scope.opening:
+            raise errors.StoreFenced(standing=scope.fence.reason)
         queue = self._queue(channel)
         self._check_letter(queue.head.journal)
         known = self._known_ids([RecordId(draft.record_id) for draft in drafts])
@@ -257,8 +262,8 @@ class Appender:
         pending = self._by_id.get(record_id)
         stored = known.get(record_id)
         if pending is not None or stored is not None:
-            first = pending.content_sha256 if pending else stored[1] if stored else b""
-            if first != content:
+            first = pending.content_sha256 if pending else stored[1] if stored else content
+            if first not in (content, record_ids.UNKNOWN_CONTENT):
                 raise errors.RecordIdReused(record_id=record_id.hex())
             return self._repeated(pending, record_id, stored[0] if stored else 0)
         made = self._make(queue, draft, content)

@@ -63,10 +63,13 @@ def cosign_keys_of(conn: Connection, node: EnrolledNode) -> tuple[CosignKey, ...
 
 
 def valid_size(conn: Connection, journal: JournalId) -> int | None:
-    """Return at what size a journal of a closed epoch ends; None if its epoch is open."""
+    """Return at what size a journal of a closed epoch ends; None if nothing ends it."""
     mine = (table.c.node_id == journal.node_id) & (table.c.previous == journal.epoch)
     core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
-    return None if core is None else EpochOpened.decode(bytes(core)).size_of(journal)
+    if core is None:
+        return None
+    opened = EpochOpened.decode(bytes(core))
+    return opened.size_of(journal) if opened.ends_the_old else None
 
 
 def position_of(conn: Connection, opened: EpochOpened) -> int | None:
@@ -155,7 +158,7 @@ def learn(conn: Connection, origin: EnrolledNode, opened: EpochOpened) -> None:
 
 def stop_journals(scope: Scope, opened: EpochOpened) -> None:
     """Put aside the journals of the old epoch of which more is held than belongs to it."""
-    if opened.node_id == scope.identity.node_id:
+    if opened.node_id == scope.identity.node_id or not opened.ends_the_old:
         return
     old = (journal_table.c.node_id == opened.node_id) & (journal_table.c.epoch == opened.previous)
     journals = [

@@ -59,6 +59,13 @@ class StoreLocked(StoreError):
     retryable = True
 
 
+class StoreFenced(StoreError):
+    """The node may not seal now (params: standing); it may later."""
+
+    code = "NODE_FENCED"
+    retryable = True
+
+
 class StorePragma(StoreError):
     """The database does not promise durability (params: name, value, wanted)."""
 

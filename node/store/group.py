@@ -9,6 +9,7 @@ from yidao.node.keys import Identity
 from yidao.node.store import rawsql
 from yidao.node.store.appending import Appender
 from yidao.node.store.engine import is_from_database
+from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import head as head_table
@@ -38,6 +39,7 @@ class Group:
         identity: Identity,
         now_ms: int,
         random: Callable[[int], bytes],
+        fence: Fence,
     ) -> None:
         self.conn = conn
         position: int = conn.execute(
@@ -50,6 +52,7 @@ class Group:
             random=random,
             heads=Heads(conn),
             last_position=position,
+            fence=fence,
         )
         self._first_position = position
         self._appender = Appender(self._scope)

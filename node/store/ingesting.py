@@ -28,13 +28,16 @@ from yidao.node.store import (
     cosigning,
     epochs,
     errors,
+    forks,
     lanecursors,
     letters,
     papering,
     parts,
+    record_ids,
     revoking,
     rootlists,
     segments,
+    standing,
     trust,
 )
 from yidao.node.store.absences import Gone
@@ -43,10 +46,9 @@ from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import journal as journal_table
-from yidao.node.store.values import EnrolledNode, Outcome, Peer
+from yidao.node.store.values import EnrolledNode, Fork, Outcome, Peer
 from yidao.sync import epoch, revocation, rootlist
-from yidao.sync.checkpoint import parse_checkpoint
-from yidao.sync.errors import PeerError, SealFork
+from yidao.sync.errors import PeerError, SealFork, SealOverlap
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
@@ -71,6 +73,7 @@ class _Tally:
     refused_items: int = 0
     refusals: dict[JournalId, Refusal] = field(default_factory=dict)
     touched: dict[int, Head] = field(default_factory=dict)
+    forked: list[Fork] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +116,13 @@ class Ingest:
             refusals=tuple(self._tally.refusals.values()),
             refused_items=self._tally.refused_items,
             last_position=scope.last_position,
+            forked=tuple(self._tally.forked),
         )
 
     def _item(self, item: Item) -> None:
+        if item.seal.journal.node_id == self._scope.identity.node_id:
+            self._take_back(item)
+            return
         try:
             head = self._admit(item)
         except PeerError as error:
@@ -130,6 +137,32 @@ class Ingest:
         except PeerError as error:
             self._tally.refused_items += 1
             self._quarantine(head, item, error)
+
+    def _take_back(self, item: Item) -> None:
+        """Take an own record back that was lost here: verified like anybody's, kept as it was."""
+        scope, journal = self._scope, item.seal.journal
+        is_closed = journal.epoch != scope.identity.epoch or scope.fence.reason
+        if not self._frame.backfill or not is_closed:
+            # Nobody asked for it, or what waits for its seal would get another place.
+            self._refuse(journal, item.seal.first_seq, errors.JournalOutOfScope(), is_news=True)
+            return
+        own = trust.enrolled(scope.conn, scope.identity.node_id)
+        assert own is not None, "bind() wrote the node's own enrolment"
+        head = scope.heads.get(journal)
+        try:
+            if epochs.key_of(scope.conn, own, journal.epoch) is None:
+                # An epoch that was opened, and forgotten with the rest.
+                self._open_epoch(item, own)
+            head = trust.declare(scope, journal, own)
+            before = head.size
+            self._store(head, item)
+            if head.size > before:
+                record_ids.note(scope, head, item)
+        except PeerError as error:
+            if head is not None and forks.is_signed(scope, head, item.seal):
+                self._tally.forked.append(forks.of_own(head, item.seal))
+            else:
+                self._refuse(journal, item.seal.first_seq, error, is_news=True)
 
     def _admit(self, item: Item) -> Head:
         """Return the head of a journal that may come by this peer in this lane."""
@@ -208,11 +241,11 @@ class Ingest:
 
     def _check_duplicate(self, head: Head, item: Item) -> None:
         held = cosigning.checkpoint_of(self._scope.conn, head.pk, item.seal.end_seq)
-        # Seals are forwarded as they are, so ends differ only where one is a forgery.
-        if held is not None and held != item.seal.checkpoint:
+        # Seals are forwarded as they are, so ends differ only where one is of another history.
+        if held != item.seal.checkpoint:
             assert head.public_key is not None, "admitted journals have a key"
-            root = parse_checkpoint(held).root
             network, suite = self._scope.identity.network, head.state.suite
+            root = standing.root_at(self._scope.conn, head.pk, suite, item.seal.end_seq)
             check_held(item.seal, root, network, head.public_key, suite)
 
     def _check_parts(self, head: Head, item: Item) -> _Checked:
@@ -373,11 +406,18 @@ class Ingest:
             papering.fold_foreign(self._scope, head.journal, seq, header, core)
 
     def _quarantine(self, head: Head, item: Item, error: PeerError) -> None:
+        if isinstance(error, SealOverlap) and forks.is_shown_by(self._scope, head, item.seal):
+            error = SealFork(size=item.seal.end_seq)
         if isinstance(error, SealFork):
             # Two checkpoints of one size prove it to anybody. What is held stays good.
+            held = cosigning.checkpoint_of(self._scope.conn, head.pk, item.seal.end_seq)
             self._scope.raise_problem(
                 error.code,
-                {"size": item.seal.end_seq, "checkpoint": item.seal.checkpoint.decode()},
+                {
+                    "size": item.seal.end_seq,
+                    "held": (held or head.checkpoint or b"").decode(),
+                    "other": item.seal.checkpoint.decode(),
+                },
                 journal=head.journal,
                 seq=item.seal.first_seq,
             )
@@ -429,6 +469,8 @@ class Ingest:
         own = self._scope.identity.path
         from_parent = own.parent == self._peer.path
         for head in self._tally.touched.values():
+            if head.own:
+                continue
             origin = head.journal.node_id
             if origin == self._peer.node_id or from_parent:
                 cosigning.cosign_head(self._scope, head)

@@ -32,7 +32,7 @@ from yidao.sync.message import (
     SealedPart,
 )
 from yidao.sync.record import Part, decode_header
-from yidao.sync.routing import lanes_for, part_goes
+from yidao.sync.routing import lane_of, lanes_for, part_goes
 
 # What the encoding of a frame may add to the bytes counted here.
 _MARGIN_BYTES = 48 * 1024
@@ -57,6 +57,7 @@ class LaneReader:
         self._peer = peer
         self._journals: dict[int, tuple[JournalId, Path, Lane | None]] = {}
         self._targets: dict[NodeId, Path | None] = {}
+        self._returning = False
         self.faults: list[Fault] = []
 
     def lane(
@@ -89,6 +90,18 @@ class LaneReader:
                 segment.c.first_seq >= from_seq,
                 segment.c.position <= up_to,
             )
+            .order_by(segment.c.first_seq)
+        )
+        return self._fill(query, lane, max_bytes)[0]
+
+    def returned(
+        self, lane: Lane, journal_pk: int, from_seq: int, max_bytes: int
+    ) -> tuple[Item, ...]:
+        """Return items of the peer's own journal that it lost, with all parts that are here."""
+        self._returning = True
+        query = (
+            select(segment)
+            .where(segment.c.journal_id == journal_pk, segment.c.first_seq >= from_seq)
             .order_by(segment.c.first_seq)
         )
         return self._fill(query, lane, max_bytes)[0]
@@ -149,20 +162,20 @@ class LaneReader:
                 self._peer.path,
                 self._target_path(head.journal),
             )
+            if head.journal.node_id == self._peer.node_id:
+                # Its own journals go back to it only where it asks for them by name.
+                lane = lane_of(head.journal.channel) if self._returning else None
             known = self._journals[pk] = (head.journal, origin.path, lane)
         return known
 
     def _item(self, row: Row[Any], journal: JournalId, origin_path: Path) -> tuple[Item, int]:
         headers = unpack_headers(row.headers)
         sent: dict[JournalId, _Sent] = {}
-        self._own_parts(row, journal, origin_path, headers, sent)
-        for journal_pk, seqs in parts.read_released(self._conn, row.position):
-            owner, owner_path, _ = self._journal(journal_pk)
-            held = parts.read_parts(self._conn, journal_pk, seqs, waiting_only=True)
-            for named in held.values():
-                for ruled in named.values():
-                    if self._goes(owner, owner_path, ruled.rule, late=True):
-                        sent.setdefault(owner, _Sent()).add(ruled.seq, ruled.part)
+        if self._returning:
+            self._all_parts(row, journal, sent)
+        else:
+            self._own_parts(row, journal, origin_path, headers, sent)
+            self._released_parts(row, sent)
         item = Item(
             position=row.position,
             seal=Seal(
@@ -178,6 +191,24 @@ class LaneReader:
         )
         body_bytes = sum(each.size_bytes for each in sent.values())
         return item, len(row.headers) + len(row.checkpoint) + body_bytes
+
+    def _all_parts(self, row: Row[Any], journal: JournalId, sent: dict[JournalId, "_Sent"]) -> None:
+        """Collect every part that is here of a segment's records, whenever it came."""
+        seqs = range(row.first_seq, row.first_seq + row.record_count)
+        held = parts.read_parts(self._conn, row.journal_id, seqs)
+        for named in held.values():
+            for ruled in named.values():
+                sent.setdefault(journal, _Sent()).add(ruled.seq, ruled.part)
+
+    def _released_parts(self, row: Row[Any], sent: dict[JournalId, "_Sent"]) -> None:
+        """Collect what the records of a segment release of other journals."""
+        for journal_pk, seqs in parts.read_released(self._conn, row.position):
+            owner, owner_path, _ = self._journal(journal_pk)
+            held = parts.read_parts(self._conn, journal_pk, seqs, waiting_only=True)
+            for named in held.values():
+                for ruled in named.values():
+                    if self._goes(owner, owner_path, ruled.rule, late=True):
+                        sent.setdefault(owner, _Sent()).add(ruled.seq, ruled.part)
 
     def _own_parts(
         self,

@@ -1,6 +1,6 @@
 """Problems: what a person should know, once each, with a count, until it is mended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from sqlalchemy import Connection, insert, select, update
@@ -75,6 +75,18 @@ def clear_problems(
         )
         .values(cleared_ms=now_ms)
     )
+
+
+def settle(conn: Connection, now_ms: int, codes: Sequence[str]) -> int:
+    """Call settled every open problem of those codes; return how many there were."""
+    mine = problem.c.code.in_(codes) & problem.c.cleared_ms.is_(None)
+    return conn.execute(update(problem).where(mine).values(cleared_ms=now_ms)).rowcount
+
+
+def clear_code(conn: Connection, now_ms: int, code: str, peer: NodeId) -> None:
+    """Call mended every open problem of that code with that peer."""
+    mine = (problem.c.code == code) & (problem.c.peer == peer) & problem.c.cleared_ms.is_(None)
+    conn.execute(update(problem).where(mine).values(cleared_ms=now_ms))
 
 
 def read_problems(conn: Connection, *, open_only: bool) -> tuple[Problem, ...]:

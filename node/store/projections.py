@@ -91,15 +91,18 @@ class Runner:
         """Return the position up to which every projector has folded and all is erased."""
         return min(self._cursors[name] for name in (*self._projectors, self._eraser.name))
 
-    def behind(self, last_position: int) -> bool:
-        """Whether somebody who is not stalled has records to see."""
+    def behind(self, last_position: int, *, fenced: bool = False) -> bool:
+        """Whether somebody who may run has records to see; deciders wait behind a fence."""
         return any(
             position < last_position
             for name, position in self._cursors.items()
-            if name not in self._stalled
+            if self._runs(name, fenced=fenced)
         )
 
-    def step(self, group: Group) -> dict[str, int]:
+    def _runs(self, name: str, *, fenced: bool) -> bool:
+        return name not in self._stalled and not (fenced and name in self._deciders)
+
+    def step(self, group: Group, *, fenced: bool = False) -> dict[str, int]:
         """Give one batch to those who are furthest behind.
 
         Returns:
@@ -112,8 +115,13 @@ class Runner:
             if row.name in self._cursors
         }
         running = {
-            name: position for name, position in self._cursors.items() if name not in self._stalled
+            name: position
+            for name, position in self._cursors.items()
+            if self._runs(name, fenced=fenced)
         }
+        if not running:
+            # The fence was closed, or somebody stalled, since it was looked.
+            return {}
         self._eraser.erased = 0
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]

@@ -1,12 +1,13 @@
 """What everything inside one transaction of the writer shares."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
 from yidao.node.store import problems
+from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
 from yidao.sync.ids import JournalId, NodeId
 
@@ -19,6 +20,8 @@ class Scope:
         now_ms: Unix milliseconds, read once.
         random: Gives that many random bytes.
         last_position: The last store position that is taken.
+        fence: Whether own journals may be sealed.
+        opening: This job opens a new epoch, which is what ends a fence.
     """
 
     conn: Connection
@@ -27,6 +30,8 @@ class Scope:
     random: Callable[[int], bytes]
     heads: Heads
     last_position: int
+    fence: Fence = field(default_factory=Fence)
+    opening: bool = False
 
     def take_positions(self, count: int) -> int:
         """Take the next `count` store positions and return the first."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 from yidao.node.keys import Identity
 from yidao.node.store import (
     absences,
+    aside,
     cosigning,
     epochs,
     errors,
@@ -18,6 +19,7 @@ from yidao.node.store import (
     proving,
     records,
     rootlists,
+    standing,
     tables,
     trust,
 )
@@ -30,6 +32,8 @@ from yidao.node.store.engine import (
     translate,
     truncate_wal,
 )
+from yidao.node.store.fence import Fence
+from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.journals import head_of
 from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
@@ -49,13 +53,14 @@ from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import CosignKey, Enrolment
 from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
-from yidao.sync.message import EnrolmentProof, Holding, Item, LaneCursor, Receipt
+from yidao.sync.message import EnrolmentProof, Held, Holding, Item, LaneCursor, Receipt
 from yidao.sync.record import Part
 from yidao.sync.removal import SealedSnapshot
 from yidao.sync.routing import lane_of
 
 T = TypeVar("T")
 STORE_TAMPERED: Final = "STORE_TAMPERED"
+_LIFE: Final = "life"
 
 
 class Store:
@@ -79,6 +84,8 @@ class Store:
         self._identity: Identity | None = None
         self._runner: Runner | None = None
         self._writer: Writer | None = None
+        self._high_water: HighWater = NoHighWater()
+        self.fence: Final = Fence()
 
     @classmethod
     def open(
@@ -146,6 +153,33 @@ class Store:
         with self._translated(), self._engines.writer.begin() as conn:
             rootlists.pin(conn, data, statement, network, self._clock_ms())
 
+    def renew_life(self, life: bytes) -> tuple[bytes, int]:
+        """Write down which process goes on from here; before `start`.
+
+        Returns:
+            The life of the process that wrote last, empty if none, and the last position.
+        """
+        meta = tables.meta
+        with self._translated(), self._engines.writer.begin() as conn:
+            before = conn.execute(
+                select(meta.c.value).where(meta.c.key == _LIFE)
+            ).scalar_one_or_none()
+            if before is None:
+                conn.execute(insert(meta).values(key=_LIFE, value=life))
+            else:
+                conn.execute(meta.update().where(meta.c.key == _LIFE).values(value=life))
+            position: int = conn.execute(select(tables.head.c.last_position)).scalar_one()
+        return bytes(before or b""), position
+
+    def remember_by(self, high_water: HighWater) -> None:
+        """Let somebody outside of the database remember how far it is; before `start`."""
+        self._high_water = high_water
+
+    def unfence(self) -> None:
+        """Let this node seal, and those who waited for it go on."""
+        self.fence.open()
+        self.submit(lambda _tx: None)
+
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
         runner = Runner(projectors, deciders)
@@ -162,6 +196,7 @@ class Store:
             last_position=position,
             on_fatal=self._on_fatal,
         )
+        self._writer.obey(self.fence, self._high_water)
         self._writer.start()
 
     def close(self) -> None:
@@ -287,6 +322,11 @@ class Store:
         with self.read() as conn:
             return trust.enrolled(conn, node_id)
 
+    def is_aside(self, node_id: NodeId) -> bool:
+        """Whether a child's sessions are refused until an operator lets it in again."""
+        with self.read() as conn:
+            return aside.is_aside(conn, node_id)
+
     def enrolled_at(self, path: Path) -> EnrolledNode | None:
         """Return the enrolment of the node that stands at a path now."""
         with self.read() as conn:
@@ -379,7 +419,10 @@ class Store:
             if pk is None or lane is None:
                 return ()
             reader = LaneReader(conn, self.identity, peer, self._random)
-            items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
+            if journal.node_id == peer.node_id:
+                items = reader.returned(lane, pk, from_seq, max_bytes)
+            else:
+                items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
         self._note_faults(reader.faults)
         return items
 
@@ -408,6 +451,21 @@ class Store:
         """Return the journals that this peer should send again, and from where."""
         with self.read() as conn:
             return lanecursors.read_wanted(conn, peer)
+
+    def told(self, peer: Peer) -> tuple[tuple[Held, ...], tuple[Held, ...]]:
+        """Return what to tell a peer: what we hold of its journals, and its receipts for ours."""
+        with self.read() as conn:
+            return standing.held_of(conn, peer), standing.receipts_of(conn, peer.node_id)
+
+    def compare(self, told: Sequence[Held]) -> tuple[standing.Compared, ...]:
+        """Judge what a peer holds of our journals (see `standing.compare`)."""
+        with self.read() as conn:
+            return standing.compare(conn, self.identity, told)
+
+    def reminded(self, peer_id: NodeId, told: Sequence[Held]) -> tuple[standing.Reminder, ...]:
+        """Judge what a peer says that we have cosigned (see `standing.reminded`)."""
+        with self.read() as conn:
+            return standing.reminded(conn, self.identity, peer_id, told)
 
     def acknowledged(self, node_id: NodeId) -> Mapping[Lane, int]:
         """Return up to where a peer said that it holds our records durably."""

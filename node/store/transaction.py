@@ -1,11 +1,12 @@
 """What a job may do inside the writer's transaction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, epochs, lanecursors, letters, trust
+from yidao.node.store import cosigning, epochs, lanecursors, letters, problems, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
@@ -79,6 +80,23 @@ class Tx:
         actor = actor or f"node@{identity.path}"
         return self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
 
+    def pass_fence(self) -> None:
+        """Let this transaction append behind the fence: it opens the epoch that ends it.
+
+        It follows the newest epoch that is known here, which may have come back from a
+        neighbour and be newer than the one in which this process began.
+        """
+        scope = self._scope
+        own = trust.enrolled(scope.conn, scope.identity.node_id)
+        assert own is not None, "bind() wrote the node's own enrolment"
+        scope.opening = True
+        scope.identity = replace(scope.identity, epoch=epochs.live_of(scope.conn, own).epoch)
+
+    def own_cut(self) -> tuple[CutLine, ...]:
+        """Return where this node's journals of the epoch in which it writes end here."""
+        own = self._scope.identity
+        return epochs.held_cut(self._scope.conn, own.node_id, own.epoch)
+
     def ingest(self, peer: Peer, frame: Frame) -> Outcome:
         """Verify and store what a peer sent (see `ingesting`)."""
         return Ingest(self._scope, peer, frame).run()
@@ -127,6 +145,14 @@ class Tx:
     ) -> None:
         """Write a problem down for a person, or count it once more."""
         self._scope.raise_problem(code, params, journal=journal, seq=seq, peer=peer)
+
+    def settle(self, codes: Sequence[str]) -> int:
+        """Call every open problem of those codes settled, and return how many there were."""
+        return problems.settle(self._scope.conn, self._scope.now_ms, codes)
+
+    def clear_code(self, code: str, peer: NodeId) -> None:
+        """Call every open problem of that code with that peer mended, of whatever journal."""
+        problems.clear_code(self._scope.conn, self._scope.now_ms, code, peer)
 
     def clear_problems(
         self, code: str, *, journal: JournalId | None = None, peer: NodeId | None = None

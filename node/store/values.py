@@ -105,6 +105,20 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Two signed checkpoints of one journal that no one history has.
+
+    Attributes:
+        held: What is here, or what was here first.
+        other: The other one.
+    """
+
+    journal: JournalId
+    held: bytes
+    other: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What ingesting one frame did.
 
@@ -114,6 +128,7 @@ class Outcome:
         refusals: For the sender; at most one for a journal, and only what is news.
         refused_items: How many items were refused, news or not: each cost its checks.
         last_position: The last position of this store.
+        forked: Own journals of which another history came back.
     """
 
     records: int
@@ -121,6 +136,7 @@ class Outcome:
     refusals: tuple[Refusal, ...]
     last_position: int
     refused_items: int = 0
+    forked: tuple[Fork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

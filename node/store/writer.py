@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from yidao.node.keys import Identity
 from yidao.node.store import errors
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
+from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
+from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import MAX_GROUP_RECORDS
@@ -65,6 +67,8 @@ class Writer:
         last_position: int,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._fence = Fence()
+        self._high_water: HighWater = NoHighWater()
         self._engine = engine
         self.identity = identity
         self._runner = runner
@@ -82,6 +86,10 @@ class Writer:
         self.commits = 0
         self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    def obey(self, fence: Fence, high_water: HighWater) -> None:
+        """Seal nothing while the fence is closed, and tell how far commits are; before `start`."""
+        self._fence, self._high_water = fence, high_water
 
     def start(self) -> None:
         """Start the thread."""
@@ -149,7 +157,7 @@ class Writer:
     def _wait(self) -> bool:
         with self._wake:
             while not self._queue and not self._is_closing:
-                if self._runner.behind(self.last_position):
+                if self._is_behind():
                     return True
                 self._wake.wait()
             return bool(self._queue) or not self._is_closing
@@ -160,8 +168,11 @@ class Writer:
             self._run_errand(item)
         elif item is not None:
             self._run_group(item)
-        if self._runner.behind(self.last_position):
+        if self._is_behind():
             self._project()
+
+    def _is_behind(self) -> bool:
+        return self._runner.behind(self.last_position, fenced=bool(self._fence.reason))
 
     def _run_errand(self, errand: _Errand) -> None:
         if not errand.future.set_running_or_notify_cancel():
@@ -175,9 +186,9 @@ class Writer:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
-                group = Group(conn, self.identity, self._clock_ms(), self._random)
+                group = self._group(conn)
                 self._run_jobs(group, first, done)
-                position = group.finish()
+                position = self._finish(group)
                 with self.commit_times.measured():
                     transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
@@ -190,6 +201,14 @@ class Writer:
         for future, result in done:
             future.set_result(result)
         self._tell_commit()
+
+    def _group(self, conn: Connection) -> Group:
+        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence)
+
+    def _finish(self, group: Group) -> int:
+        position = group.finish()
+        self._high_water.reaching(position)
+        return position
 
     def _run_jobs(self, group: Group, first: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
         job: _Job | None = first
@@ -248,9 +267,9 @@ class Writer:
         """Give the projections one batch, in a transaction of its own."""
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
-                group = Group(conn, self.identity, self._clock_ms(), self._random)
-                moved = self._runner.step(group)
-                position = group.finish()
+                group = self._group(conn)
+                moved = self._runner.step(group, fenced=bool(self._fence.reason))
+                position = self._finish(group)
                 transaction.commit()
         except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
             self._fail_group(error, [])
@@ -276,6 +295,7 @@ class Writer:
     def _committed(self, position: int) -> None:
         self.commits += 1
         self.last_position = position
+        self._high_water.reached(position)
         self.applied_position = self._runner.applied()
         self._answer_waiters()
 

@@ -418,7 +418,7 @@ class TestRefusal:
         assert [refusal.code for refusal in outcome.refusals] == ["SEAL_FORK"]
         assert things(root) == ["a"]
         problem = next(p for p in root.store.problems() if p.code == "SEAL_FORK")
-        assert problem.params["checkpoint"] == items[0].seal.checkpoint.decode()
+        assert problem.params["other"] == items[0].seal.checkpoint.decode()
 
     def test_a_part_that_no_header_names(self, pair: Any) -> None:
         """A part beside those that the header commits to is refused with its item."""

@@ -76,10 +76,14 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
         LaneCursor(lane=Lane.URGENT, position=4, checkpoint_sha256=bytes(32)),
     )
     store = SimpleNamespace(cursor_is_ours=lambda cursor: cursor.lane is Lane.BULK)
+
+    async def heard(*_said: object) -> str:
+        return ""
+
     driver = Driver(
         session=SimpleNamespace(located=lambda _lanes: ()),  # type: ignore[arg-type]
         peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
-        around=SimpleNamespace(store=store),  # type: ignore[arg-type]
+        around=SimpleNamespace(store=store, heard=heard),  # type: ignore[arg-type]
         clock_ms=lambda: 0,
     )
     asyncio.run(driver._locate(Locate(cursors=cursors)))

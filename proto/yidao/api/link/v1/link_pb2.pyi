@@ -406,6 +406,8 @@ class Hello(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     CHAIN_FIELD_NUMBER: _builtins.int
+    LIFE_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
     min_version: _builtins.int
     """Required. Link protocol versions that the speaker knows."""
     max_version: _builtins.int
@@ -417,6 +419,14 @@ class Hello(_message.Message):
     path: _builtins.str
     """Required."""
     epoch: _builtins.str
+    life: _builtins.bytes
+    """Optional. 16 random bytes of the speaking process: one that comes back after another
+    was heard means that two processes speak as one node.
+    """
+    replaced: _builtins.bool
+    """Optional. The speaker was told that another process took its place, and says no more
+    than that: nobody's session ends for it.
+    """
     @_builtins.property
     def chain(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrolmentProof]:
         """Optional. From a parent: enrolments from the root to itself, for the child to check."""
@@ -432,14 +442,46 @@ class Hello(_message.Message):
         path: _builtins.str = ...,
         epoch: _builtins.str = ...,
         chain: _abc.Iterable[Global___EnrolmentProof] | None = ...,
+        life: _builtins.bytes = ...,
+        replaced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "epoch", b"epoch", "max_version", b"max_version", "min_version", b"min_version", "network", b"network", "node_id", b"node_id", "path", b"path", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "epoch", b"epoch", "life", b"life", "max_version", b"max_version", "min_version", b"min_version", "network", b"network", "node_id", b"node_id", "path", b"path", "replaced", b"replaced", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class Held(_message.Message):
+    """A signed checkpoint of a journal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOURNAL_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    COSIGNATURE_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.bytes
+    """Required. The origin's signed note, at most 4 KiB."""
+    cosignature: _builtins.str
+    """Optional. The line by which the node that this is said to has cosigned it."""
+    @_builtins.property
+    def journal(self) -> Global___JournalRef: ...
+    def __init__(
+        self,
+        *,
+        journal: Global___JournalRef | None = ...,
+        checkpoint: _builtins.bytes = ...,
+        cosignature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journal", b"journal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cosignature", b"cosignature", "journal", b"journal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Held: _TypeAlias = Held  # noqa: Y015
 
 @_typing.final
 class LaneCursor(_message.Message):
@@ -506,6 +548,8 @@ class Resume(_message.Message):
     HOLDINGS_FIELD_NUMBER: _builtins.int
     CREDIT_BYTES_FIELD_NUMBER: _builtins.int
     WANTED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    RECEIPTS_FIELD_NUMBER: _builtins.int
     store_id: _builtins.bytes
     """Required. The store that these cursors are of."""
     credit_bytes: _builtins.int
@@ -522,6 +566,16 @@ class Resume(_message.Message):
         the cursor has passed them: they were refused.
         """
 
+    @_builtins.property
+    def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___Held]:
+        """Optional, at most 512. The newest checkpoint that the speaker holds of each of the
+        other side's own journals: a node that was rolled back learns it from these.
+        """
+
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Held]:
+        """Optional, at most 256. The speaker's checkpoints that the other side has cosigned."""
+
     def __init__(
         self,
         *,
@@ -530,10 +584,12 @@ class Resume(_message.Message):
         holdings: _abc.Iterable[Global___Holding] | None = ...,
         credit_bytes: _builtins.int = ...,
         wanted: _abc.Iterable[Global___Holding] | None = ...,
+        held: _abc.Iterable[Global___Held] | None = ...,
+        receipts: _abc.Iterable[Global___Held] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_bytes", b"credit_bytes", "cursors", b"cursors", "holdings", b"holdings", "store_id", b"store_id", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_bytes", b"credit_bytes", "cursors", b"cursors", "held", b"held", "holdings", b"holdings", "receipts", b"receipts", "store_id", b"store_id", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,360 @@
+"""Holds the standing of this node: hears the neighbours, fences, and opens the new epoch.
+
+Lives on the event loop. The rules are `yidao.sync.fencing`; here is what they are
+fed with and what follows. Whose word suffices: for a node that has a parent, the
+parent's; for the root, that of all its children, or of one once the policy's wait
+is over.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from yidao.node.keys import Identity
+from yidao.node.logging import get_logger
+from yidao.node.recovery.reopening import reopen
+from yidao.node.store.standing import Compared, Reminder
+from yidao.node.store.store import Store
+from yidao.node.store.transaction import Tx
+from yidao.node.store.values import Fork
+from yidao.sync.checkpoint import parse_checkpoint
+from yidao.sync.epoch import Cause, number_of
+from yidao.sync.fencing import Standing, Start, Turn, Verdict, begun, turn_of, turned
+from yidao.sync.ids import JournalId, NodeId, Path
+from yidao.sync.message import MAX_HELD, Held, Holding
+
+ROLLED_BACK: Final = "STATE_ROLLED_BACK"
+RESTORED: Final = "STORE_RESTORED"
+FORKED: Final = "NODE_FORKED"
+CLONED: Final = "NODE_CLONED"
+UNWITNESSED: Final = "EPOCH_UNWITNESSED"
+PEER_ROLLED_BACK: Final = "PEER_ROLLED_BACK"
+PEER_FORKED: Final = "SEAL_FORK"
+DOUBTFUL: Final = "START_DOUBTFUL"
+#: Why a session ends: the next one asks for what is missing.
+RESUMING: Final = "NODE_RESUMING"
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """Who speaks: our parent or a child."""
+
+    node_id: NodeId
+    path: Path
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What one neighbour's newest word leaves to be done."""
+
+    agrees: bool = False
+    missing: dict[JournalId, int] = field(default_factory=dict)
+
+
+class Warden:
+    """The standing of one node."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock_ms: Callable[[], int],
+        random: Callable[[int], bytes],
+        wait_seconds: float,
+    ) -> None:
+        self._store = store
+        self._clock_ms = clock_ms
+        self._random = random
+        self._wait_seconds = wait_seconds
+        self._on_reopened: list[Callable[[Identity], None]] = []
+        self._on_turned: list[Callable[[Standing], None]] = []
+        self._heard: dict[NodeId, _Heard] = {}
+        self._waiting: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.Task[None] | None = None
+        self._waited = False
+        self._has_reopened = False
+        self._cause = Cause.RESTORED
+        self.standing = Standing.ACTIVE
+        self.since_ms = clock_ms()
+
+    def begin(self, start: Start) -> None:
+        """Take the standing of a start; before the store is started, so that nothing is sealed."""
+        self.standing = begun(start)
+        if self.standing is not Standing.ACTIVE:
+            self._store.fence.close(self.standing.value)
+            log.warning("node.start.fenced", start=start.value, standing=self.standing.value)
+
+    def watch(self, start: Start) -> None:
+        """Say what a start is in doubt about, and begin the policy's wait."""
+        if start is Start.RESTORED:
+            self._raise(RESTORED)
+        if self.standing is Standing.ACTIVE:
+            return
+        if start is Start.DOUBTFUL:
+            self._raise(DOUBTFUL, minutes=max(1, round(self._wait_seconds / 60)))
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.call_later(self._wait_seconds, self._wait_is_over)
+        if self._suffices():
+            self._turn(Turn.AGREED)
+
+    def on_reopened(self, callback: Callable[[Identity], None]) -> None:
+        """Call back with who writes in a new epoch, before anything more is written in it."""
+        self._on_reopened.append(callback)
+
+    def on_turned(self, callback: Callable[[Standing], None]) -> None:
+        """Call back with each new standing, before anything is sealed in it."""
+        self._on_turned.append(callback)
+
+    def stop(self) -> None:
+        """Decide nothing more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._reopening is not None:
+            self._reopening.cancel()
+
+    # What the neighbours say.
+
+    def wanted(self, peer: Neighbour) -> tuple[Holding, ...]:
+        """Return which own journals to ask a neighbour for, and from where."""
+        heard = self._heard.get(peer.node_id)
+        if heard is None or not heard.missing:
+            return ()
+        sizes = {head.journal: head.size for head in self._store.heads() if head.own}
+        return tuple(
+            Holding(journal=journal, size=sizes.get(journal, 0)) for journal in heard.missing
+        )
+
+    def compare(
+        self,
+        peer: Neighbour,
+        compared: Iterable[Compared],
+        reminders: Iterable[Reminder],
+        asked: Iterable[Holding],
+    ) -> str:
+        """Take a neighbour's word at the start of a session.
+
+        Args:
+            peer: Who says it.
+            compared: Our journals against what it holds of them.
+            reminders: What it proves of its own.
+            asked: What this session has asked it for already.
+
+        Returns:
+            Why the session must end, so that the next one can ask; empty to go on.
+        """
+        compared, reminders = tuple(compared), tuple(reminders)
+        heard = self._heard[peer.node_id] = _Heard()
+        heard.missing = {
+            each.journal: each.held_size for each in compared if each.verdict is Verdict.BEHIND
+        }
+        self._show(peer, compared, reminders)
+        # An epoch that this process has opened is in no older copy, whatever else was lost.
+        lost = not self._has_reopened and any(not each.forked for each in reminders)
+        current = [each.verdict for each in compared if self._counts(each.journal)]
+        turn = turn_of(current, lost=lost)
+        before = self.standing
+        if turn is not Turn.AGREED:
+            self._turn(turn)
+        heard.agrees = turn in (Turn.AGREED, Turn.LOST)
+        self._settle()
+        if turn is Turn.DIVERGED and before is not Standing.FORKED:
+            return FORKED
+        news = heard.missing.keys() - {each.journal for each in asked}
+        return RESUMING if news else ""
+
+    def remind(self, peer: Neighbour, receipts: Iterable[Held], held: Iterable[Held]) -> None:
+        """Notice that a neighbour holds less than it has cosigned: it was rolled back."""
+        held = tuple(held)
+        sizes = {each.journal: parse_checkpoint(each.checkpoint).size for each in held}
+        rolled_back = False
+        for each in receipts:
+            size = parse_checkpoint(each.checkpoint).size
+            # A full list may have left this one out.
+            if not each.cosignature or len(held) >= MAX_HELD:
+                continue
+            if sizes.get(each.journal, 0) < size:
+                rolled_back = True
+                self._raise(
+                    PEER_ROLLED_BACK,
+                    journal=each.journal,
+                    peer=peer.node_id,
+                    here=size,
+                    there=sizes.get(each.journal, 0),
+                    neighbour=str(peer.path),
+                    held=f"{each.checkpoint.decode()}{each.cosignature}\n",
+                )
+        if not rolled_back:
+            self._store.submit(lambda tx: tx.clear_code(PEER_ROLLED_BACK, peer.node_id))
+
+    def ingested(self, peer: Neighbour, forked: tuple[Fork, ...]) -> None:
+        """Look again after a neighbour's frame is durable."""
+        heard = self._heard.get(peer.node_id)
+        if heard is None or not (heard.missing or forked):
+            return
+        for fork in forked:
+            self._show_own_fork(peer, fork.journal, fork.held, fork.other)
+            if self._counts(fork.journal):
+                self._turn(Turn.DIVERGED)
+            heard.missing.pop(fork.journal, None)
+        sizes = {head.journal: head.size for head in self._store.heads() if head.own}
+        heard.missing = {
+            journal: size for journal, size in heard.missing.items() if sizes.get(journal, 0) < size
+        }
+        if not heard.missing:
+            heard.agrees = True
+            self._settle()
+
+    def proofs(self) -> tuple[Held, ...]:
+        """Return own checkpoints to show to neighbours: those of journals that are forked."""
+        found = [each for each in self._store.problems() if each.code == FORKED]
+        return tuple(
+            Held(journal=journal_of(each.journal), checkpoint=str(each.params["held"]).encode())
+            for each in found
+            if each.params.get("held")
+        )
+
+    def replaced(self) -> None:
+        """Take it that the parent has a session with another process of this node."""
+        if self._turn(Turn.REPLACED):
+            self._raise(CLONED, side="older", node=self._store.identity.node_id.hex())
+
+    async def decide(self, operator: str) -> str:
+        """Open a new epoch because an operator says so, and return its name."""
+        log.warning("node.epoch.decided", operator=operator, standing=self.standing.value)
+        agreed = any(heard.agrees for heard in self._heard.values())
+        self._cause = Cause.RESTORED if agreed else Cause.UNWITNESSED
+        self._turn(Turn.DECIDED)
+        if self._reopening is not None:
+            await asyncio.shield(self._reopening)
+        return self._store.identity.epoch
+
+    # What follows.
+
+    def _settle(self) -> None:
+        if self.standing is not Standing.ACTIVE and self._suffices():
+            self._cause = Cause.RESTORED
+            self._turn(Turn.AGREED)
+
+    def _suffices(self) -> bool:
+        """Whether those who have spoken, and whose word counts, know of nothing more."""
+        if any(heard.missing for heard in self._heard.values()):
+            return False
+        agreed = {node_id for node_id, heard in self._heard.items() if heard.agrees}
+        own = self._store.identity
+        nodes = self._store.enrolments()
+        if own.path.depth:
+            return any(n.node_id in agreed for n in nodes if n.path == own.path.parent)
+        children = {n.node_id for n in nodes if n.path.parent == own.path and n.path != own.path}
+        return children <= agreed or bool(self._waited and children & agreed)
+
+    def _wait_is_over(self) -> None:
+        self._waited = True
+        if self._store.identity.path.depth == 0:
+            # A root has nobody above who could tell: one child at least must speak, or a person.
+            self._settle()
+            return
+        self._cause = Cause.UNWITNESSED
+        self._turn(Turn.WAITED)
+
+    def _turn(self, turn: Turn) -> bool:
+        before, after = self.standing, turned(self.standing, turn)
+        if after is before:
+            return False
+        log.warning("node.standing.turned", turn=turn.value, before=before.value, after=after.value)
+        self.standing, self.since_ms = after, self._clock_ms()
+        for callback in self._on_turned:
+            callback(after)
+        if after is Standing.ACTIVE:
+            self._store.unfence()
+            self._store.submit(lambda tx: tx.clear_problems(DOUBTFUL))
+        else:
+            self._store.fence.close(after.value)
+        if after is Standing.REOPENING:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+        return True
+
+    async def _reopen(self) -> None:
+        identity = await reopen(self._store, self._cause, self._random)
+        self._has_reopened = True
+        for callback in self._on_reopened:
+            callback(identity)
+        if self._cause is Cause.UNWITNESSED:
+            self._raise(UNWITNESSED, epoch=identity.epoch)
+        self._turn(Turn.OPENED)
+
+    def _counts(self, journal: JournalId) -> bool:
+        """Whether a journal is of the epoch in which this node writes, or of a later one."""
+        return number_of(journal.epoch) >= number_of(self._store.identity.epoch)
+
+    # What people see.
+
+    def _show(
+        self, peer: Neighbour, compared: tuple[Compared, ...], reminders: tuple[Reminder, ...]
+    ) -> None:
+        for each in compared:
+            if each.verdict is Verdict.BEHIND:
+                self._raise(
+                    ROLLED_BACK,
+                    journal=each.journal,
+                    here=each.size,
+                    there=each.held_size,
+                    neighbour=str(peer.path),
+                    held=each.own.decode(),
+                    other=each.held.decode(),
+                )
+            elif each.verdict is Verdict.DIVERGED:
+                self._show_own_fork(peer, each.journal, each.own, each.held)
+        for reminder in reminders:
+            if reminder.forked:
+                self._raise(
+                    PEER_FORKED,
+                    journal=reminder.journal,
+                    peer=peer.node_id,
+                    size=reminder.size,
+                    held=reminder.held.decode(),
+                    other=reminder.receipt.decode(),
+                )
+            else:
+                self._raise(
+                    ROLLED_BACK,
+                    journal=reminder.journal,
+                    here=reminder.held_size,
+                    there=reminder.size,
+                    neighbour=str(peer.path),
+                    held=reminder.held.decode(),
+                    other=reminder.receipt.decode(),
+                )
+
+    def _show_own_fork(
+        self, peer: Neighbour, journal: JournalId, held: bytes, other: bytes
+    ) -> None:
+        self._raise(
+            FORKED,
+            journal=journal,
+            neighbour=str(peer.path),
+            held=held.decode(),
+            other=other.decode(),
+        )
+
+    def _raise(
+        self,
+        code: str,
+        *,
+        journal: JournalId | None = None,
+        peer: NodeId | None = None,
+        **params: str | int,
+    ) -> None:
+        def show(tx: Tx) -> None:
+            tx.raise_problem(code, journal=journal, seq=None, peer=peer, **params)
+
+        log.warning("node.incident.noted", code=code)
+        self._store.submit(show)
+
+
+def journal_of(text: str) -> JournalId:
+    """Return the journal that a problem names as `<node_id>/<channel>/<epoch>`."""
+    node_id, channel, epoch = text.split("/")
+    return JournalId(node_id=NodeId(bytes.fromhex(node_id)), channel=channel, epoch=epoch)
