@@ -38,7 +38,7 @@ JOIN_WAITS: Final = "JOIN_WAITS"
 class RequestUnknown(NodeError):
     """No request of that name waits here (params: request)."""
 
-    code = "REQUEST_UNKNOWN"
+    code = "JOIN_REQUEST_UNKNOWN"
 
 
 class RequestDecided(NodeError):
