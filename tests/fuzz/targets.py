@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from yidao.api.errors import YidaoError
 from yidao.api.link.v1 import link_pb2
+from yidao.api.record.v1 import record_pb2
 from yidao.node.link.bundle import JoinBundle
 from yidao.node.link.joinrequest import ChildKeys, make_request, prove_keys, read_request
 from yidao.sync.archive import read_archive, write_archive
@@ -208,8 +209,12 @@ def _same(again: bytes, data: bytes) -> None:
 
 
 def _take_header(data: bytes) -> None:
-    # Fields of a newer version stay in the bytes and out of the value.
-    if decode_header(data).encode() != data[: len(decode_header(data).encode())]:
+    value = decode_header(data)
+    # Fields of a newer version, of the header or of a part in it, stay in the bytes and
+    # out of the value.
+    known = record_pb2.Header.FromString(data)
+    known.DiscardUnknownFields()
+    if value.encode() != known.SerializeToString(deterministic=True):
         raise AssertionError("two byte forms of one header")
 
 
