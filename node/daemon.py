@@ -381,7 +381,9 @@ class Daemon:
             FollowServicer(hub.store, affairs.access.fields),
             BundleServicer(courier),
             self._trust_service(hub),
-            PartsServicer(Removals(hub.store, functools.partial(locate, hub.store))),
+            PartsServicer(
+                Removals(hub.store, functools.partial(locate, hub.store)), affairs.access.fields
+            ),
             RecoveryServicer(hub.store, hub.warden),
             *others,
         ]

@@ -106,8 +106,8 @@ class Removals:
                 found.append(PartState(digest=digest, state=WITHHELD))
         return tuple(found)
 
-    def part(self, record_id: bytes, name: str) -> Part:
-        """Return a part of a record.
+    def part(self, record_id: bytes, name: str) -> tuple[Header, Part]:
+        """Return a part of a record, and the header that commits to it.
 
         Raises:
             PartPruned, PartRedacted, PartAbsent: It is not here, and why.
@@ -115,7 +115,7 @@ class Removals:
         record = self._record(record_id, name)
         held = self._store.parts_of(record.journal_pk, [record.seq]).get(record.seq, {})
         if name in held:
-            return held[name]
+            return record.header, held[name]
         states = {each.digest.name: each.state for each in self.states(record_id)}
         refused = {PRUNED: PartPruned, REDACTED: PartRedacted}.get(states.get(name, ""), PartAbsent)
         raise refused(part=name, record_id=record_id.hex())

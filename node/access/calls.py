@@ -253,7 +253,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "BundleService/Export": _acts(_P.NODE_OPERATE),
     "BundleService/Import": _acts(_P.NODE_OPERATE),
     "PartsService/ListParts": _reads(_P.EVIDENCE_EXPORT),
-    "PartsService/GetPart": _acts(_P.EVIDENCE_EXPORT),
+    "PartsService/GetPart": _acts(_P.EVIDENCE_EXPORT, asks_fields=True),
     "PartsService/Redact": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
     "PartsService/Prune": _pairs(_P.NODE_OPERATE, by=TECHNICAL),
 }

@@ -27,6 +27,12 @@ class ActorNotYours(AccessError):
     code = "ACTOR_NOT_YOURS"
 
 
+class PartHidden(AccessError):
+    """A part may not be shown as it is to who asks, for what they ask (params: part)."""
+
+    code = "PART_HIDDEN"
+
+
 class SignInRefused(AccessError):
     """Wrong name or password, or a disabled account: always the same."""
 

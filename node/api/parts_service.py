@@ -7,7 +7,13 @@ from typing import Any
 import grpc.aio
 
 from yidao.api.local.v1 import parts_pb2, parts_pb2_grpc
+from yidao.node.access.caller import current_caller
+from yidao.node.access.errors import PartHidden
+from yidao.node.access.fieldpolicy import FieldPolicy
+from yidao.node.access.fields import Asker
+from yidao.node.affairs.reporting.showing import shows_part
 from yidao.node.api.errors import answered, answered_stream
+from yidao.node.api.workers import noted
 from yidao.node.removals import PartState, Progress, Removals
 from yidao.node.store.pruning import PruneOrder
 
@@ -17,8 +23,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PartsServicer(parts_pb2_grpc.PartsServiceServicer):
     """Serves `PartsService`."""
 
-    def __init__(self, removals: Removals) -> None:
+    def __init__(self, removals: Removals, fields: FieldPolicy) -> None:
         self._removals = removals
+        self._fields = fields
 
     @answered
     async def ListParts(
@@ -32,8 +39,13 @@ class PartsServicer(parts_pb2_grpc.PartsServiceServicer):
     async def GetPart(
         self, request: parts_pb2.GetPartRequest, context: Context
     ) -> parts_pb2.GetPartResponse:
-        """Give a part."""
-        part = await asyncio.to_thread(self._removals.part, request.record_id, request.name)
+        """Give a part, to whom it may be shown as it is."""
+        caller = current_caller()
+        reader = await asyncio.to_thread(self._fields.reader, Asker.of(caller))
+        header, part = await asyncio.to_thread(self._removals.part, request.record_id, request.name)
+        if not shows_part(reader, header, part.name):
+            raise PartHidden(part=part.name)
+        await noted(self._fields.shown(caller, "PartsService/GetPart", reader))
         return parts_pb2.GetPartResponse(body=part.body)
 
     @answered

@@ -120,3 +120,10 @@ def test_every_threat_names_tests_that_exist_or_what_is_open() -> None:
         for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
     }
     assert named - defined == set()
+
+
+def test_every_fault_of_trust_has_a_test() -> None:
+    """R20 to R43 and R60 to R64, one row each, none without a test; all tests exist (above)."""
+    page = (ROOT / "docs/security.md").read_text("utf-8")
+    rows = re.findall(r"^\| (R\d+) \| [^|]+ \| (?:`test_\w+` ?)+ \|$", page, re.MULTILINE)
+    assert rows == [f"R{number}" for number in (*range(20, 44), *range(60, 65))]

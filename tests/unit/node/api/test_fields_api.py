@@ -204,10 +204,11 @@ def test_a_policy_that_is_set_holds_for_the_next_call(office: Office) -> None:
 
 
 #: Members of answers that hold what institutions wrote, as bytes or cells.
-_ROWS = {"payload", "cells", "evidence", "bundle"}
+_ROWS = {"payload", "cells", "evidence", "bundle", "body"}
 #: Answers with such members that show no row to who calls, and why.
 _NO_ROWS = {
     "NodeService/AddChild": "an invitation",
+    "DirectivesService/ListDirectives": "the words of a directive, for everybody whom it is for",
     "BundleService/Export": "encrypted to a neighbour, who is sent the same over a link",
 }
 
