@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from yidao.node.errors import KeyFileMalformed
-from yidao.node.keyforms import read_sm2_pem, sm2_pem
 from yidao.node.keys import (
     COSIGN_KEY,
     COSIGN_PQ_KEY,
@@ -19,6 +18,7 @@ from yidao.node.keys import (
     KeyFolder,
     KeyKinds,
 )
+from yidao.node.keys.forms import read_sm2_pem, sm2_pem
 from yidao.sync import sm2
 from yidao.sync.ids import NetworkId, NodeId
 from yidao.sync.ids import Path as TreePath
