@@ -12,10 +12,10 @@ from typing import Final
 from cryptography import x509
 from google.protobuf.internal import api_implementation
 
+from yidao.node.assembly import SOCKET_NAME
 from yidao.node.client import Client, NodeUnreachable, SocketPathTooLong, Status
 from yidao.node.client.errors import AnswerTooLate
 from yidao.node.config import Settings
-from yidao.node.daemon import SOCKET_NAME
 from yidao.node.datadir import LOCK_NAME
 from yidao.node.doctor import errors
 from yidao.node.keys import KeyFolder

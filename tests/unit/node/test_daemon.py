@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from yidao.node.children import Children
 from yidao.node.config import Settings
-from yidao.node.daemon import Children, ProtobufSlow, self_test
+from yidao.node.daemon import ProtobufSlow, self_test
 from yidao.sync.ids import Path
 
 
