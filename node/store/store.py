@@ -9,21 +9,13 @@ from sqlalchemy import Connection, insert, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import (
-    absences,
-    aside,
-    cosigning,
     epochs,
     errors,
-    lanecursors,
-    problems,
     proving,
-    records,
     rootlists,
-    standing,
     tables,
     trust,
 )
-from yidao.node.store.absences import Gone
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import (
     Engines,
@@ -33,37 +25,27 @@ from yidao.node.store.engine import (
     truncate_wal,
 )
 from yidao.node.store.fence import Fence
+from yidao.node.store.forlinks import StoreForLinks
 from yidao.node.store.highwater import HighWater, NoHighWater
-from yidao.node.store.journals import head_of
-from yidao.node.store.lanes import LaneReader
 from yidao.node.store.projections import Decider, Projector, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import (
-    EnrolledNode,
     Fault,
-    JournalHead,
-    Peer,
-    Problem,
-    Proven,
     RebuildReport,
     ScrubReport,
-    StoredRecord,
 )
 from yidao.node.store.writer import Writer, end_process
-from yidao.sync.enrolment import CosignKey, Enrolment
-from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
-from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
-from yidao.sync.message import EnrolmentProof, Held, Holding, Item, LaneCursor, Receipt
-from yidao.sync.record import Part
+from yidao.sync.enrolment import Enrolment
+from yidao.sync.epoch import FIRST
+from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.removal import SealedSnapshot
-from yidao.sync.routing import lane_of
 
 T = TypeVar("T")
 STORE_TAMPERED: Final = "STORE_TAMPERED"
 _LIFE: Final = "life"
 
 
-class Store:
+class Store(StoreForLinks):
     """A database, its writer and its readers.
 
     `open`, `bind`, `start`, and at the end `close`. Reads may come from any
@@ -250,236 +232,11 @@ class Store:
         """How long the commits since the start took."""
         return self._running().commit_times
 
-    # Reading.
-
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a read-only snapshot."""
         with self._translated(), self._engines.reader.connect() as conn, conn.begin():
             yield conn
-
-    def records(self, after: int, limit: int) -> tuple[StoredRecord, ...]:
-        """Return records after a position (see `records.read_records`)."""
-        with self.read() as conn:
-            return tuple(records.read_records(conn, after, limit)[0])
-
-    def record_at(self, position: int) -> StoredRecord | None:
-        """Return the record at a position."""
-        with self.read() as conn:
-            return records.record_at(conn, position)
-
-    def lookup(self, record_id: bytes) -> int | None:
-        """Return the position of an own record."""
-        with self.read() as conn:
-            return records.position_of_id(conn, record_id)
-
-    def parts_of(
-        self, journal_pk: int, seqs: Sequence[int], at_position: int | None = None
-    ) -> Mapping[int, Mapping[str, Part]]:
-        """Return the parts held of records, by sequence number and name."""
-        with self.read() as conn:
-            return records.parts_of(conn, journal_pk, seqs, at_position)
-
-    def heads(self) -> tuple[JournalHead, ...]:
-        """Return how far every declared journal is held."""
-        with self.read() as conn:
-            rows = conn.execute(
-                select(tables.journal)
-                .where(tables.journal.c.public_key.is_not(None))
-                .order_by(tables.journal.c.id)
-            )
-            heads = [head_of(row) for row in rows]
-        return tuple(
-            JournalHead(
-                pk=head.pk,
-                journal=head.journal,
-                size=head.size,
-                root=head.state.frontier.root(),
-                checkpoint=head.checkpoint,
-                own=head.own,
-                quarantine_code=head.quarantine_code,
-                quarantined_at_seq=head.quarantined_at_seq,
-            )
-            for head in heads
-        )
-
-    def enrolments(self) -> tuple[EnrolledNode, ...]:
-        """Return every node that is enrolled now, by path."""
-        return self._enrolments(revoked=False)
-
-    def revoked(self) -> tuple[EnrolledNode, ...]:
-        """Return every node that was enrolled and revoked, by path."""
-        return self._enrolments(revoked=True)
-
-    def _enrolments(self, *, revoked: bool) -> tuple[EnrolledNode, ...]:
-        table = tables.enrolment
-        query = select(table).where(table.c.revoked.is_(revoked)).order_by(table.c.path)
-        with self.read() as conn:
-            return tuple(trust.enrolled_of(row) for row in conn.execute(query))
-
-    def enrolled(self, node_id: NodeId) -> EnrolledNode | None:
-        """Return the enrolment of a node."""
-        with self.read() as conn:
-            return trust.enrolled(conn, node_id)
-
-    def is_aside(self, node_id: NodeId) -> bool:
-        """Whether a child's sessions are refused until an operator lets it in again."""
-        with self.read() as conn:
-            return aside.is_aside(conn, node_id)
-
-    def enrolled_at(self, path: Path) -> EnrolledNode | None:
-        """Return the enrolment of the node that stands at a path now."""
-        with self.read() as conn:
-            return trust.enrolled_at(conn, path)
-
-    def suites(self) -> tuple[int, ...]:
-        """Return the suites of all keys that are enrolled, sorted."""
-        with self.read() as conn:
-            return trust.suites(conn)
-
-    def root_list(self) -> rootlists.HeldRootList | None:
-        """Return the root list in force; None in a network without one. Needs no `bind`."""
-        with self.read() as conn:
-            return rootlists.newest(conn)
-
-    def opened_epochs(self, node_id: NodeId) -> tuple[EpochOpened, ...]:
-        """Return the epochs that a node has opened after its first, in order."""
-        with self.read() as conn:
-            return epochs.opened_of(conn, node_id)
-
-    def position_opened(self, opened: EpochOpened) -> int | None:
-        """Return where the record stands that opened an epoch, if it is here."""
-        with self.read() as conn:
-            return epochs.position_of(conn, opened)
-
-    def keys_of(self, node_id: NodeId) -> tuple[EpochKey, ...]:
-        """Return the keys of all epochs of a node, the live one last; none if it is unknown."""
-        with self.read() as conn:
-            node = trust.enrolled(conn, node_id)
-            return () if node is None else epochs.keys_of(conn, node)
-
-    def cosign_keys_of(self, node_id: NodeId) -> tuple[CosignKey, ...]:
-        """Return suite and key of every cosignature that a node may have made."""
-        with self.read() as conn:
-            node = trust.enrolled(conn, node_id)
-            return () if node is None else epochs.cosign_keys_of(conn, node)
-
-    def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
-        """Return problems, the latest seen first."""
-        with self.read() as conn:
-            return problems.read_problems(conn, open_only=open_only)
-
-    def absences(self, journal: JournalId, seq: int) -> tuple[Gone, ...]:
-        """Return which parts of a record are gone, and by which records."""
-        with self.read() as conn:
-            pk = conn.execute(
-                select(tables.journal.c.id).where(
-                    tables.journal.c.node_id == journal.node_id,
-                    tables.journal.c.channel == journal.channel,
-                    tables.journal.c.epoch == journal.epoch,
-                )
-            ).scalar_one()
-            return tuple(absences.read_absences(conn, pk, seq, seq + 1))
-
-    def prove(self, position: int) -> Proven:
-        """Return a record with its proof (see `proving.prove`)."""
-        with self.read() as conn:
-            return proving.prove(conn, self.identity, position)
-
-    def prove_epochs(self, node_id: NodeId) -> tuple[EnrolmentProof, ...]:
-        """Return the steps by which a node changed keys (see `proving.prove_epochs`)."""
-        with self.read() as conn:
-            return proving.prove_epochs(conn, self.identity, node_id)
-
-    # For the link.
-
-    def read_lane(
-        self, peer: Peer, lane: Lane, after: int, up_to: int, max_bytes: int
-    ) -> tuple[tuple[Item, ...], int]:
-        """Return items of a lane for a peer, and how far it is scanned (see `LaneReader`)."""
-        with self.read() as conn:
-            reader = LaneReader(conn, self.identity, peer, self._random)
-            found = reader.lane(lane, after, up_to, max_bytes)
-        self._note_faults(reader.faults)
-        return found
-
-    def read_backfill(
-        self, peer: Peer, journal: JournalId, from_seq: int, up_to: int, max_bytes: int
-    ) -> tuple[Item, ...]:
-        """Return items of one journal that a peer wants again, from a record on."""
-        lane = lane_of(journal.channel)
-        with self.read() as conn:
-            pk = conn.execute(
-                select(tables.journal.c.id).where(
-                    tables.journal.c.node_id == journal.node_id,
-                    tables.journal.c.channel == journal.channel,
-                    tables.journal.c.epoch == journal.epoch,
-                )
-            ).scalar_one_or_none()
-            if pk is None or lane is None:
-                return ()
-            reader = LaneReader(conn, self.identity, peer, self._random)
-            if journal.node_id == peer.node_id:
-                items = reader.returned(lane, pk, from_seq, max_bytes)
-            else:
-                items = reader.backfill(lane, pk, from_seq, up_to, max_bytes)
-        self._note_faults(reader.faults)
-        return items
-
-    def cursors(self, peer: Peer) -> tuple[LaneCursor, ...]:
-        """Return where we stand in the peer's store; empty for a store new to us."""
-        with self.read() as conn:
-            found = (lanecursors.read_cursor(conn, peer, lane) for lane in Lane)
-            return tuple(cursor for cursor in found if cursor is not None)
-
-    def store_id_of(self, node_id: NodeId) -> bytes | None:
-        """Return the store of a peer that our cursors are of; None if nothing came from it."""
-        with self.read() as conn:
-            return lanecursors.read_store_id(conn, node_id)
-
-    def cursor_is_ours(self, cursor: LaneCursor) -> bool:
-        """Whether a peer's cursor fits this store."""
-        with self.read() as conn:
-            return cursor.position == 0 or lanecursors.is_ours(conn, cursor)
-
-    def holdings(self, peer: Peer) -> tuple[Holding, ...]:
-        """Return what is held of the journals that come by this peer."""
-        with self.read() as conn:
-            return lanecursors.read_holdings(conn, peer)
-
-    def wanted(self, peer: Peer) -> tuple[Holding, ...]:
-        """Return the journals that this peer should send again, and from where."""
-        with self.read() as conn:
-            return lanecursors.read_wanted(conn, peer)
-
-    def told(self, peer: Peer) -> tuple[tuple[Held, ...], tuple[Held, ...]]:
-        """Return what to tell a peer: what we hold of its journals, and its receipts for ours."""
-        with self.read() as conn:
-            return standing.held_of(conn, peer), standing.receipts_of(conn, peer.node_id)
-
-    def compare(self, told: Sequence[Held]) -> tuple[standing.Compared, ...]:
-        """Judge what a peer holds of our journals (see `standing.compare`)."""
-        with self.read() as conn:
-            return standing.compare(conn, self.identity, told)
-
-    def reminded(self, peer_id: NodeId, told: Sequence[Held]) -> tuple[standing.Reminder, ...]:
-        """Judge what a peer says that we have cosigned (see `standing.reminded`)."""
-        with self.read() as conn:
-            return standing.reminded(conn, self.identity, peer_id, told)
-
-    def acknowledged(self, node_id: NodeId) -> Mapping[Lane, int]:
-        """Return up to where a peer said that it holds our records durably."""
-        with self.read() as conn:
-            return lanecursors.read_acks(conn, node_id)
-
-    def receipts(
-        self, peer: Peer, after: int = 0, limit: int = 256
-    ) -> tuple[tuple[Receipt, ...], int]:
-        """Return receipts for a peer since a mark, and the next mark."""
-        with self.read() as conn:
-            return cosigning.receipts_for(
-                conn, self.identity.path, self.identity.node_id, peer, after, limit
-            )
 
     # The whole store.
 
