@@ -26,7 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from yidao.api.link.v1 import link_pb2
 from yidao.node.link import certificates, errors
 from yidao.node.link.join import _check_authority
-from yidao.node.link.joinrequest import _csr_key
+from yidao.node.link.joinrequest import csr_key
 from yidao.node.link.peercheck import MAX_CERTIFICATES, Enrolled, Peer, check_peer, peer_chain
 from yidao.sync.ids import NetworkId, NodeId, Path
 
@@ -719,14 +719,14 @@ def test_bad_certificate_requests() -> None:
     refused = []
     for name, der in bad.items():
         with pytest.raises(errors.JoinCsrInvalid):
-            _csr_key(der)
+            csr_key(der)
         refused.append(name)
     assert list(bad) == refused
 
 
 def test_request_for_an_authority(tree: Tree) -> None:
     """What a certificate request asks for besides its key never reaches a certificate (row 82)."""
-    key = _csr_key(csr(tree.county.key))
+    key = csr_key(csr(tree.county.key))
     leaf = certificates.issue_leaf(
         tree.city.authority, key, NETWORK, node_of(tree.county.path), tree.county.path, NOW
     )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -176,6 +177,12 @@ def come_in_by_a_code(tiers: Tiers, root: DemoNode, province: DemoNode) -> None:
     province.start()
 
 
+def join(folder: Path, bundle: Path) -> None:
+    """Join in a thread of its own: a browser of other tests may have a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(setup.join_network, folder, bundle, {}).result()
+
+
 def come_back_with_approval(tiers: Tiers, root: DemoNode, province: DemoNode) -> None:
     """A county comes in by a bundle, loses its keys, and comes back as another node."""
     file = tiers.folder / "county.bundle"
@@ -187,13 +194,13 @@ def come_back_with_approval(tiers: Tiers, root: DemoNode, province: DemoNode) ->
         file.chmod(0o600)
 
     bundle()
-    setup.join_network(tiers.folder / "county", file, {})
+    join(tiers.folder / "county", file)
     with province.client() as client:
         client.revoke_child("3301", reason="machine-lost", operator="admin@/33")
     bundle()
     for _ in range(2):
         with pytest.raises(JoinWaiting):
-            setup.join_network(tiers.folder / "fresh", file, {})
+            join(tiers.folder / "fresh", file)
     asking = ("reenrol", "3301", "--reason", "机器丢失", "--operator", "admin@/33")
     asked = child(province, *asking)
     assert asked["decider"] == "/"
@@ -204,7 +211,7 @@ def come_back_with_approval(tiers: Tiers, root: DemoNode, province: DemoNode) ->
 
     def came_back() -> bool:
         try:
-            setup.join_network(tiers.folder / "fresh", file, {})
+            join(tiers.folder / "fresh", file)
         except JoinWaiting:
             return False
         return True

@@ -94,6 +94,10 @@ def _parent(visit: Visit, peer: Peer, error: str) -> None:
         if error and error not in catalogue(words.language):
             # What the transport says of a line that cannot be opened has no code of ours.
             Tag("p", words("tree.parent_unreached", cause=error))
+        elif error and "{" in catalogue(words.language)[error].text:
+            # Its text names things that only the log has; what to do is the same.
+            Tag("p", words("tree.parent_unreached", cause=error))
+            Tag("p", message(error, {}, words.language).hint)
         elif error:
             shown = message(error, {}, words.language)
             Tag("p", words("tree.parent_error", text=shown.text, hint=shown.hint))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from yidao.node.keys import Identity, KeyKinds
-from yidao.node.setup import found, join_network
+from yidao.node.setup import Joining, found, join_network
 from yidao.node.suites import check_own_suites
 from yidao.sync import selftest, sm2
 from yidao.sync.errors import SuiteSelfTestFailed
@@ -45,7 +45,7 @@ def test_without_the_library_nothing_is_begun(
     with pytest.raises(SuiteUnavailable):
         found(folder, {}, GM)
     with pytest.raises(SuiteUnavailable):
-        join_network(folder, tmp_path / "no.bundle", {}, GM)
+        join_network(folder, tmp_path / "no.bundle", {}, Joining(kinds=GM))
     assert not folder.exists()
 
 

@@ -100,7 +100,18 @@ def exported(tree, at: str, wanted: Wanted, paths=(ROOT, CITY, COUNTY, AGENCY)) 
     store = tree[at].store
     found = find_dossier(store, wanted)
     assert found.origin == tree[paths[-1]].identity.node_id
-    return prove_dossier(store, found, statement=statement(tree), chain=chain(tree, *paths))
+    return prove_dossier(
+        store,
+        found,
+        statement=statement(tree),
+        chain=chain(tree, *paths),
+        open_parts=everything,
+    )
+
+
+def everything(_header: bytes, parts):
+    """What a reader gets who may see every field."""
+    return tuple(parts)
 
 
 def told(data: bytes) -> Story:
@@ -646,6 +657,7 @@ def test_the_file_says_who_was_revoked_and_leaves_out_what_lies_beyond(judged, r
             find_dossier(store, of(rows)),
             statement=statement(judged),
             chain=links,
+            open_parts=everything,
             revocations=known,
         )
         story = told(data)

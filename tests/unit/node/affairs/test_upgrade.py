@@ -21,6 +21,8 @@ BACK = (
     "ALTER TABLE early_verdict DROP COLUMN faults",
     "DROP INDEX enrolment_path",
     "ALTER TABLE enrolment DROP COLUMN revoked",
+    "ALTER TABLE enrolment DROP COLUMN cosign_pq",
+    "ALTER TABLE cosignature DROP COLUMN line_pq",
     "DELETE FROM cursor WHERE name LIKE 'access.%' OR name LIKE 'catalog.%'"
     " OR name LIKE 'signoff%'",
     "UPDATE alembic_version SET version_num = '0002'",

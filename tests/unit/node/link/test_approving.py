@@ -35,7 +35,8 @@ from yidao.node.link.joinbycode import bundle_by_code
 from yidao.node.link.joincode import parse_code
 from yidao.node.link.joinrequest import ChildKeys, make_request
 from yidao.node.link.joinserver import join_server
-from yidao.node.link.tokens import ChildTokens, find_token
+from yidao.node.link.renewal import Renewals
+from yidao.node.link.tokens import Anchor, ChildTokens, find_token
 from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
 from yidao.sync.admissionerrors import FourEyesNeeded
@@ -75,13 +76,18 @@ class Root:
     admission: Admission
     desk: Admissions
 
+    def anchor(self) -> Anchor:
+        return Anchor(
+            root_pem=self.folder.load_certificates().root_pem,
+            statement=self.folder.load_chain().statement,
+        )
+
     @property
     def tokens(self) -> ChildTokens:
         return ChildTokens(
             store=self.store,
             identity=self.identity,
-            chain=self.folder.load_chain(),
-            root_pem=self.folder.load_certificates().root_pem,
+            anchor=self.anchor,
             clock_ms=self.clock,
             random=os.urandom,
         )
@@ -328,13 +334,20 @@ async def serving(root: Root) -> Any:
     invitations = Invitations(
         store=root.store,
         identity=root.identity,
-        root_pem=certificates.root_pem,
-        statement=root.folder.load_chain().statement,
+        anchor=root.anchor,
         link_address="127.0.0.1:2",
         test_network=True,
         clock_ms=root.clock,
     )
-    server = join_server(root.admission, invitations, certificates, address)
+    renewals = Renewals(
+        store=root.store,
+        identity=root.identity,
+        authority=lambda: load_authority(certificates),
+        root_pem=certificates.root_pem,
+        clock_ms=root.clock,
+        ended_days=0,
+    )
+    server = join_server(root.admission, invitations, renewals, lambda: certificates, address)
     await server.start()
     try:
         yield address

@@ -34,6 +34,7 @@ from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.invitation import Invitations
 from yidao.node.link.joinrequest import ChildKeys, make_request
 from yidao.node.link.joinserver import join_server
+from yidao.node.link.renewal import Renewals
 from yidao.node.store.store import Store
 from yidao.node.store.tables import join_token
 from yidao.sync.enrolment import KIND, Enrolment, verify_chain
@@ -146,17 +147,26 @@ async def serving(parent: Parent) -> Any:
     """Serve the parent's join port; give its number."""
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
+    certificates = parent.folder.load_certificates()
     invitations = Invitations(
         store=parent.store,
         identity=parent.identity,
-        root_pem=parent.folder.load_certificates().root_pem,
-        statement=parent.folder.load_chain().statement,
+        anchor=lambda: tokens.Anchor(
+            root_pem=certificates.root_pem, statement=parent.folder.load_chain().statement
+        ),
         link_address="127.0.0.1:2",
         test_network=False,
         clock_ms=parent.clock,
     )
-    certificates = parent.folder.load_certificates()
-    server = join_server(parent.admission, invitations, certificates, address)
+    renewals = Renewals(
+        store=parent.store,
+        identity=parent.identity,
+        authority=lambda: load_authority(certificates),
+        root_pem=certificates.root_pem,
+        clock_ms=parent.clock,
+        ended_days=0,
+    )
+    server = join_server(parent.admission, invitations, renewals, lambda: certificates, address)
     await server.start()
     try:
         yield port

@@ -29,6 +29,7 @@ from yidao.node.link.join import join
 from yidao.node.link.joinserver import join_server
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.renewal import Renewals
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.link.tokens import Anchor, ChildTokens
 from yidao.node.revocations import Revocations
@@ -142,13 +143,21 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     invitations = Invitations(
         store=parent.store,
         identity=parent.identity,
-        root_pem=root_pem,
-        statement=parent.hub.chain.statement,
+        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.chain.statement),
         link_address=parent.settings.listen,
         test_network=False,
         clock_ms=system_clock_ms,
     )
-    server = join_server(admission, invitations, parent.certificates, parent.settings.join_listen)
+    renewals = Renewals(
+        store=parent.store,
+        identity=parent.identity,
+        authority=lambda: load_authority(parent.certificates),
+        root_pem=root_pem,
+        clock_ms=system_clock_ms,
+        ended_days=0,
+    )
+    address = parent.settings.join_listen
+    server = join_server(admission, invitations, renewals, lambda: parent.certificates, address)
     await server.start()
     try:
         return await join(bundle, folder, now=utc(system_clock_ms()), random=secrets.token_bytes)

@@ -105,6 +105,9 @@ class Around:
     def quota_of(self, _peer: Peer) -> Quota:
         return self.child
 
+    def ingested(self, _driver: Driver, _outcome: object) -> None:
+        """Nothing but the quota is looked at."""
+
     def over_quota(self, peer: Peer) -> None:
         self.shown.append(str(peer.path))
 

@@ -33,8 +33,8 @@ from yidao.node.keys import (
 from yidao.node.link import certificates
 from yidao.node.link.admission import (
     Admission,
+    Policy,
     enrolment_draft,
-    join_server,
     load_authority,
     prove_enrolment,
 )
@@ -42,7 +42,9 @@ from yidao.node.link.dialer import Dialer
 from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import Hub
+from yidao.node.link.invitation import Invitations
 from yidao.node.link.joinrequest import make_csr
+from yidao.node.link.joinserver import join_server
 from yidao.node.link.peercheck import Enrolled, Peer, check_peer
 from yidao.node.link.renewal import Renewals, signed_bytes
 from yidao.node.link.renewerrors import (
@@ -55,6 +57,7 @@ from yidao.node.link.renewerrors import (
     RenewUnreachable,
 )
 from yidao.node.link.server import LinkServer
+from yidao.node.link.tokens import Anchor
 from yidao.node.link.way import why_lost
 from yidao.node.renewing import JITTER_SHARE, LiveCertificates, Renewer, is_due
 from yidao.node.revocations import Revocations
@@ -238,9 +241,18 @@ class Place:
             chain=lambda: self.hub.chain,
             authority=self.authority,
             clock_ms=system_clock_ms,
-            attempts_per_minute=100,
+            policy=Policy(attempts_per_minute=100),
         )
-        joins = join_server(admission, self.live, self.settings.join_listen, renewals)
+        anchor = Anchor(root_pem=self.live.current.root_pem, statement=self.hub.chain.statement)
+        invitations = Invitations(
+            store=self.store,
+            identity=self.root,
+            anchor=lambda: anchor,
+            link_address=self.settings.listen,
+            test_network=False,
+            clock_ms=system_clock_ms,
+        )
+        joins = join_server(admission, invitations, renewals, self.live, self.settings.join_listen)
         await links.start()
         await joins.start()
         try:
