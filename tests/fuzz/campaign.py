@@ -9,8 +9,10 @@ from pathlib import Path
 
 import atheris
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 with atheris.instrument_imports(include=["yidao"]):
-    from targets import TARGETS
+    from fuzz.targets import TARGETS
 
 
 def main(name: str, seconds: int, folder: Path) -> None:

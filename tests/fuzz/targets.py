@@ -5,15 +5,13 @@ is a defect. Where a decoder promises one byte form, the target writes back what
 it read and compares.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import DecodeError
 
-from yidao.api.errors import YidaoError
+from fuzz.papers import PAPERS
+from fuzz.target import COSIGNER, JOURNAL, NETWORK, NODE, SIGNER, Target, digest, same
 from yidao.api.link.v1 import link_pb2
 from yidao.api.record.v1 import record_pb2
 from yidao.node.link.bundle import JoinBundle
@@ -22,7 +20,7 @@ from yidao.sync.archive import read_archive, write_archive
 from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.epoch import Cause, EpochOpened
-from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path, RecordId
+from yidao.sync.ids import Lane, Path, RecordId
 from yidao.sync.journal import JournalState, seal
 from yidao.sync.message import Ack, Frame, Goodbye, Heartbeat, Item, Refusal
 from yidao.sync.note import VerifierKey, parse_note
@@ -31,40 +29,8 @@ from yidao.sync.query import make_question, read_question, to_proto
 from yidao.sync.record import Header, Part, decode_header
 from yidao.sync.revocation import CutLine
 from yidao.sync.rootstatement import RootStatement, open_root_statement
-from yidao.sync.suite import Ed25519Signer
 from yidao.sync.wire import decode_control, decode_frame, encode_control, encode_frame
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A decoder under attack.
-
-    Attributes:
-        take: Reads the bytes.
-        seeds: Bytes that it accepts, to start from.
-    """
-
-    take: Callable[[bytes], object]
-    seeds: tuple[bytes, ...]
-
-    def survives(self, data: bytes) -> bool:
-        """Read the bytes; whether they were accepted. Any error but a typed one escapes."""
-        try:
-            self.take(data)
-        except YidaoError:
-            return False
-        return True
-
-
-def _digest(text: str) -> bytes:
-    return sha256(text.encode()).digest()
-
-
-NETWORK = NetworkId(_digest("network")[:16])
-NODE = NodeId(_digest("node")[:16])
-JOURNAL = JournalId(node_id=NODE, channel="up:15", epoch="1")
-SIGNER = Ed25519Signer(_digest("journal key"))
-COSIGNER = Ed25519Signer(_digest("cosigning key"))
 ROOT_KEY = ec.derive_private_key(7, ec.SECP256R1())
 CORE = Part(name="core", salt=bytes(range(32)), body=b'{"v":"1"}')
 
@@ -73,7 +39,7 @@ def _header(number: int = 0) -> bytes:
     return Header(
         network=NETWORK,
         node_id=NODE,
-        record_id=RecordId(_digest(f"record {number}")[:16]),
+        record_id=RecordId(digest(f"record {number}")[:16]),
         kind="reporting.return.submitted",
         actor="li@/33",
         object_id=f"return/{number}",
@@ -82,7 +48,7 @@ def _header(number: int = 0) -> bytes:
         unit="91330100MA27X00X0X",
         causes=(RecordId(bytes(16)),),
         schema="energy/2025/consumption",
-        schema_sha256=_digest("pack"),
+        schema_sha256=digest("pack"),
         period="2025-Q2",
         parts=(CORE.digest(),),
     ).encode()
@@ -203,11 +169,6 @@ def _question() -> bytes:
     return to_proto(question).SerializeToString()
 
 
-def _same(again: bytes, data: bytes) -> None:
-    if again != data:
-        raise AssertionError("two byte forms of one value")
-
-
 def _take_header(data: bytes) -> None:
     value = decode_header(data)
     # Fields of a newer version, of the header or of a part in it, stay in the bytes and
@@ -240,7 +201,7 @@ TARGETS: dict[str, Target] = {
     "control": Target(take=decode_control, seeds=_controls()),
     "note": Target(take=parse_note, seeds=(_checkpoint(),)),
     "checkpoint": Target(
-        take=lambda data: _same(
+        take=lambda data: same(
             parse_checkpoint(data).text().encode(), data.split(b"\n\n")[0] + b"\n"
         ),
         seeds=(_checkpoint(),),
@@ -249,19 +210,19 @@ TARGETS: dict[str, Target] = {
         take=lambda data: VerifierKey.parse(data.decode("latin-1")),
         seeds=(b"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",),
     ),
-    "proof": Target(take=lambda data: _same(parse_proof(data).encode(), data), seeds=(_proof(),)),
+    "proof": Target(take=lambda data: same(parse_proof(data).encode(), data), seeds=(_proof(),)),
     "enrolment": Target(take=Enrolment.decode, seeds=(_enrolment(),)),
     "epoch": Target(
-        take=lambda data: _same(EpochOpened.decode(data).encode(), data), seeds=(_epoch(),)
+        take=lambda data: same(EpochOpened.decode(data).encode(), data), seeds=(_epoch(),)
     ),
     "root-statement": Target(
         take=lambda data: open_root_statement(data, _root_pem()), seeds=(_statement(),)
     ),
     "archive": Target(
-        take=lambda data: _same(write_archive(read_archive(data)), data),
+        take=lambda data: same(write_archive(read_archive(data)), data),
         seeds=(write_archive({"a": b"1", "record/header": _header()}),),
     ),
     "join-bundle": Target(take=JoinBundle.decode, seeds=(_bundle().encode(),)),
     "join-request": Target(take=_take_join_request, seeds=(_join_request(),)),
     "question": Target(take=_take_question, seeds=(_question(),)),
-}
+} | PAPERS

@@ -70,7 +70,6 @@ def test_a_campaign_finds_nothing(name: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        cwd=HERE,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
     assert "stat::number_of_executed_units" in done.stderr
