@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from threading import Event
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -79,18 +80,25 @@ def test_an_upgraded_store_shows_what_it_showed_and_gives_receipts(older, rows):
 def test_nothing_is_decided_on_views_that_lag(older, rows, monkeypatch):
     """A fold that takes too long is an error that says to try again, never a second version."""
     monkeypatch.setattr("yidao.node.affairs.desk._SETTLE_SECONDS", 0.05)
-    older.store.start([*older.affairs.projectors, Stuck()], ())
+    slow = Slow()
+    older.store.start([*older.affairs.projectors, slow], ())
     size = older.store.last_position()
-    with pytest.raises(ViewsBehind):
-        older.submit(rows.consumption(0))
+    try:
+        with pytest.raises(ViewsBehind):
+            older.submit(rows.consumption(0))
+    finally:
+        slow.may_go_on.set()
     assert older.store.last_position() == size
 
 
-class Stuck:
-    """A projector that fails at once."""
+class Slow:
+    """A projector that takes as long as the test."""
 
-    name = "sample.stuck"
+    name = "sample.slow"
     tables = ()
 
+    def __init__(self):
+        self.may_go_on = Event()
+
     def fold(self, conn, records, reader):
-        raise ZeroDivisionError
+        self.may_go_on.wait(60)
