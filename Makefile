@@ -16,7 +16,7 @@ install: $(STAMP)
 # Lint, types and import contracts, then every test that is not a long campaign.
 test: check
 	.ci/tools
-	$(BIN)/pytest -n 2 --dist worksteal -m "not long"
+	$(BIN)/pytest -n 3 --dist worksteal --durations=30 -m "not long"
 
 check: $(STAMP)
 	$(BIN)/ruff check .
