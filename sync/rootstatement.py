@@ -20,7 +20,7 @@ from itertools import combinations
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
@@ -167,7 +167,7 @@ def _certificate_keys(pem: bytes) -> list[EllipticCurvePublicKey]:
         raise errors.RootStatementInvalid(reason="certificate")
     try:
         keys = [each.public_key() for each in x509.load_pem_x509_certificates(pem)]
-    except (ValueError, x509.UnsupportedGeneralNameType):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise errors.RootStatementInvalid(reason="certificate") from None
     fit = [
         key

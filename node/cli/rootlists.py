@@ -159,5 +159,5 @@ def _pem(data: bytes) -> bytes:
 
     try:
         return x509.load_pem_x509_certificate(data).public_bytes(Encoding.PEM)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise RootListMalformed(field="certificates") from None

@@ -253,7 +253,7 @@ def _check_anchors(bundle: JoinBundle) -> None:
         return
     try:
         certificates = x509.load_pem_x509_certificates(bundle.root_pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise errors.BundleMalformed(reason="root_pem") from None
     # Exactly our own form.
     if [to_pem(certificate) for certificate in certificates] != [bundle.root_pem]:

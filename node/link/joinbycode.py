@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import grpc
 import grpc.aio
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from google.protobuf.message import DecodeError
 
@@ -96,7 +97,7 @@ async def _look(address: str, proxy: str | None) -> x509.Certificate:
         writer.close()
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise errors.JoinRootMismatch from None
 
 
@@ -146,11 +147,11 @@ def _pinned(roots_pem: bytes, code: JoinCode) -> bytes:
         JoinRootMismatch: None of them is the code's.
     """
     try:
-        certificates = x509.load_pem_x509_certificates(roots_pem)
-    except ValueError:
+        certificates = x509.load_pem_x509_certificates(roots_pem)[:MAX_CERTIFICATES]
+        keys = [certificate.public_key() for certificate in certificates]
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise errors.JoinRootMismatch from None
-    for certificate in certificates[:MAX_CERTIFICATES]:
-        key = certificate.public_key()
+    for certificate, key in zip(certificates, keys, strict=True):
         if isinstance(key, EllipticCurvePublicKey) and hmac.compare_digest(
             pin_of(key_sha256(key)), code.pin
         ):

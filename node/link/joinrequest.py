@@ -221,7 +221,7 @@ def csr_key(der: bytes) -> EllipticCurvePublicKey:
         csr = x509.load_der_x509_csr(der)
         key = csr.public_key()
         is_signed = csr.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, InvalidSignature):
         raise errors.JoinCsrInvalid from None
     if not is_signed or not isinstance(key, EllipticCurvePublicKey):
         raise errors.JoinCsrInvalid

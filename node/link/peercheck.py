@@ -157,9 +157,9 @@ def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
         raise errors.PeerChainTooLong(found=len(blocks), limit=MAX_CERTIFICATES)
     try:
         chain = [x509.load_pem_x509_certificate(block) for block in blocks]
-        # Extensions are parsed lazily; a malformed one must fail here, not later.
+        # Keys and extensions are parsed lazily; a malformed one must fail here, not later.
         for certificate in chain:
-            _ = certificate.extensions
+            _ = certificate.public_key(), certificate.extensions
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
         raise errors.PeerChainMalformed(reason="certificate") from None
     for certificate in chain:
