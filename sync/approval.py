@@ -17,7 +17,8 @@ from typing import Final
 from yidao.sync.admissionerrors import FourEyesNeeded, PaperUnauthorised
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.ids import NodeId, Path, RecordId
-from yidao.sync.papers import Members, encode
+from yidao.sync.members import Members, canonical
+from yidao.sync.papers import MAX_TEXT_CHARS, paper_members
 
 KIND_ASKED: Final = "node.reenrolment.asked"
 KIND_DECIDED: Final = "node.reenrolment.decided"
@@ -27,6 +28,7 @@ DECIDED_CHANNELS: Final = ("node", "down.control")
 
 _DOMAIN: Final = b"yidao-claim-v1\n"
 _ID_CHARS: Final = 16
+_KEY_BYTES: Final = 32
 # 100 bits, which nobody finds a second set of keys for.
 _FINGERPRINT_BYTES: Final = 15
 _FINGERPRINT_CHARS: Final = 20
@@ -99,7 +101,7 @@ class Asked:
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part."""
         members = _claim_members(self.claim)
-        return encode({**members, "reason": self.reason, "operator": self.operator})
+        return canonical({**members, "reason": self.reason, "operator": self.operator})
 
     @classmethod
     def decode(cls, core: bytes | None, writer: Path) -> "Asked":
@@ -109,11 +111,11 @@ class Asked:
             PaperMalformed, IdInvalid, PathInvalid: Its form.
             PaperUnauthorised: The path is not right below the writer.
         """
-        members = Members(core)
+        members = paper_members(core)
         found = cls(
             claim=_read_claim(members),
-            reason=members.text("reason"),
-            operator=members.text("operator"),
+            reason=members.text("reason", MAX_TEXT_CHARS),
+            operator=members.text("operator", MAX_TEXT_CHARS),
         )
         if found.claim.path.parent != writer:
             raise PaperUnauthorised(path=str(found.claim.path), by=str(writer))
@@ -143,7 +145,7 @@ class Decided:
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part."""
-        return encode(
+        return canonical(
             {
                 **_claim_members(self.claim),
                 "record_id": self.record_id.hex(),
@@ -164,15 +166,15 @@ class Decided:
             PaperUnauthorised: Another node decides on that path.
             FourEyesNeeded: The root's operator approves what that very person asked.
         """
-        members = Members(core)
+        members = paper_members(core)
         found = cls(
             claim=_read_claim(members),
             record_id=members.record("record_id"),
             asked=members.record("asked"),
-            asked_by=members.text("asked_by"),
+            asked_by=members.text("asked_by", MAX_TEXT_CHARS),
             approved=members.flag("approved"),
-            reason=members.text("reason"),
-            operator=members.text("operator"),
+            reason=members.text("reason", MAX_TEXT_CHARS),
+            operator=members.text("operator", MAX_TEXT_CHARS),
         )
         path = found.claim.path
         if path.depth == 0 or found.claim.decider != writer:
@@ -195,8 +197,8 @@ def _claim_members(claim: Claim) -> dict[str, object]:
 def _read_claim(members: Members) -> Claim:
     return Claim(
         node_id=members.node("node_id"),
-        path=members.path("path"),
-        journal_key=members.key("journal_key"),
-        cosign_key=members.key("cosign_key"),
-        tls_sha256=members.key("tls_sha256"),
+        path=members.path("path", MAX_TEXT_CHARS),
+        journal_key=members.hex("journal_key", _KEY_BYTES),
+        cosign_key=members.hex("cosign_key", _KEY_BYTES),
+        tls_sha256=members.hex("tls_sha256", _KEY_BYTES),
     )

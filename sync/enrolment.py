@@ -8,15 +8,14 @@ Anybody who has the root certificate can check it without asking anyone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, cast
-
-import orjson
+from typing import Final
 
 from yidao.sync import epoch, errors, suite
 from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.epoch import FIRST, EpochKey, EpochOpened
 from yidao.sync.epocherrors import EpochClosed, EpochUnknown
-from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, id_from_hex
+from yidao.sync.ids import JournalId, NetworkId, NodeId, Path
+from yidao.sync.members import Members, canonical
 from yidao.sync.message import MAX_CHAIN, EnrolmentProof
 from yidao.sync.proof import parse_proof, verify_proof
 from yidao.sync.record import check_part, decode_header
@@ -113,7 +112,7 @@ class Enrolment:
         """
         second = {"cosign_pq": self.cosign_pq.hex()} if self.cosign_pq else {}
         basis = {"basis": self.basis} if self.basis else {}
-        return orjson.dumps(
+        return canonical(
             {
                 **second,
                 **basis,
@@ -126,8 +125,7 @@ class Enrolment:
                 "ca_sha256": self.ca_sha256.hex(),
                 "token_id": self.token_id,
                 "operator": self.operator,
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
@@ -140,22 +138,19 @@ class Enrolment:
             EnrolmentMalformed: Other JSON, or a member is missing or wrong.
             IdInvalid, PathInvalid, SuiteUnknown, KeyMalformed, KeyWeak: As named.
         """
-        members = _parse(data)
-        number = members.get("suite")
-        if type(number) is not int:
-            raise errors.EnrolmentMalformed(field="suite")
+        members = Members.parse_canonical(data, errors.EnrolmentMalformed, limit=MAX_CORE_BYTES)
         enrolment = cls(
-            node_id=NodeId(id_from_hex(_text(members, "node_id"), "node_id")),
-            path=Path.parse(_text(members, "path")),
-            journal_key=_hex(members, "journal_key"),
-            cosign_key=_hex(members, "cosign_key"),
-            suite=number,
-            tls_sha256=_digest(members, "tls_sha256"),
-            ca_sha256=_digest(members, "ca_sha256"),
-            token_id=_text(members, "token_id"),
-            operator=_text(members, "operator"),
-            cosign_pq=_hex(members, "cosign_pq") if "cosign_pq" in members else b"",
-            basis=_text(members, "basis") if "basis" in members else "",
+            node_id=members.node("node_id"),
+            path=members.path("path"),
+            journal_key=members.hex("journal_key"),
+            cosign_key=members.hex("cosign_key"),
+            suite=members.number("suite"),
+            tls_sha256=members.hex("tls_sha256", 0, _DIGEST_BYTES),
+            ca_sha256=members.hex("ca_sha256", 0, _DIGEST_BYTES),
+            token_id=members.text("token_id"),
+            operator=members.text("operator"),
+            cosign_pq=members.hex("cosign_pq") if "cosign_pq" in members else b"",
+            basis=members.text("basis") if "basis" in members else "",
         )
         enrolment.check_keys()
         return enrolment
@@ -302,43 +297,3 @@ def _is_root_itself(enrolment: Enrolment, root: RootStatement) -> bool:
         and enrolment.journal_key == root.journal_key
         and enrolment.cosign_key == root.cosign_key
     )
-
-
-def _parse(data: bytes) -> dict[str, object]:
-    if len(data) > MAX_CORE_BYTES:
-        raise errors.EnrolmentMalformed(field="size")
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise errors.EnrolmentMalformed(field="JSON") from None
-    # Equality with the canonical form also refuses repeated members, of which
-    # readers disagree on the one that counts.
-    if type(members) is not dict or orjson.dumps(members, option=orjson.OPT_SORT_KEYS) != data:
-        raise errors.EnrolmentMalformed(field="JSON")
-    return cast("dict[str, object]", members)
-
-
-def _text(members: dict[str, object], field: str) -> str:
-    value = members.get(field)
-    if type(value) is not str:
-        raise errors.EnrolmentMalformed(field=field)
-    return value
-
-
-def _hex(members: dict[str, object], field: str) -> bytes:
-    text = _text(members, field)
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        raise errors.EnrolmentMalformed(field=field) from None
-    # fromhex skips spaces and reads upper case.
-    if value.hex() != text:
-        raise errors.EnrolmentMalformed(field=field)
-    return value
-
-
-def _digest(members: dict[str, object], field: str) -> bytes:
-    value = _hex(members, field)
-    if len(value) not in (0, _DIGEST_BYTES):
-        raise errors.EnrolmentMalformed(field=field)
-    return value

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
-from typing import Final, cast
-
-import orjson
+from typing import Final
 
 from yidao.sync import suite
 from yidao.sync.epocherrors import EpochConflict, EpochMalformed, EpochUnproven
 from yidao.sync.errors import SignatureInvalid
-from yidao.sync.ids import JournalId, NodeId, id_from_hex
+from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.members import Members, canonical
 from yidao.sync.revocation import CutLine
 from yidao.sync.suite import Signer
 
@@ -35,8 +34,6 @@ MAX_LINES: Final = 2_500
 MAX_CORE_BYTES: Final = 256 * 1024
 #: What both keys sign: this, then the core without its signatures.
 SIGNED_PREFIX: Final = b"yidao-epoch-v1\n"
-
-_MAX_SIZE: Final = 2**63
 
 
 class Cause(Enum):
@@ -107,7 +104,7 @@ class EpochOpened:
 
     def signed_bytes(self) -> bytes:
         """Return what both keys sign: the prefix and the canonical JSON without signatures."""
-        return SIGNED_PREFIX + _canonical(self._members())
+        return SIGNED_PREFIX + canonical(self._members())
 
     def sign(self, old: Signer, new: Signer) -> "EpochOpened":
         """Return it with both signatures."""
@@ -124,7 +121,7 @@ class EpochOpened:
             "old_signature": self.old_signature.hex(),
             "new_signature": self.new_signature.hex(),
         }
-        data = _canonical(self._members() | signatures)
+        data = canonical(self._members() | signatures)
         if len(self.cut) > MAX_LINES or len(data) > MAX_CORE_BYTES:
             raise EpochMalformed(field="cut")
         return data
@@ -140,25 +137,23 @@ class EpochOpened:
             IdInvalid, ChannelInvalid, EpochInvalid, SuiteUnknown, KeyMalformed,
             KeyWeak: As named.
         """
-        members = _parse(data)
-        node_id = NodeId(id_from_hex(_text(members, "node_id"), "node_id"))
-        cause = {each.value: each for each in Cause}.get(_text(members, "cause"))
-        number, previous = members.get("suite"), members.get("previous")
-        if type(number) is not int or cause is None or type(previous) is not dict:
-            raise EpochMalformed(field="form")
-        before = cast("dict[str, object]", previous)
-        ended = _text(before, "epoch")
+        members = Members.parse(data, EpochMalformed, limit=MAX_CORE_BYTES)
+        node_id, before = members.node("node_id"), members.inner("previous")
+        cause = {each.value: each for each in Cause}.get(members.text("cause"))
+        if cause is None:
+            raise EpochMalformed(field="cause")
+        ended = before.text("epoch")
         found = cls(
             node_id=node_id,
-            epoch=_text(members, "epoch"),
-            suite=number,
-            journal_key=_hex(members, "journal_key"),
-            cosign_key=_hex(members, "cosign_key"),
+            epoch=members.text("epoch"),
+            suite=members.number("suite"),
+            journal_key=members.hex("journal_key"),
+            cosign_key=members.hex("cosign_key"),
             cause=cause,
             previous=ended,
-            cut=_cut(before.get("cut"), node_id, ended),
-            old_signature=_hex(members, "old_signature"),
-            new_signature=_hex(members, "new_signature"),
+            cut=_cut(before.each("cut", MAX_LINES), node_id, ended),
+            old_signature=members.hex("old_signature"),
+            new_signature=members.hex("new_signature"),
         )
         # Equality refuses members that are not read, within `previous` too.
         if found.encode() != data:
@@ -271,50 +266,13 @@ def check_place(opened: EpochOpened, journal: JournalId, seq: int, live: EpochKe
         raise EpochUnproven(reason="old journal")
 
 
-def _canonical(members: dict[str, object]) -> bytes:
-    return orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
-
-
 def _number(epoch: str) -> tuple[int, str]:
     count, _, mark = epoch.partition("-")
     return int(count), mark
 
 
-def _parse(data: bytes) -> dict[str, object]:
-    if len(data) > MAX_CORE_BYTES:
-        raise EpochMalformed(field="size")
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise EpochMalformed(field="JSON") from None
-    if type(members) is not dict:
-        raise EpochMalformed(field="JSON")
-    return cast("dict[str, object]", members)
-
-
-def _text(members: dict[str, object], name: str) -> str:
-    value = members.get(name)
-    if type(value) is not str:
-        raise EpochMalformed(field=name)
-    return value
-
-
-def _hex(members: dict[str, object], name: str) -> bytes:
-    text = _text(members, name)
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        raise EpochMalformed(field=name) from None
-    # fromhex skips spaces and reads upper case.
-    if value.hex() != text:
-        raise EpochMalformed(field=name)
-    return value
-
-
-def _cut(value: object, node_id: NodeId, epoch: str) -> tuple[CutLine, ...]:
-    if type(value) is not list or len(value) > MAX_LINES:
-        raise EpochMalformed(field="cut")
-    lines = tuple(_line(each, node_id, epoch) for each in cast("list[object]", value))
+def _cut(found: Sequence[Members], node_id: NodeId, epoch: str) -> tuple[CutLine, ...]:
+    lines = tuple(_line(each, node_id, epoch) for each in found)
     _check_sorted(lines)
     return lines
 
@@ -325,13 +283,9 @@ def _check_sorted(lines: Sequence[CutLine]) -> None:
         raise EpochMalformed(field="cut")
 
 
-def _line(value: object, node_id: NodeId, epoch: str) -> CutLine:
-    if type(value) is not dict:
-        raise EpochMalformed(field="cut")
-    members = cast("dict[str, object]", value)
-    size = members.get("size")
-    if type(size) is not int or not 0 < size < _MAX_SIZE or members.get("epoch") != epoch:
+def _line(members: Members, node_id: NodeId, epoch: str) -> CutLine:
+    line = CutLine(channel=members.text("channel"), epoch=epoch, size=members.number("size"))
+    if line.size == 0 or members.text("epoch") != epoch:
         raise EpochMalformed(field="size")
-    line = CutLine(channel=_text(members, "channel"), epoch=epoch, size=size)
     JournalId(node_id=node_id, channel=line.channel, epoch=line.epoch)
     return line

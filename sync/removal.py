@@ -12,11 +12,10 @@ All three cores are canonical JSON: sorted keys, ids and digests in hex.
 """
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
-import orjson
-
-from yidao.sync.ids import JournalId, NodeId, RecordId, id_from_hex
+from yidao.sync.ids import JournalId, NodeId, RecordId
+from yidao.sync.members import Members, canonical
 from yidao.sync.removalerrors import PartNotErasable, RemovalMalformed
 
 KIND_REDACTED: Final = "node.part.redacted"
@@ -29,8 +28,10 @@ REFUSED_KIND: Final = "reporting.return.refused"
 MAX_CORE_BYTES: Final = 128 * 1024
 MAX_TEXT_CHARS: Final = 512
 MAX_RANGES: Final = 1_000
+#: A store has some hundred.
+MAX_TABLES: Final = 1_000
 
-_MAX_NUMBER: Final = 2**63
+_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Redaction:
             RemovalMalformed: A text is empty or too long.
         """
         check_texts(reason=self.reason, basis=self.basis, operator=self.operator)
-        return orjson.dumps(
+        return canonical(
             {
                 "journal": _journal_members(self.journal),
                 "seq": self.seq,
@@ -69,8 +70,7 @@ class Redaction:
                 "reason": self.reason,
                 "basis": self.basis,
                 "operator": self.operator,
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
@@ -83,13 +83,13 @@ class Redaction:
         """
         members = _parse(data)
         found = cls(
-            journal=_journal_of(members.get("journal")),
-            seq=_number(members, "seq"),
-            record_id=RecordId(id_from_hex(_text(members, "record_id"), "record_id")),
-            part=_text(members, "part"),
-            reason=_text(members, "reason"),
-            basis=_text(members, "basis"),
-            operator=_text(members, "operator"),
+            journal=_journal_of(members.inner("journal")),
+            seq=members.number("seq"),
+            record_id=members.record("record_id"),
+            part=members.text("part"),
+            reason=members.text("reason"),
+            basis=members.text("basis"),
+            operator=members.text("operator"),
         )
         check_texts(reason=found.reason, basis=found.basis, operator=found.operator)
         return found
@@ -149,7 +149,7 @@ class Pruning:
         check_texts(reason=self.reason, operator=self.operator)
         if len(self.ranges) > MAX_RANGES:
             raise RemovalMalformed(field="ranges")
-        return orjson.dumps(
+        return canonical(
             {
                 "before_ms": self.before_ms,
                 "snapshot": self.snapshot,
@@ -166,25 +166,21 @@ class Pruning:
                     }
                     for each in self.ranges
                 ],
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
     def decode(cls, data: bytes | None) -> "Pruning":
         """Return the pruning that `data` is the canonical JSON of; raises `RemovalMalformed`."""
         members = _parse(data)
-        ranges = members.get("ranges")
-        if type(ranges) is not list or len(ranges) > MAX_RANGES:
-            raise RemovalMalformed(field="ranges")
         return cls(
-            before_ms=_number(members, "before_ms"),
-            snapshot=_number(members, "snapshot"),
-            reason=_text(members, "reason"),
-            operator=_text(members, "operator"),
-            ranges=tuple(_range(each) for each in cast("list[object]", ranges)),
-            records=_number(members, "records"),
-            bodies_bytes=_number(members, "bodies_bytes"),
+            before_ms=members.number("before_ms"),
+            snapshot=members.number("snapshot"),
+            reason=members.text("reason"),
+            operator=members.text("operator"),
+            ranges=tuple(map(_range, members.each("ranges", MAX_RANGES))),
+            records=members.number("records"),
+            bodies_bytes=members.number("bodies_bytes"),
         )
 
     def covers(self, journal: JournalId, seq: int) -> bool:
@@ -217,7 +213,7 @@ class SealedSnapshot:
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part."""
-        return orjson.dumps(
+        return canonical(
             {
                 "position": self.position,
                 "cursors": dict(self.cursors),
@@ -225,22 +221,18 @@ class SealedSnapshot:
                     {"name": each.name, "rows": each.rows, "sha256": each.sha256.hex()}
                     for each in self.tables
                 ],
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
     def decode(cls, data: bytes) -> "SealedSnapshot":
         """Return the snapshot that `data` describes; raises `RemovalMalformed`."""
         members = _parse(data)
-        cursors, tables = members.get("cursors"), members.get("tables")
-        if type(cursors) is not dict or type(tables) is not list:
-            raise RemovalMalformed(field="tables")
-        named = cast("dict[str, object]", cursors)
+        cursors = members.inner("cursors")
         return cls(
-            position=_number(members, "position"),
-            cursors=tuple((name, _number(named, name)) for name in sorted(named)),
-            tables=tuple(_table(each) for each in cast("list[object]", tables)),
+            position=members.number("position"),
+            cursors=tuple((name, cursors.number(name)) for name in cursors.names()),
+            tables=tuple(map(_table, members.each("tables", MAX_TABLES))),
         )
 
 
@@ -266,36 +258,8 @@ def check_texts(**texts: str) -> None:
             raise RemovalMalformed(field=field)
 
 
-def _parse(data: bytes | None) -> dict[str, object]:
-    if data is None or len(data) > MAX_CORE_BYTES:
-        raise RemovalMalformed(field="size")
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise RemovalMalformed(field="JSON") from None
-    if type(members) is not dict or orjson.dumps(members, option=orjson.OPT_SORT_KEYS) != data:
-        raise RemovalMalformed(field="JSON")
-    return cast("dict[str, object]", members)
-
-
-def _text(members: dict[str, object], field: str) -> str:
-    value = members.get(field)
-    if type(value) is not str:
-        raise RemovalMalformed(field=field)
-    return value
-
-
-def _number(members: dict[str, object], field: str) -> int:
-    value = members.get(field)
-    if type(value) is not int or not 0 <= value < _MAX_NUMBER:
-        raise RemovalMalformed(field=field)
-    return value
-
-
-def _members(value: object, field: str) -> dict[str, object]:
-    if type(value) is not dict:
-        raise RemovalMalformed(field=field)
-    return cast("dict[str, object]", value)
+def _parse(data: bytes | None) -> Members:
+    return Members.parse_canonical(data, RemovalMalformed, limit=MAX_CORE_BYTES)
 
 
 def _journal_members(journal: JournalId) -> dict[str, str]:
@@ -306,29 +270,26 @@ def _journal_members(journal: JournalId) -> dict[str, str]:
     }
 
 
-def _journal_of(value: object) -> JournalId:
-    members = _members(value, "journal")
+def _journal_of(members: Members) -> JournalId:
     return JournalId(
-        node_id=NodeId(id_from_hex(_text(members, "node_id"), "node_id")),
-        channel=_text(members, "channel"),
-        epoch=_text(members, "epoch"),
+        node_id=members.node("node_id"),
+        channel=members.text("channel"),
+        epoch=members.text("epoch"),
     )
 
 
-def _range(value: object) -> PrunedRange:
-    members = _members(value, "ranges")
+def _range(members: Members) -> PrunedRange:
     return PrunedRange(
-        journal=_journal_of(members.get("journal")),
-        first=_number(members, "first"),
-        end=_number(members, "end"),
-        records=_number(members, "records"),
+        journal=_journal_of(members.inner("journal")),
+        first=members.number("first"),
+        end=members.number("end"),
+        records=members.number("records"),
     )
 
 
-def _table(value: object) -> SealedTable:
-    members = _members(value, "tables")
-    try:
-        digest = bytes.fromhex(_text(members, "sha256"))
-    except ValueError:
-        raise RemovalMalformed(field="sha256") from None
-    return SealedTable(name=_text(members, "name"), rows=_number(members, "rows"), sha256=digest)
+def _table(members: Members) -> SealedTable:
+    return SealedTable(
+        name=members.text("name"),
+        rows=members.number("rows"),
+        sha256=members.hex("sha256", _DIGEST_BYTES),
+    )

@@ -9,16 +9,15 @@ Several tiers may revoke one node. Then the smallest size of each journal counts
 that the order in which the revocations arrive makes no difference.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import Final, cast
-
-import orjson
+from typing import Final
 
 from yidao.sync import errors
-from yidao.sync.ids import JournalId, NodeId, Path, id_from_hex
+from yidao.sync.ids import JournalId, NodeId, Path
+from yidao.sync.members import Members, canonical
 
 KIND: Final = "node.child.revoked"
 #: To the root, and to everybody below the revoker.
@@ -27,8 +26,6 @@ CHANNELS: Final = ("node", "down.control")
 MAX_LINES: Final = 1_000
 MAX_CORE_BYTES: Final = 128 * 1024
 MAX_OPERATOR_CHARS: Final = 512
-
-_MAX_SIZE: Final = 2**63
 
 
 class Reason(Enum):
@@ -73,7 +70,7 @@ class Revocation:
         """
         if len(self.cut) > MAX_LINES:
             raise errors.RevocationMalformed(field="cut")
-        return orjson.dumps(
+        return canonical(
             {
                 "node_id": self.node_id.hex(),
                 "path": str(self.path),
@@ -83,8 +80,7 @@ class Revocation:
                     {"channel": line.channel, "epoch": line.epoch, "size": line.size}
                     for line in self.cut
                 ],
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
@@ -97,21 +93,17 @@ class Revocation:
             RevocationMalformed: Other JSON, or a member is missing or wrong.
             IdInvalid, PathInvalid, ChannelInvalid, EpochInvalid: As named.
         """
-        members = _parse(data)
-        node_id = NodeId(id_from_hex(_text(members, "node_id"), "node_id"))
-        reasons = {each.value: each for each in Reason}
-        reason = reasons.get(_text(members, "reason"))
+        members = Members.parse_canonical(data, errors.RevocationMalformed, limit=MAX_CORE_BYTES)
+        node_id = members.node("node_id")
+        reason = {each.value: each for each in Reason}.get(members.text("reason"))
         if reason is None:
             raise errors.RevocationMalformed(field="reason")
-        operator = _text(members, "operator")
-        if len(operator) > MAX_OPERATOR_CHARS:
-            raise errors.RevocationMalformed(field="operator")
         return cls(
             node_id=node_id,
-            path=Path.parse(_text(members, "path")),
+            path=members.path("path"),
             reason=reason,
-            operator=operator,
-            cut=_cut(members.get("cut"), node_id),
+            operator=members.text("operator", MAX_OPERATOR_CHARS),
+            cut=_cut(members.each("cut", MAX_LINES), node_id),
         )
 
     def size_of(self, journal: JournalId) -> int:
@@ -137,31 +129,8 @@ def valid_size(revocations: Iterable[Revocation], journal: JournalId) -> int | N
     return min((each.size_of(journal) for each in revocations), default=None)
 
 
-def _parse(data: bytes) -> dict[str, object]:
-    if len(data) > MAX_CORE_BYTES:
-        raise errors.RevocationMalformed(field="size")
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise errors.RevocationMalformed(field="JSON") from None
-    # Equality with the canonical form also refuses repeated members, of which
-    # readers disagree on the one that counts.
-    if type(members) is not dict or orjson.dumps(members, option=orjson.OPT_SORT_KEYS) != data:
-        raise errors.RevocationMalformed(field="JSON")
-    return cast("dict[str, object]", members)
-
-
-def _text(members: dict[str, object], field: str) -> str:
-    value = members.get(field)
-    if type(value) is not str:
-        raise errors.RevocationMalformed(field=field)
-    return value
-
-
-def _cut(value: object, node_id: NodeId) -> tuple[CutLine, ...]:
-    if type(value) is not list or len(value) > MAX_LINES:
-        raise errors.RevocationMalformed(field="cut")
-    lines = tuple(_line(each, node_id) for each in cast("list[object]", value))
+def _cut(found: Sequence[Members], node_id: NodeId) -> tuple[CutLine, ...]:
+    lines = tuple(_line(each, node_id) for each in found)
     names = [(line.channel, line.epoch) for line in lines]
     # Of two lines for one journal readers would disagree on the one that counts.
     if any(first >= second for first, second in pairwise(names)):
@@ -169,13 +138,9 @@ def _cut(value: object, node_id: NodeId) -> tuple[CutLine, ...]:
     return lines
 
 
-def _line(value: object, node_id: NodeId) -> CutLine:
-    if type(value) is not dict:
-        raise errors.RevocationMalformed(field="cut")
-    members = cast("dict[str, object]", value)
-    size = members.get("size")
-    if type(size) is not int or not 0 <= size < _MAX_SIZE:
-        raise errors.RevocationMalformed(field="size")
-    line = CutLine(channel=_text(members, "channel"), epoch=_text(members, "epoch"), size=size)
+def _line(members: Members, node_id: NodeId) -> CutLine:
+    line = CutLine(
+        channel=members.text("channel"), epoch=members.text("epoch"), size=members.number("size")
+    )
     JournalId(node_id=node_id, channel=line.channel, epoch=line.epoch)
     return line

@@ -17,18 +17,16 @@ force for a batch, never a clock.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import Final, cast
-
-import orjson
+from typing import Final
 
 from yidao.sync import signofferrors as errors
 from yidao.sync.ed25519 import KEY_BYTES, SIGNATURE_BYTES
 from yidao.sync.errors import KeyMalformed, KeyWeak, SuiteUnknown
 from yidao.sync.ids import JournalId, NetworkId, NodeId, Path, id_from_hex
+from yidao.sync.members import Members, canonical
 from yidao.sync.suite import ED25519_SHA256, check_public_key
 
 PROPOSED: Final = "signoff.policy.proposed"
@@ -92,7 +90,7 @@ class Policy:
     def statement(self) -> bytes:
         """Return the canonical JSON that is signed; raises `SignoffPolicyInvalid`."""
         _check_policy(self)
-        return orjson.dumps(
+        return canonical(
             {
                 "approvers": [approver_members(each) for each in self.approvers],
                 "made_ms": self.made_ms,
@@ -103,8 +101,7 @@ class Policy:
                 "scope": self.scope,
                 "threshold": self.threshold,
                 "version": self.version,
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
@@ -117,19 +114,16 @@ class Policy:
             IdInvalid, PathInvalid: As named.
         """
         members = _parse(statement)
-        approvers = members.get("approvers")
-        if type(approvers) is not list or len(approvers) > MAX_APPROVERS:
-            raise errors.SignoffMalformed(field="approvers")
         policy = cls(
-            network=NetworkId(id_from_hex(_text(members, "network"), "network")),
-            node_id=NodeId(id_from_hex(_text(members, "node_id"), "node_id")),
-            path=Path.parse(_text(members, "path")),
-            scope=_text(members, "scope"),
-            version=_number(members, "version"),
-            threshold=_number(members, "threshold"),
-            approvers=tuple(read_approver(each) for each in cast("list[object]", approvers)),
-            made_ms=_number(members, "made_ms"),
-            previous=_hex(members, "previous", 0, 32),
+            network=NetworkId(id_from_hex(members.text("network"), "network")),
+            node_id=members.node("node_id"),
+            path=members.path("path"),
+            scope=members.text("scope"),
+            version=members.number("version"),
+            threshold=members.number("threshold"),
+            approvers=tuple(map(read_approver, members.each("approvers", MAX_APPROVERS))),
+            made_ms=members.number("made_ms"),
+            previous=members.hex("previous", 0, 32),
         )
         if policy.statement() != statement:
             raise errors.SignoffMalformed(field="statement")
@@ -164,7 +158,7 @@ class Batch:
 
     def statement(self) -> bytes:
         """Return the canonical JSON that is signed."""
-        return orjson.dumps(
+        return canonical(
             {
                 "count": self.count,
                 "form": self.form,
@@ -174,8 +168,7 @@ class Batch:
                 "period": self.period,
                 "policy": self.policy.hex(),
                 "root": self.root.hex(),
-            },
-            option=orjson.OPT_SORT_KEYS,
+            }
         )
 
     @classmethod
@@ -187,17 +180,17 @@ class Batch:
             IdInvalid, PathInvalid, OriginInvalid: As named.
         """
         members = _parse(statement)
-        network, journal = JournalId.parse_origin(_text(members, "journal"))
+        network, journal = JournalId.parse_origin(members.text("journal"))
         batch = cls(
             network=network,
             journal=journal,
-            path=Path.parse(_text(members, "path")),
-            pack=_text(members, "pack"),
-            form=_text(members, "form"),
-            period=_text(members, "period"),
-            count=_number(members, "count"),
-            root=_hex(members, "root", 32),
-            policy=_hex(members, "policy", 32),
+            path=members.path("path"),
+            pack=members.text("pack"),
+            form=members.text("form"),
+            period=members.text("period"),
+            count=members.number("count"),
+            root=members.hex("root", 32),
+            policy=members.hex("policy", 32),
         )
         if not 1 <= batch.count <= MAX_RETURNS:
             raise errors.SignoffMalformed(field="count")
@@ -239,15 +232,15 @@ def signature_members(signature: Signature) -> dict[str, str | int]:
     }
 
 
-def read_signature(members: Mapping[str, object]) -> Signature:
+def read_signature(members: Members) -> Signature:
     """Return the signature of its members; raises `SignoffMalformed`."""
-    time_s = _number(members, "time_s")
+    time_s = members.number("time_s")
     if time_s > _MAX_TIME_S:
         raise errors.SignoffMalformed(field="time_s")
     return Signature(
-        key=_hex(members, "key", KEY_BYTES),
+        key=members.hex("key", KEY_BYTES),
         time_s=time_s,
-        signature=_hex(members, "signature", SIGNATURE_BYTES),
+        signature=members.hex("signature", SIGNATURE_BYTES),
     )
 
 
@@ -290,41 +283,8 @@ def _is_name(text: str) -> bool:
     return 1 <= len(text) <= _MAX_NAME_CHARACTERS and text.isprintable()
 
 
-def _parse(statement: bytes) -> dict[str, object]:
-    if len(statement) > MAX_STATEMENT_BYTES:
-        raise errors.SignoffMalformed(field="size")
-    try:
-        members = orjson.loads(statement)
-    except orjson.JSONDecodeError:
-        raise errors.SignoffMalformed(field="JSON") from None
-    if type(members) is not dict:
-        raise errors.SignoffMalformed(field="JSON")
-    return cast("dict[str, object]", members)
-
-
-def _text(members: Mapping[str, object], field: str) -> str:
-    value = members.get(field)
-    if type(value) is not str:
-        raise errors.SignoffMalformed(field=field)
-    return value
-
-
-def _number(members: Mapping[str, object], field: str) -> int:
-    value = members.get(field)
-    if type(value) is not int or not 0 <= value < MAX_NUMBER:
-        raise errors.SignoffMalformed(field=field)
-    return value
-
-
-def _hex(members: Mapping[str, object], field: str, *sizes: int) -> bytes:
-    text = _text(members, field)
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        raise errors.SignoffMalformed(field=field) from None
-    if len(value) not in sizes or value.hex() != text:
-        raise errors.SignoffMalformed(field=field)
-    return value
+def _parse(statement: bytes) -> Members:
+    return Members.parse(statement, errors.SignoffMalformed, limit=MAX_STATEMENT_BYTES)
 
 
 def approver_members(approver: Approver) -> dict[str, str | int]:
@@ -337,14 +297,11 @@ def approver_members(approver: Approver) -> dict[str, str | int]:
     }
 
 
-def read_approver(value: object) -> Approver:
+def read_approver(members: Members) -> Approver:
     """Return the approver of its members; raises `SignoffMalformed`."""
-    if type(value) is not dict:
-        raise errors.SignoffMalformed(field="approvers")
-    members = cast("dict[str, object]", value)
     return Approver(
-        actor=_text(members, "actor"),
-        name=_text(members, "name"),
-        key=_hex(members, "key", KEY_BYTES),
-        suite=_number(members, "suite"),
+        actor=members.text("actor"),
+        name=members.text("name"),
+        key=members.hex("key", KEY_BYTES),
+        suite=members.number("suite"),
     )

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, cast
 
-import orjson
-
 from yidao.sync import signofferrors as errors
+from yidao.sync.members import Members, canonical
 from yidao.sync.merkle import leaf_hash
 from yidao.sync.record import Header, Part, check_part, decode_header
 from yidao.sync.signoff import (
@@ -114,25 +113,22 @@ class SignatureFile:
     def decode(cls, data: bytes) -> "SignatureFile":
         """Return the contents of a file; raises `SignoffMalformed`."""
         members = _load(data, SIGNATURE_FORMAT)
-        seqs = _list(members, "seqs", MAX_RETURNS)
+        seqs = members.list("seqs", MAX_RETURNS)
         if not all(type(seq) is int for seq in seqs):
             raise errors.SignoffMalformed(field="seqs")
         numbers = tuple(cast("list[int]", seqs))
         if numbers:
             check_seqs(numbers)
-        signature = members.get("signature")
-        if type(signature) is not dict:
-            raise errors.SignoffMalformed(field="signature")
         return cls(
-            statement=_text(members, "statement").encode(),
+            statement=members.text("statement").encode(),
             seqs=numbers,
-            signature=read_signature(cast("dict[str, object]", signature)),
+            signature=read_signature(members.inner("signature")),
         )
 
 
 def format_of(data: bytes) -> str:
     """Return which of these files it says that it is; raises `SignoffMalformed`."""
-    return _text(_members(data), "format")
+    return _parse(data).text("format")
 
 
 def batch_file(
@@ -171,12 +167,12 @@ def open_batch_file(data: bytes) -> OpenedBatch:
         PeerError: The first step that fails.
     """
     members = _load(data, BATCH_FORMAT)
-    statement = _text(members, "statement").encode()
+    statement = members.text("statement").encode()
     batch = Batch.read(statement)
-    policy = Policy.read(_text(members, "policy").encode())
+    policy = Policy.read(members.text("policy").encode())
     if policy.digest() != batch.policy or policy.node_id != batch.journal.node_id:
         raise errors.SignoffPolicyUnknown
-    lines = [_line(each) for each in _list(members, "returns", MAX_RETURNS)]
+    lines = [_line(each) for each in members.each("returns", MAX_RETURNS)]
     check_seqs([line.seq for line in lines])
     check_root(batch, [leaf_hash(line.header) for line in lines])
     returns = tuple(_opened(line, batch) for line in lines)
@@ -220,9 +216,9 @@ def policy_file(policy: Policy, previous: Policy | None) -> bytes:
 def open_policy_file(data: bytes) -> OpenedPolicy:
     """Return what a policy file shows; raises `SignoffMalformed`, `SignoffPolicyInvalid`."""
     members = _load(data, POLICY_FORMAT)
-    statement = _text(members, "statement").encode()
+    statement = members.text("statement").encode()
     policy = Policy.read(statement)
-    former = _text(members, "previous").encode()
+    former = members.text("previous").encode()
     previous = Policy.read(former) if former else None
     if policy.previous != (b"" if previous is None else previous.digest()):
         raise errors.SignoffPolicyUnknown
@@ -249,60 +245,33 @@ def _opened(line: ReturnLine, batch: Batch) -> OpenedReturn:
     return OpenedReturn(seq=line.seq, header=header, core=line.core.body)
 
 
-def _line(value: object) -> ReturnLine:
-    if type(value) is not dict:
-        raise errors.SignoffMalformed(field="returns")
-    members = cast("dict[str, object]", value)
-    seq = members.get("seq")
-    if type(seq) is not int:
-        raise errors.SignoffMalformed(field="seq")
+def _line(members: Members) -> ReturnLine:
     core = Part(name="core", salt=_bytes(members, "salt"), body=_bytes(members, "core"))
-    return ReturnLine(seq=seq, header=_bytes(members, "header"), core=core)
+    return ReturnLine(seq=members.number("seq"), header=_bytes(members, "header"), core=core)
 
 
-def _packs(members: Mapping[str, object]) -> list[bytes]:
-    return [_decoded(each, "packs") for each in _list(members, "packs", _MAX_PACKS)]
+def _packs(members: Members) -> list[bytes]:
+    return [_decoded(each, "packs") for each in members.list("packs", _MAX_PACKS)]
 
 
 def _dump(format_: str, members: Mapping[str, object]) -> bytes:
-    return orjson.dumps({"format": format_, **members}, option=orjson.OPT_SORT_KEYS)
+    return canonical({"format": format_, **members})
 
 
-def _members(data: bytes) -> dict[str, object]:
-    if len(data) > MAX_FILE_BYTES:
-        raise errors.SignoffMalformed(field="size")
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise errors.SignoffMalformed(field="JSON") from None
-    if type(members) is not dict:
-        raise errors.SignoffMalformed(field="JSON")
-    return cast("dict[str, object]", members)
+def _parse(data: bytes) -> Members:
+    # In any spelling: the statements in it are canonical, and nothing else is signed.
+    return Members.parse(data, errors.SignoffMalformed, limit=MAX_FILE_BYTES)
 
 
-def _load(data: bytes, format_: str) -> dict[str, object]:
-    members = _members(data)
-    if members.get("format") != format_:
+def _load(data: bytes, format_: str) -> Members:
+    members = _parse(data)
+    if members.text("format") != format_:
         raise errors.SignoffMalformed(field="format")
     return members
 
 
-def _text(members: Mapping[str, object], field: str) -> str:
-    value = members.get(field)
-    if type(value) is not str:
-        raise errors.SignoffMalformed(field=field)
-    return value
-
-
-def _list(members: Mapping[str, object], field: str, limit: int) -> list[object]:
-    value = members.get(field)
-    if type(value) is not list or len(value) > limit:
-        raise errors.SignoffMalformed(field=field)
-    return cast("list[object]", value)
-
-
-def _bytes(members: Mapping[str, object], field: str) -> bytes:
-    return _decoded(members.get(field), field)
+def _bytes(members: Members, field: str) -> bytes:
+    return _decoded(members.text(field), field)
 
 
 def _decoded(value: object, field: str) -> bytes:

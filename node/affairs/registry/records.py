@@ -3,7 +3,7 @@
 import orjson
 
 from yidao.sync.ids import Path
-from yidao.sync.papers import Members
+from yidao.sync.papers import MAX_TEXT_CHARS, paper_members
 
 REGISTERED = "registry.unit.registered"
 HANDED_OVER = "registry.unit.handed-over"
@@ -27,6 +27,6 @@ def read_hand_over(core: bytes) -> Path:
     Raises:
         PaperMalformed, PathInvalid: Another form.
     """
-    members = Members(core)
-    members.text("reason")
-    return members.path("to")
+    members = paper_members(core)
+    members.text("reason", MAX_TEXT_CHARS)
+    return members.path("to", MAX_TEXT_CHARS)

@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from yidao.node.affairs.cores import Core, CoreMalformed, encode_core
 from yidao.sync.ids import NodeId
+from yidao.sync.members import Members
 from yidao.sync.signoff import (
     CHANNEL,
     CONFIRMED,
@@ -16,6 +17,7 @@ from yidao.sync.signoff import (
     signature_members,
 )
 from yidao.sync.signoffcheck import check_seqs
+from yidao.sync.signofferrors import SignoffMalformed
 
 FILED: Final = "signoff.policy.filed"
 DEMANDED: Final = "signoff.demand.set"
@@ -153,4 +155,6 @@ class Demand:
 
 
 def _signatures(core: Core) -> tuple[Signature, ...]:
-    return tuple(read_signature(each.members) for each in core.cores("signatures"))
+    return tuple(
+        read_signature(Members(each.members, SignoffMalformed)) for each in core.cores("signatures")
+    )
