@@ -172,7 +172,10 @@ def revocations(files: dict[str, bytes], chain: Chain) -> str:
         salted = files[f"{folder}/parts/0/salt"] + body
         check(fields(of[14][0])[2] == [sha256(salted).digest()], "another revocation")
         above = chain.nodes[author].rstrip("/") + "/"
-        check(core["path"].startswith(above), "revoked from elsewhere")
+        # By where the node stands in the chain: the path in the record is the author's own word.
+        stands = chain.nodes.get((network, core["node_id"]), "")
+        is_below = stands.startswith(above) and core["node_id"] != author[1]
+        check(is_below and core["path"].startswith(above), "revoked from elsewhere")
         proof = files[f"{folder}/proof.tlog-proof"]
         chain.cosigners(proof, header, author)
         found.append(([*chain.nodes].index(author), folder, proof, header, author, core))

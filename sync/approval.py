@@ -14,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from yidao.sync import ed25519, sm2
 from yidao.sync.admissionerrors import FourEyesNeeded, PaperUnauthorised
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.ids import NodeId, Path, RecordId
@@ -28,7 +29,8 @@ DECIDED_CHANNELS: Final = ("node", "down.control")
 
 _DOMAIN: Final = b"yidao-claim-v1\n"
 _ID_CHARS: Final = 16
-_KEY_BYTES: Final = 32
+_KEY_BYTES: Final = (ed25519.KEY_BYTES, sm2.KEY_BYTES)
+_DIGEST_BYTES: Final = 32
 # 100 bits, which nobody finds a second set of keys for.
 _FINGERPRINT_BYTES: Final = 15
 _FINGERPRINT_CHARS: Final = 20
@@ -51,8 +53,9 @@ class Claim:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over all of it; each field has a fixed length but the path, which is last."""
-        fixed = self.node_id + self.journal_key + self.cosign_key + self.tls_sha256
+        """SHA-256 over all of it: the length of the two keys first, the path last."""
+        fixed = b"%d\n" % len(self.journal_key)
+        fixed += self.node_id + self.journal_key + self.cosign_key + self.tls_sha256
         return hashlib.sha256(_DOMAIN + fixed + str(self.path).encode()).digest()
 
     @property
@@ -195,10 +198,12 @@ def _claim_members(claim: Claim) -> dict[str, object]:
 
 
 def _read_claim(members: Members) -> Claim:
+    journal_key = members.hex("journal_key", *_KEY_BYTES)
     return Claim(
         node_id=members.node("node_id"),
         path=members.path("path", MAX_TEXT_CHARS),
-        journal_key=members.hex("journal_key", _KEY_BYTES),
-        cosign_key=members.hex("cosign_key", _KEY_BYTES),
-        tls_sha256=members.hex("tls_sha256", _KEY_BYTES),
+        journal_key=journal_key,
+        # Both are of one suite.
+        cosign_key=members.hex("cosign_key", len(journal_key)),
+        tls_sha256=members.hex("tls_sha256", _DIGEST_BYTES),
     )

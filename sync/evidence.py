@@ -190,7 +190,7 @@ def verify_evidence(
     6. What says why a part is gone is a proved record of its author, or of a node of
        the chain for itself.
     7. By what the file says of revocations, neither the record nor a step of the chain
-       lies beyond a cut.
+       lies beyond a cut, nor does what says why a part is gone.
     8. Every cosignature by a tier above the origin verifies, and none that is
        required is missing; those of revoked tiers count for nothing and are not required.
 
@@ -214,7 +214,7 @@ def verify_evidence(
     proven = judged(revocations, take_record(files, "record", network, chain))
     if proven.origin != chain[-1]:
         raise errors.EvidenceMismatch(reason="chain ends at another node")
-    gone = take_gone(files, proven, network, chain)
+    gone = take_gone(files, proven, network, chain, revocations)
     if files:
         raise errors.EvidenceMalformed(reason="unknown entry")
 

@@ -50,6 +50,8 @@ FOLDER: Final = "revocations"
 STATE: Final = "revocations/state"
 #: A node has few: its own, those of the tiers above it, each perhaps by several.
 MAX_REVOCATIONS: Final = 16
+#: Milliseconds up to the year 9999.
+_MAX_DIGITS: Final = 15
 
 _FIRST_LINE: Final = "yidao-revocations-v1"
 
@@ -204,7 +206,11 @@ def _open_state(
         raise errors.EvidenceMalformed(reason="revocation state")
     signed = (opened.signatures[0].name, opened.signatures[0].key_id)
     by = next(node for key, node in keys.items() if (key.name, key.key_id) == signed)
-    numbers = [int(line) for line in lines[3:] if line.isascii() and line.isdecimal()]
+    numbers = [
+        int(line)
+        for line in lines[3:]
+        if len(line) <= _MAX_DIGITS and line.isascii() and line.isdecimal()
+    ]
     is_plain = [str(number) for number in numbers] == lines[3:]
     if lines[2] != by.node_id.hex() or not is_plain or numbers[1] > MAX_REVOCATIONS:
         raise errors.EvidenceMalformed(reason="revocation state")
@@ -220,6 +226,8 @@ def _read(record: ProvenRecord, chain: Sequence[Enrolment]) -> Revocation:
         raise errors.EvidenceMismatch(reason="no revocation")
     revocation = Revocation.decode(body)
     check_authority(revocation, record.origin.path)
-    if revocation.node_id not in {node.node_id for node in chain}:
+    # By where the node stands in the chain: the path in the record is the author's own word.
+    below = {node.node_id for node in chain if record.origin.path.is_ancestor_of(node.path)}
+    if revocation.node_id not in below:
         raise errors.EvidenceMismatch(reason="revocation of another node")
     return revocation

@@ -14,6 +14,7 @@ from typing import Protocol
 from yidao.sync import errors
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.evidencefiles import ProvenRecord, record_entries, take_record
+from yidao.sync.evidencerevocations import RevocationState, judged
 from yidao.sync.ids import NetworkId, Path
 from yidao.sync.message import Absence
 from yidao.sync.record import Part
@@ -65,11 +66,16 @@ def gone_entries(removed: Mapping[int, Pieces]) -> dict[str, bytes]:
 
 
 def take_gone(
-    files: dict[str, bytes], record: ProvenRecord, network: NetworkId, chain: Sequence[Enrolment]
+    files: dict[str, bytes],
+    record: ProvenRecord,
+    network: NetworkId,
+    chain: Sequence[Enrolment],
+    revocations: RevocationState | None,
 ) -> tuple[GonePart, ...]:
     """Take away what says why parts are gone, verified.
 
     Raises:
+        EvidenceRevoked: It lies beyond the cut of its author.
         EvidenceMismatch: It is about another part, or of a node that may not say it.
         PeerError: It does not verify.
     """
@@ -78,7 +84,7 @@ def take_gone(
     for number, digest in enumerate(record.header.parts):
         if f"absence/{number}/header" not in files:
             continue
-        removal = take_record(files, f"absence/{number}", network, chain)
+        removal = judged(revocations, take_record(files, f"absence/{number}", network, chain))
         if digest.name in given:
             raise errors.EvidenceMismatch(reason="part that is gone was given")
         found.append(_read(removal, record, digest.name))

@@ -74,6 +74,10 @@ class Members:
     def __contains__(self, field: str) -> bool:
         return field in self._values
 
+    def values(self) -> dict[str, object]:
+        """Return all of it, as plain values."""
+        return dict(self._values)
+
     def names(self) -> list[str]:
         """Return the names of all members, sorted."""
         return sorted(self._values)

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from yidao.sync import ed25519, errors, suite
 from yidao.sync.ids import NetworkId, id_from_hex
+from yidao.sync.members import Members, canonical
 from yidao.sync.rootstatement import MAX_CERTIFICATES, certificate_key
 from yidao.sync.trusterrors import (
     RootListForeign,
@@ -44,7 +45,6 @@ MAX_SUITES: Final = 16
 #: Keys of two lists may sign one file.
 MAX_SIGNATURES: Final = 2 * MAX_HOLDERS
 DEFAULT_THRESHOLD: Final = 3
-DEFAULT_HOLDERS: Final = 5
 FIRST_VERSION: Final = 1
 KIND: Final = "node.root.listed"
 CHANNEL: Final = "down.control"
@@ -140,7 +140,7 @@ class SignedRootList:
     def of(cls, content: RootList) -> "SignedRootList":
         """Return a list that nobody has signed yet; raises as `RootList.check`."""
         content.check()
-        return cls(content=content, signed=_PREFIX + _dumps(content.members()))
+        return cls(content=content, signed=_PREFIX + canonical(content.members()))
 
     @classmethod
     def decode(cls, data: bytes) -> "SignedRootList":
@@ -157,7 +157,7 @@ class SignedRootList:
         content = _content(cast("dict[str, object]", signed))
         content.check()
         signatures = _signatures(members.get("signatures"))
-        return cls(content=content, signed=_PREFIX + _dumps(signed), signatures=signatures)
+        return cls(content=content, signed=_PREFIX + canonical(signed), signatures=signatures)
 
     def encode(self) -> bytes:
         """Return the file."""
@@ -165,7 +165,7 @@ class SignedRootList:
         signatures = [
             {"key": key.hex(), "signature": signature.hex()} for key, signature in self.signatures
         ]
-        return _dumps({"signed": signed, "signatures": signatures})
+        return canonical({"signed": signed, "signatures": signatures})
 
     def sign(self, signer: suite.Signer) -> "SignedRootList":
         """Return the list with one signature more; one by the same key is replaced."""
@@ -261,24 +261,14 @@ def _check_threshold(found: SignedRootList, by: RootList) -> None:
         raise RootListUnsigned(version=by.version, found=len(signers), needed=by.threshold)
 
 
-def _dumps(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
 def _require(field: str, *, holds: bool) -> None:
     if not holds:
         raise RootListMalformed(field=field)
 
 
 def _parse(data: bytes) -> dict[str, object]:
-    _require("size", holds=len(data) <= MAX_LIST_BYTES)
-    try:
-        members = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise RootListMalformed(field="JSON") from None
     # One spelling only: of repeated members readers disagree on the one that counts.
-    _require("JSON", holds=type(members) is dict and _dumps(members) == data)
-    return cast("dict[str, object]", members)
+    return Members.parse_canonical(data, RootListMalformed, limit=MAX_LIST_BYTES).values()
 
 
 def _content(members: dict[str, object]) -> RootList:
@@ -374,7 +364,7 @@ class Listing:
 
     def encode(self) -> bytes:
         """Return the JSON bytes of the core part."""
-        return _dumps({"list": self.data.decode(), "statement": self.statement.decode("ascii")})
+        return canonical({"list": self.data.decode(), "statement": self.statement.decode("ascii")})
 
     @classmethod
     def decode(cls, core: bytes) -> "Listing":

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from yidao.sync import signofferrors as errors
 from yidao.sync.errors import SignatureInvalid
+from yidao.sync.ids import NetworkId, NodeId
 from yidao.sync.merkle import EMPTY_FRONTIER, inclusion_proof
 from yidao.sync.signoff import (
     MAX_APPROVERS,
@@ -39,7 +40,8 @@ def verify_policy(
 ) -> tuple[Signer, ...]:
     """Return who signed a policy, if it may follow `previous`.
 
-    1. It names `previous` and the next version, or neither and version 1.
+    1. It names `previous`, which is about the same node and form, and the next version,
+       or neither and version 1.
     2. Every signature is by an approver of either, each key once, and verifies.
     3. Every approver whom it names has signed.
     4. Of the approvers of `previous`, as many have signed as that demands.
@@ -52,6 +54,8 @@ def verify_policy(
     named = b"" if previous is None else previous.digest()
     number = 1 if previous is None else previous.version + 1
     if policy.previous != named or policy.version != number:
+        raise errors.SignoffPolicyUnknown
+    if previous is not None and _about(previous) != _about(policy):
         raise errors.SignoffPolicyUnknown
     former = previous.approvers if previous else ()
     known = {each.key: each for each in (*former, *policy.approvers)}
@@ -75,17 +79,28 @@ def verify_batch(
         SignoffApproverUnknown, SignoffSignatureWrong, SignoffTooFew, SignoffMalformed:
             As named.
     """
-    if batch.policy != policy.digest() or (batch.network, batch.journal.node_id) != (
-        policy.network,
-        policy.node_id,
-    ):
-        raise errors.SignoffPolicyUnknown
-    if policy.scope not in {"", f"{batch.pack}/{batch.form}"}:
-        raise errors.SignoffPolicyUnknown
+    check_policy_of(batch, policy)
     known = {each.key: each for each in policy.approvers}
     signers = _verified(batch_text, batch.statement(), signatures, known)
     _check_count(len(signers), policy.threshold)
     return signers
+
+
+def _about(policy: Policy) -> tuple[NetworkId, NodeId, str]:
+    return policy.network, policy.node_id, policy.scope
+
+
+def check_policy_of(batch: Batch, policy: Policy) -> None:
+    """Return only if a policy is the one that a batch names, and is about its node and form.
+
+    Raises:
+        SignoffPolicyUnknown: It is another one.
+    """
+    named = (policy.digest(), policy.network, policy.node_id)
+    if named != (batch.policy, batch.network, batch.journal.node_id):
+        raise errors.SignoffPolicyUnknown
+    if policy.scope not in {"", f"{batch.pack}/{batch.form}"}:
+        raise errors.SignoffPolicyUnknown
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

@@ -29,7 +29,7 @@ from yidao.sync.signoff import (
     read_signature,
     signature_members,
 )
-from yidao.sync.signoffcheck import check_root, check_seqs
+from yidao.sync.signoffcheck import check_policy_of, check_root, check_seqs
 
 BATCH_FORMAT: Final = "yidao-signoff-batch-v1"
 POLICY_FORMAT: Final = "yidao-signoff-policy-v1"
@@ -170,8 +170,7 @@ def open_batch_file(data: bytes) -> OpenedBatch:
     statement = members.text("statement").encode()
     batch = Batch.read(statement)
     policy = Policy.read(members.text("policy").encode())
-    if policy.digest() != batch.policy or policy.node_id != batch.journal.node_id:
-        raise errors.SignoffPolicyUnknown
+    check_policy_of(batch, policy)
     lines = [_line(each) for each in members.each("returns", MAX_RETURNS)]
     check_seqs([line.seq for line in lines])
     check_root(batch, [leaf_hash(line.header) for line in lines])

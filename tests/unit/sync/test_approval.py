@@ -40,6 +40,16 @@ def test_both_papers_read_back_as_they_were() -> None:
     assert Decided.decode(DECIDED.encode(), Path()) == DECIDED
 
 
+def test_a_node_of_the_gm_suite_may_be_asked_for() -> None:
+    """Its two keys have 64 bytes; one of each length is none."""
+    gm = replace(CLAIM, journal_key=b"j" * 64, cosign_key=b"c" * 64)
+    asked = replace(ASKED, claim=gm)
+    assert Asked.decode(asked.encode(), Path.parse("/33")) == asked
+    mixed = replace(ASKED, claim=replace(gm, cosign_key=KEYS[1]))
+    with pytest.raises(PaperMalformed):
+        Asked.decode(mixed.encode(), Path.parse("/33"))
+
+
 OTHER_CLAIMS: dict[str, dict[str, Any]] = {
     "another node": {"node_id": NodeId(b"m" * 16)},
     "another path": {"path": Path.parse("/33/3302")},

@@ -12,6 +12,8 @@ from yidao.sync.archive import read_archive, write_archive
 from yidao.sync.evidence import build_evidence, verify_evidence
 from yidao.sync.evidencefiles import MANIFEST, manifest_of
 from yidao.sync.evidencerevocations import STATE, RevocationPieces, RevocationsKnown
+from yidao.sync.ids import Path
+from yidao.sync.note import sign_note
 from yidao.sync.record import Header, Part
 from yidao.sync.returnevidence import RecordPieces, build_return_evidence, verify_return_evidence
 from yidao.sync.revocation import KIND, CutLine, Reason, Revocation
@@ -41,13 +43,15 @@ def outsider(tree: Any, tmp_path: FilePath) -> Outsider:
     return run
 
 
-def revoked(tree: Any, who: int, by: int, *cut: tuple[str, int], index: int = 1) -> Any:
+def revoked(
+    tree: Any, who: int, by: int, *cut: tuple[str, int], index: int = 1, path: str = ""
+) -> Any:
     """A revocation of a node as a record of one above, at an index of its journal."""
     node, revoker = tree.enrolments[who], tree.enrolments[by]
     lines = tuple(CutLine(channel=channel, epoch="1", size=size) for channel, size in sorted(cut))
     core = Revocation(
         node_id=node.node_id,
-        path=node.path,
+        path=Path.parse(path) if path else node.path,
         reason=Reason.KEY_STOLEN,
         operator=f"admin@{revoker.path}",
         cut=lines,
@@ -223,3 +227,31 @@ def test_what_is_said_of_revocations_cannot_be_changed(
     with pytest.raises(errors.PeerError):
         verify_evidence(evidence(foreign), tree.root_pem)
     assert outsider(evidence(foreign)) is None
+
+
+@pytest.mark.parametrize("above", [ROOT, PROVINCE])
+def test_nobody_revokes_a_node_above_under_a_path_of_their_own(
+    tree: Any, evidence: Callable[..., bytes], outsider: Outsider, above: int
+) -> None:
+    """A city names its province, or the root, and says that it stood below the city."""
+    path = f"{tree.enrolments[CITY].path}/x"
+    data = evidence(known(tree, revoked(tree, above, CITY, ("node", 9), path=path), by=CITY))
+    with pytest.raises(errors.EvidenceMismatch):
+        verify_evidence(data, tree.root_pem)
+    assert outsider(data) is None
+
+
+def test_a_number_that_no_machine_reads_is_refused(
+    tree: Any, evidence: Callable[..., bytes]
+) -> None:
+    """More digits than Python turns into a number, properly signed."""
+    node = tree.enrolments[PROVINCE]
+
+    def far(files: dict[str, bytes]) -> None:
+        text = files[STATE].split(b"\n\n")[0].decode().replace(str(AS_OF_MS), "9" * 5_000)
+        name = files[STATE].decode().split("\n\n")[1].split(" ")[1]
+        files[STATE] = sign_note(f"{text}\n", name, tree.signer(str(node.path), "cosigning"))
+
+    wrong = edited(evidence(known(tree)), far, "yidao-evidence-v1")
+    with pytest.raises(errors.EvidenceMalformed):
+        verify_evidence(wrong, tree.root_pem)

@@ -12,6 +12,7 @@ from yidao.node.printing.recordevidence import record_report
 from yidao.node.printing.sections import report_text
 from yidao.sync import errors
 from yidao.sync.evidence import build_evidence, verify_evidence
+from yidao.sync.evidencerevocations import RevocationPieces, RevocationsKnown
 from yidao.sync.ids import JournalId, NodeId, RecordId
 from yidao.sync.message import Absence
 from yidao.sync.record import Part
@@ -27,6 +28,9 @@ from yidao.sync.removal import (
     check_erasable,
 )
 from yidao.sync.removalerrors import PartNotErasable, RemovalMalformed
+from yidao.sync.revocation import KIND as KIND_REVOKED
+from yidao.sync.revocation import CutLine, Reason, Revocation
+from yidao.sync.trusterrors import EvidenceRevoked
 
 JOURNAL = JournalId(node_id=NodeId(b"n" * 16), channel="up:15", epoch="1")
 REDACTION = Redaction(
@@ -50,7 +54,7 @@ PRUNING = Pruning(
 SNAPSHOT = SealedSnapshot(
     position=99,
     cursors=(("reporting.return", 99),),
-    tables=(SealedTable(name="unit", rows=2, sha256=bytes(32)),),
+    tables=(SealedTable(name="unit", rows=2, sha256=bytes(range(0xA0, 0xC0))),),
 )
 
 
@@ -75,6 +79,7 @@ BAD = {
     "a short record id": REDACTION.encode().replace(b"72" * 16, b"72" * 15),
     "an unknown channel": REDACTION.encode().replace(b"up:15", b"sideways"),
     "too long": b'{"a":"' + b"x" * 131_072 + b'"}',
+    "nested too deep": b'{"a":' + b"[" * 500 + b"]" * 500 + b"}",
     "absent": None,
 }
 
@@ -84,6 +89,17 @@ def test_other_bytes_are_no_redaction(data: bytes | None) -> None:
     """Each is refused by a typed error."""
     with pytest.raises(errors.PeerError):
         Redaction.decode(data)
+
+
+def test_a_digest_has_one_spelling() -> None:
+    """Neither spaces, nor capitals, nor another length."""
+    good = SNAPSHOT.encode()
+    digest = SNAPSHOT.tables[0].sha256.hex().encode()
+    assert SealedSnapshot.decode(good) == SNAPSHOT
+    for other in (digest.upper(), digest[:-2] + b" " + digest[-2:], digest[2:]):
+        assert other != digest
+        with pytest.raises(errors.PeerError):
+            SealedSnapshot.decode(good.replace(digest, other))
 
 
 def test_a_record_that_says_nothing_is_not_written() -> None:
@@ -141,7 +157,9 @@ def evidence(tree: Any, *, by: int = 2, channel: str = "up:15", **changes: Any) 
     removal = tree.header(writer, changes.pop("kind", KIND_REDACTED), part).encode()
     pieces = SimpleNamespace(
         header=removal,
-        proof=tree.prove(writer, removal, channel=channel).encode(),
+        proof=tree.prove(
+            writer, removal, channel=channel, index=changes.pop("removal_index", 3)
+        ).encode(),
         parts=changes.pop("removal_parts", (part,)),
     )
     header = record.encode()
@@ -192,6 +210,33 @@ def test_evidence_of_a_tier_that_erased_or_pruned_at_home_says_so(tree: Any) -> 
     assert (gone.absence, str(gone.by), gone.reason) == (Absence.PRUNED, "/33", "样例：到期")
     text = report_text(record_report(report, "00", "en"))
     assert "removed by age" in text
+
+
+def test_an_erasure_with_a_stolen_key_says_nothing(tree: Any) -> None:
+    """It lies beyond the cut of its author, where the record itself does not."""
+    province, city = tree.enrolments[1:]
+    revocation = Revocation(
+        node_id=city.node_id,
+        path=city.path,
+        reason=Reason.KEY_STOLEN,
+        operator="admin@/33",
+        cut=(CutLine(channel="up:15", epoch="1", size=4),),
+    )
+    part = Part(name="core", salt=bytes(32), body=revocation.encode())
+    header = tree.header(province, KIND_REVOKED, part).encode()
+    proof = tree.prove(province, header, index=1).encode()
+    known = RevocationsKnown(
+        node_id=province.node_id,
+        as_of_ms=1_790_000_000_000,
+        cosign=tree.signer(str(province.path), "cosigning"),
+        found=(RevocationPieces(header=header, parts=(part,), proof=proof),),
+    )
+    data = evidence(tree, revocations=known)
+    [gone] = verify(tree, data).gone
+    assert gone.reason == REDACTION.reason
+    late = evidence(tree, revocations=known, removal_index=4)
+    with pytest.raises(EvidenceRevoked):
+        verify(tree, late)
 
 
 def test_what_does_not_remove_that_part_is_refused(tree: Any) -> None:

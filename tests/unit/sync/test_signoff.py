@@ -375,6 +375,21 @@ def test_a_policy_needs_all_whom_it_names_and_enough_of_those_before() -> None:
             verify_policy(made, signatures, previous)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"scope": "energy/x"}, {"network": NetworkId(bytes(16))}, {"node_id": NodeId(bytes(16))}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_policy_follows_none_of_another_form_or_node(changed: dict[str, object]) -> None:
+    """However many of the former approvers sign it."""
+    first = policy()
+    second = policy("sun", version=2, threshold=1, previous=first.digest())
+    verify_policy(second, signed(policy_text, second.statement(), "sun", "zhao"), first)
+    other = replace(second, **changed)  # type: ignore[arg-type]
+    with pytest.raises(errors.SignoffPolicyUnknown):
+        verify_policy(other, signed(policy_text, other.statement(), "sun", "zhao"), first)
+
+
 def test_a_batch_rests_on_its_policy_alone() -> None:
     """Another policy, another node, another form, another journal: refused."""
     made = batch(LINES)
