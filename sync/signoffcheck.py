@@ -10,7 +10,6 @@ from itertools import pairwise
 
 from yidao.sync import signofferrors as errors
 from yidao.sync.errors import SignatureInvalid
-from yidao.sync.ids import NetworkId, NodeId
 from yidao.sync.merkle import EMPTY_FRONTIER, inclusion_proof
 from yidao.sync.signoff import (
     MAX_APPROVERS,
@@ -40,8 +39,8 @@ def verify_policy(
 ) -> tuple[Signer, ...]:
     """Return who signed a policy, if it may follow `previous`.
 
-    1. It names `previous`, which is about the same node and form, and the next version,
-       or neither and version 1.
+    1. It names `previous`, of the same node and of its form or of all, and the next
+       version, or neither and version 1.
     2. Every signature is by an approver of either, each key once, and verifies.
     3. Every approver whom it names has signed.
     4. Of the approvers of `previous`, as many have signed as that demands.
@@ -55,7 +54,7 @@ def verify_policy(
     number = 1 if previous is None else previous.version + 1
     if policy.previous != named or policy.version != number:
         raise errors.SignoffPolicyUnknown
-    if previous is not None and _about(previous) != _about(policy):
+    if previous is not None and not _may_follow(policy, previous):
         raise errors.SignoffPolicyUnknown
     former = previous.approvers if previous else ()
     known = {each.key: each for each in (*former, *policy.approvers)}
@@ -86,8 +85,12 @@ def verify_batch(
     return signers
 
 
-def _about(policy: Policy) -> tuple[NetworkId, NodeId, str]:
-    return policy.network, policy.node_id, policy.scope
+def _may_follow(policy: Policy, previous: Policy) -> bool:
+    """A form's own policy may follow the one for all forms."""
+    return (policy.network, policy.node_id) == (
+        previous.network,
+        previous.node_id,
+    ) and previous.scope in {"", policy.scope}
 
 
 def check_policy_of(batch: Batch, policy: Policy) -> None:

@@ -221,7 +221,7 @@ RULES: Final[Mapping[str, CallRule]] = {
     "SignoffService/SetDemand": _acts(_P.SIGNOFF_MANAGE),
     "SignoffService/ListSignoff": _reads(_P.REPORTING_READ, _P.SIGNOFF_MANAGE),
     # It hands out the figures of many institutions in one file.
-    "SignoffService/PrepareBatch": _acts(_P.SIGNOFF_SUBMIT),
+    "SignoffService/PrepareBatch": _acts(_P.SIGNOFF_SUBMIT, asks_fields=True),
     "SignoffService/SubmitBatch": _acts(_P.SIGNOFF_SUBMIT),
     "SignoffService/ListUnsigned": _reads(_P.REPORTING_READ),
     "DirectivesService/Issue": _acts(_P.DIRECTIVES_ISSUE),

@@ -131,6 +131,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
 
         async def call(request: Message, context: Context) -> AsyncIterator[Message]:
             admitted = await self._admit(name, rule, request, context)
+            await self._pair(name, rule, request, admitted, context)
             await self._done(name, admitted, context)
             async for message in inner(request, context):
                 # A stream outlives neither its session nor its permission.

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from yidao.api.errors import YidaoError
-from yidao.api.local.v1 import follow_pb2, node_pb2, query_pb2, reporting_pb2
+from yidao.api.local.v1 import access_pb2, follow_pb2, node_pb2, query_pb2, reporting_pb2
 from yidao.catalog.rows import parse_row
 from yidao.node.access.caller import Caller, acting_as, check_form, check_path, check_unit
 from yidao.node.access.calls import CallRule, Scoped, UnitRule
@@ -181,11 +181,12 @@ def matter_of(name: str, request: Any, approvers: frozenset[Role]) -> Matter:
     for field in (*_ACTOR_FIELDS, *_SECRET_FIELDS):
         if field in bound.DESCRIPTOR.fields_by_name:
             bound.ClearField(field)
-    about = "name" in bound.DESCRIPTOR.fields_by_name
+    is_token = isinstance(bound, access_pb2.GiveTokenRequest)
+    about = bound.token.user if is_token else getattr(bound, "name", "")
     shown = json_format.MessageToDict(bound, preserving_proto_field_name=True)
     return Matter(
         call=name,
         shown=json.dumps(shown, ensure_ascii=False, sort_keys=True),
         approvers=approvers,
-        about=bound.name if about else "",
+        about=about,
     )

@@ -5,7 +5,11 @@ from typing import Any
 import grpc.aio
 
 from yidao.api.local.v1 import signoff_pb2, signoff_pb2_grpc
+from yidao.node.access.caller import current_caller
+from yidao.node.access.errors import PartHidden
+from yidao.node.access.fields import Asker
 from yidao.node.affairs.affairs import Affairs
+from yidao.node.affairs.reporting.showing import shows_part
 from yidao.node.affairs.signoff.batches import Choice
 from yidao.node.affairs.signoff.queries import (
     BatchRow,
@@ -18,7 +22,8 @@ from yidao.node.affairs.signoff.queries import (
 )
 from yidao.node.affairs.signoff.waiting import demanded_of_us, list_waiting, unsigned_of
 from yidao.node.api.errors import answered
-from yidao.node.api.workers import Workers
+from yidao.node.api.workers import Workers, noted
+from yidao.sync.record import decode_header
 from yidao.sync.signoff import MAX_APPROVERS, Approver
 from yidao.sync.signofferrors import SignoffMalformed
 from yidao.sync.signofffile import SignatureFile
@@ -95,12 +100,21 @@ class SignoffServicer(signoff_pb2_grpc.SignoffServiceServicer):
     async def PrepareBatch(
         self, request: signoff_pb2.PrepareBatchRequest, context: Context
     ) -> signoff_pb2.PrepareBatchResponse:
-        """Collect what waits for a signature."""
+        """Collect what waits for a signature, for whom its figures may be shown as they are."""
+        caller = current_caller()
         choice = Choice(
             form=request.form, period=request.period, unit=request.unit, pack=request.pack
         )
-
         done = await self._workers.write(lambda: self._affairs.batches.prepare(choice))
+        fields = self._affairs.access.fields
+        reader = await self._workers.read(lambda: fields.reader(Asker.of(caller)))
+        shown = await self._workers.read(
+            lambda: all(shows_part(reader, decode_header(each), "core") for each in done.headers)
+        )
+        if not shown:
+            # Nobody signs figures that are masked.
+            raise PartHidden(part="core")
+        await noted(fields.shown(caller, "SignoffService/PrepareBatch", reader))
         return signoff_pb2.PrepareBatchResponse(
             file=done.file, returns=done.batch.count, left=done.left
         )

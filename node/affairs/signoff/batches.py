@@ -49,9 +49,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A file for the approvers, and how many returns of the choice are in no file yet."""
+    """A file for the approvers, and how many returns of the choice are in no file yet.
+
+    Attributes:
+        headers: Of the returns whose figures the file holds.
+    """
 
     file: bytes
+    headers: tuple[bytes, ...]
     batch: Batch
     policy: Policy
     left: int
@@ -104,6 +109,7 @@ class Batches:
         )
         return Prepared(
             file=batch_file(batch, policy, lines, packs),
+            headers=tuple(line.header for line in lines),
             batch=batch,
             policy=policy,
             left=total - len(lines),

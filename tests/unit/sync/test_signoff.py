@@ -377,13 +377,16 @@ def test_a_policy_needs_all_whom_it_names_and_enough_of_those_before() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"scope": "energy/x"}, {"network": NetworkId(bytes(16))}, {"node_id": NodeId(bytes(16))}],
+    [{"scope": ""}, {"network": NetworkId(bytes(16))}, {"node_id": NodeId(bytes(16))}],
     ids=lambda changed: next(iter(changed)),
 )
 def test_a_policy_follows_none_of_another_form_or_node(changed: dict[str, object]) -> None:
-    """However many of the former approvers sign it."""
-    first = policy()
-    second = policy("sun", version=2, threshold=1, previous=first.digest())
+    """However many of the former approvers sign it; a form's own follows the one for all."""
+    everywhere = policy()
+    own = policy("sun", scope="energy/y", version=2, threshold=1, previous=everywhere.digest())
+    verify_policy(own, signed(policy_text, own.statement(), "sun", "zhao"), everywhere)
+    first = policy(scope="energy/x")
+    second = policy("sun", scope="energy/x", version=2, threshold=1, previous=first.digest())
     verify_policy(second, signed(policy_text, second.statement(), "sun", "zhao"), first)
     other = replace(second, **changed)  # type: ignore[arg-type]
     with pytest.raises(errors.SignoffPolicyUnknown):

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from types import SimpleNamespace
 
@@ -18,10 +18,13 @@ from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
+from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.client import Client, ClientError, User
 from yidao.node.keys import Chain, Identity
+from yidao.node.removals import Progress
+from yidao.node.store.pruning import PruneOrder
 from yidao.node.store.store import Store
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.revocation import Reason, Revocation
@@ -37,7 +40,8 @@ LENIENT, STRICT = Mode(), Mode.of(test_network=False)
 class Office:
     """A root node served on a socket, with a clock that the test moves.
 
-    What it revokes is written down in `revoked`, and nothing else happens.
+    What it revokes is written down in `revoked`, and what it prunes in `pruned`; nothing
+    else happens.
     """
 
     def __init__(self, folder: FilePath, mode: Mode = LENIENT) -> None:
@@ -46,6 +50,7 @@ class Office:
         self.now_ms = START_MS
         self.folder = folder
         self.revoked: list[str] = []
+        self.pruned: list[str] = []
 
         def random(size: int) -> bytes:
             return hashlib.shake_128(next(numbers).to_bytes(8, "big")).digest(size)
@@ -80,7 +85,8 @@ class Office:
             tree=SimpleNamespace(),
             fields=self.affairs.access.fields,
         )
-        self.server = self.run(self.serve([*affair_servicers(self.affairs), node]))
+        parts = PartsServicer(SimpleNamespace(prune=self.prune), self.affairs.access.fields)
+        self.server = self.run(self.serve([*affair_servicers(self.affairs), node, parts]))
         self.machine = Client.open(self.socket, timeout_seconds=60)
 
     async def serve(self, servicers: list[object]) -> LocalServer:
@@ -103,6 +109,11 @@ class Office:
             operator=operator,
             cut=(),
         )
+
+    def prune(self, order: PruneOrder, *, dry_run: bool) -> Iterator[Progress]:
+        if not dry_run:
+            self.pruned.append(order.reason)
+        yield Progress(position=1, up_to=1, records=1, bodies_bytes=1, kept={}, is_last=True)
 
     def clock(self) -> int:
         return self.now_ms

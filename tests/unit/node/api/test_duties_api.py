@@ -27,6 +27,8 @@ from yidao.node.access.roles import ADMINISTRATORS
 from yidao.node.api.scoping import check_forms, check_paths
 from yidao.node.client import Client, ClientError, FieldRule, Row, Token, User
 from yidao.sync.ids import Path
+from yidao.sync.removal import check_erasable
+from yidao.sync.removalerrors import PartNotErasable
 from yidao.sync.suite import Ed25519Signer
 
 UNIT, OTHER = sample_uscc(1, "330106"), sample_uscc(2, "330106")
@@ -525,6 +527,36 @@ def test_on_a_real_node_a_token_takes_its_user_and_an_administrator(ministry: Mi
     assert events["access.token.revoked"] == "sec@/"
 
 
+def test_a_call_that_answers_by_a_stream_takes_two_as_well(ministry: Ministry) -> None:
+    """Nobody prunes alone; a trial is free, and one approval is good for one pruning."""
+    sys = ministry.desks["sys"]
+
+    def prune(*, dry_run: bool = False) -> object:
+        return sys.prune(before_ms=1, reason="样例", operator="", dry_run=dry_run)
+
+    prune(dry_run=True)
+    request = asked(prune)
+    assert ministry.pruned == []
+    ministry.approve("sec", request)
+    prune()
+    assert ministry.pruned == ["样例"]
+    asked(prune)
+    assert ministry.pruned == ["样例"]
+
+
+def test_whom_a_token_is_for_does_not_approve_it(ministry: Ministry) -> None:
+    """Not even an administrator; another one may."""
+    wanted = Token(user="aud", permissions=["node.read"])
+
+    def give() -> object:
+        return ministry.desks["sec"].give_token(wanted, actor="", days=1)
+
+    request = asked(give)
+    refused("APPROVER_SAME", lambda: ministry.approve("aud", request))
+    ministry.approve("sys", request)
+    give()
+
+
 def test_two_at_once_use_an_approval_once(ministry: Ministry) -> None:
     """It is spent before the call runs."""
     import threading
@@ -549,15 +581,18 @@ def test_two_at_once_use_an_approval_once(ministry: Ministry) -> None:
     assert len(ministry.revoked) == 1
 
 
-def test_no_setting_role_or_call_stops_the_audit(office: Office, tmp_path: FilePath) -> None:
+def test_no_mode_or_call_stops_the_audit(office: Office, tmp_path: FilePath) -> None:
     """Under every mode the same changing call leaves its entry, and no call removes one."""
     office.machine.put_user(User(name="li", roles=("filler",)), actor="", password=FIRST)
     changes = [name for name, rule in RULES.items() if rule.audited]
     assert "NodeService/RevokeChild" in changes
-    words = ("Audit", "Log", "Prune", "Purge", "Delete")
+    words = ("Audit", "Log", "Prune", "Purge", "Delete", "Erase", "Redact")
     named = [name for name in RULES if name.partition("/")[2].startswith(words)]
-    # It spares the audit of half a year; `test_pruning` shows that.
-    assert named == ["PartsService/Prune"]
+    # One spares the audit of half a year (`test_pruning`), and the other all that others
+    # rest on (`test_what_others_rest_on_is_not_erased`), of which the audit is part.
+    assert sorted(named) == ["PartsService/Prune", "PartsService/Redact"]
+    with pytest.raises(PartNotErasable):
+        check_erasable("access.call.done", "core")
     revoke(office.machine, operator="sample@/")()
     seen = [each.event for each in office.machine.audit()]
     assert seen[0] == "access.call.done"

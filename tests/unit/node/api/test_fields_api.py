@@ -12,10 +12,12 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 
 import yidao.api.local.v1 as local_api
+from tests.unit.node.affairs.signing import approvers, sign_policy
 from tests.unit.node.api.offices import Office, refused
 from yidao.catalog.codes import sample_uscc
 from yidao.node.access.calls import RULES
 from yidao.node.client import Client, ClientError, FieldRule, Row, Token
+from yidao.sync.signofffile import open_batch_file
 
 UNIT = sample_uscc(1, "330106")
 #: Sample values (样例) of grade 3, of grade 4, and of a person; no other value contains them.
@@ -124,6 +126,12 @@ def _unpacked(evidence: bytes) -> str:
         return b"\n".join(file.read(each) for each in file.namelist()).decode(errors="replace")
 
 
+#: What holds where nobody has set another policy.
+DEFAULT_RULES = [
+    FieldRule(grade=grade, who=f"role:{role}", outcome=outcome)
+    for grade, outcome in ((3, "show"), (4, "mask"))
+    for role in ("reviewer", "approver")
+]
 #: Who reads, and what for → what of the secrets they see.
 READERS = {
     ("view", ""): set(),
@@ -193,22 +201,44 @@ def test_a_policy_that_is_set_holds_for_the_next_call(office: Office) -> None:
         assert "ups_capacity" not in text
         refused("POLICY_INVALID", lambda: office.machine.set_field_policy(rules * 40, actor=""))
     finally:
-        office.machine.set_field_policy(
-            [
-                FieldRule(grade=grade, who=f"role:{role}", outcome=outcome)
-                for grade, outcome in ((3, "show"), (4, "mask"))
-                for role in ("reviewer", "approver")
-            ],
-            actor="",
+        office.machine.set_field_policy(DEFAULT_RULES, actor="")
+
+
+def test_figures_to_sign_are_handed_out_as_they_are_or_not_at_all(office: Office) -> None:
+    """Nobody signs what is masked: who may not see a field gets no file, and it is audited."""
+    made = office.machine.propose_policy(
+        actor="ting@/", approvers=approvers("sun", path="/"), threshold=1
+    )
+    signed = [each.encode() for each in sign_policy(made.file, "sun")]
+    office.machine.confirm_policy(actor="chu@/", files=signed)
+    wanted = {"actor": "", "form": "profile", "period": "2025-Q2"}
+    boss_desk = office.enter("boss")
+    for purpose in ("", WHY):
+        # Grade 4 is masked for an approver, whatever the purpose.
+        refused(
+            "PART_HIDDEN", lambda p=purpose: boss_desk.with_purpose(p).prepare_signoff(**wanted)
         )
+    rules = [
+        FieldRule(grade=grade, who="role:approver", outcome="show", purpose=WHY) for grade in (3, 4)
+    ]
+    office.machine.set_field_policy(rules, actor="")
+    try:
+        refused("PART_HIDDEN", lambda: boss_desk.prepare_signoff(**wanted))
+        file = boss_desk.with_purpose(WHY).prepare_signoff(**wanted).file
+    finally:
+        office.machine.set_field_policy(DEFAULT_RULES, actor="")
+    assert SECRETS["grade 4"] in open_batch_file(file).returns[0].core.decode()
+    entry = office.machine.audit(event="access.fields", limit=500)[0]
+    assert (entry.actor, entry.object) == ("boss@/", "call/SignoffService/PrepareBatch")
 
 
 #: Members of answers that hold what institutions wrote, as bytes or cells.
-_ROWS = {"payload", "cells", "evidence", "bundle", "body"}
+_ROWS = {"payload", "cells", "evidence", "bundle", "body", "file"}
 #: Answers with such members that show no row to who calls, and why.
 _NO_ROWS = {
     "NodeService/AddChild": "an invitation",
     "DirectivesService/ListDirectives": "the words of a directive, for everybody whom it is for",
+    "SignoffService/ProposePolicy": "names and keys of those who sign",
     "BundleService/Export": "encrypted to a neighbour, who is sent the same over a link",
 }
 
