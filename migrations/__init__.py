@@ -15,7 +15,7 @@
 | 0014     | policies and batches of sign-offs, filings, demands  |
 | 0015     | keys, tokens, what takes two, the policy on fields   |
 | 0016     | second cosigning keys and their cosignatures         |
-| 0017     | ?                                                    |
+| 0017     | letters on their way, parts that are gone, snapshots |
 | 0018     | checkpoints that nodes below were shown from above   |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to

@@ -196,14 +196,12 @@ def _passphrase(from_stdin: bool, *, confirm: bool) -> str:
     import sys
 
     from yidao.node.backup.errors import BackupSecretMissing
+    from yidao.node.cli.passwords import ask_secret
 
-    if from_stdin:
-        said = sys.stdin.readline(1_024).rstrip("\r\n")
-    elif sys.stdin.isatty():
-        prompt = say("备份口令", "Passphrase of the backup")
-        said = str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
-    else:
-        said = ""
+    prompt = say("备份口令", "Passphrase of the backup")
+    # A nightly job that forgot the passphrase must end, not wait at a prompt.
+    asked = from_stdin or sys.stdin.isatty()
+    said = ask_secret(prompt, from_stdin, confirm=confirm) if asked else ""
     if not said:
         raise BackupSecretMissing
     return said

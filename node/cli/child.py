@@ -1,24 +1,16 @@
 """`yidao child`: make the bundle with which one child joins; revoke a node below."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from yidao.api.errors import YidaoError
 from yidao.node.cli import childrequests
 from yidao.node.cli.output import Data, Json, answer, told_errors
 from yidao.node.cli.speech import say
 
 if TYPE_CHECKING:
     from yidao.node.client import JournalCut, Revoked
-
-
-class ConfirmationMissing(YidaoError):
-    """Nobody said yes to something that nothing undoes."""
-
-    code = "CONFIRMATION_MISSING"
 
 
 class _Cut(TypedDict, total=False):
@@ -165,6 +157,7 @@ def _register_revoke(child: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            from yidao.node.cli.asking import confirm
             from yidao.node.cli.connection import connect
 
             cut = _cut_at(cut_at, channel)
@@ -173,7 +166,10 @@ def _register_revoke(child: typer.Typer) -> None:
                     seen = client.revoke_child(
                         label, reason=reason, operator=operator, dry_run=True, **cut
                     )
-                    _confirm(seen)
+                    confirm(
+                        "\n".join(lines(seen)),
+                        say("确定撤销? 不可恢复", "Revoke it? Nothing undoes this"),
+                    )
                 done = client.revoke_child(
                     label, reason=reason, operator=operator, dry_run=dry_run, **cut
                 )
@@ -200,19 +196,6 @@ def _cut_at(cut_at: str, channel: str) -> "_Cut":
     if name or len(record) != 16:
         raise RevocationMalformed(field="cut")
     return {"before_record": record}
-
-
-def _confirm(seen: "Revoked") -> None:
-    """Ask whoever sits at a terminal; a script must say `--yes`.
-
-    Raises:
-        ConfirmationMissing: Nobody is there to ask, or they said no.
-    """
-    if not sys.stdin.isatty():
-        raise ConfirmationMissing
-    typer.echo("\n".join(lines(seen)), err=True)
-    if not typer.confirm(say("确定撤销? 不可恢复", "Revoke it? Nothing undoes this"), err=True):
-        raise ConfirmationMissing
 
 
 def lines(seen: "Revoked") -> list[str]:

@@ -55,13 +55,3 @@ def token_of(environment: dict[str, str]) -> str:
     if not token:
         raise TokenFileUnreadable(path=path)
     return token
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a secret into a new file that only its owner reads.
-
-    Raises:
-        FileExistsError: There is such a file.
-    """
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")

@@ -1,5 +1,6 @@
-"""Reading files that a person names, with typed errors."""
+"""Reading and writing files that a person names, with typed errors."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -59,6 +60,25 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise OutputFileUnwritable(path=str(path), reason=reason or "") from None
+
+
+def check_new(path: Path) -> None:
+    """Refuse a place where `write_file` would fail, before what it is for is made.
+
+    A secret is given once: where it cannot be kept, it must not be given.
+
+    Raises:
+        OutputFileUnwritable: It is there already, or its folder is not or refuses.
+    """
+    if os.path.lexists(path):
+        number = errno.EEXIST
+    elif not path.parent.is_dir():
+        number = errno.ENOENT
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    else:
+        return
+    raise OutputFileUnwritable(path=str(path), reason=os.strerror(number))
 
 
 def make_folder(path: Path) -> None:

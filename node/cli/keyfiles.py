@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 
-from yidao.node.cli.connection import write_secret
+from yidao.node.cli.files import write_file
 from yidao.node.errors import NodeError
 from yidao.sync.errors import KeyMalformed
 from yidao.sync.suite import Ed25519Signer
@@ -13,7 +13,7 @@ _MAX_CHARACTERS = 256
 
 
 class KeyFileUnreadable(NodeError):
-    """A key file cannot be read, is none, or is there already (params: path)."""
+    """A key file cannot be read, or holds no key (params: path)."""
 
     code = "KEY_FILE_UNREADABLE"
 
@@ -22,13 +22,10 @@ def make_key(path: Path) -> bytes:
     """Make a key in a new file, and give its public half.
 
     Raises:
-        KeyFileUnreadable: There is such a file, or it cannot be written.
+        OutputFileUnwritable: There is such a file, or it cannot be written.
     """
     seed = secrets.token_bytes(_SEED_BYTES)
-    try:
-        write_secret(path, seed.hex())
-    except OSError:
-        raise KeyFileUnreadable(path=str(path)) from None
+    write_file(path, (seed.hex() + "\n").encode(), mode=0o600)
     return Ed25519Signer(seed).public_key
 
 

@@ -65,6 +65,7 @@ def _add_part(app: typer.Typer) -> None:
         ] = None,
         as_json: Json = False,
     ) -> None:
+        _check_target(name, out, as_json=as_json)
         with told_errors(as_json):
             from yidao.node.cli.connection import connect
             from yidao.node.cli.files import write_file
@@ -77,7 +78,7 @@ def _add_part(app: typer.Typer) -> None:
             if name and out is None:
                 sys.stdout.buffer.write(body)
                 return
-            if out is not None and name:
+            if out is not None:
                 write_file(out, body, mode=0o600)
             facts = [
                 {
@@ -92,6 +93,22 @@ def _add_part(app: typer.Typer) -> None:
                 for each in states
             ]
             answer(as_json, {"parts": facts}, "\n".join(_line(each) for each in states))
+
+
+def _check_target(name: str, out: Path | None, *, as_json: bool) -> None:
+    """Refuse a file without its content, and JSON where raw bytes would stand."""
+    if out is not None and not name:
+        raise typer.BadParameter(
+            say("须用 --part 指明写出哪一部分", "name what to write: --part"), param_hint="--out"
+        )
+    if as_json and name and out is None:
+        raise typer.BadParameter(
+            say(
+                "取出的部分不是 JSON, 须用 --out 写到文件",
+                "a part is no JSON: write it to a file with --out",
+            ),
+            param_hint="--json",
+        )
 
 
 def _line(part: "PartInfo") -> str:
@@ -127,6 +144,7 @@ def _add_redact(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            from yidao.node.cli.asking import confirm
             from yidao.node.cli.connection import connect
             from yidao.sync.ids import id_from_hex
 
@@ -136,7 +154,7 @@ def _add_redact(app: typer.Typer) -> None:
                     record_id, part, reason=reason, basis=basis, operator=operator, dry_run=True
                 )
                 if not (yes or dry_run):
-                    _confirm(say(f"删除 {record} 的 {part}", f"Erase {part} of {record}"))
+                    confirm(say(f"删除 {record} 的 {part}", f"Erase {part} of {record}"), _sure())
                 done = seen
                 if not dry_run:
                     done = client.redact(
@@ -196,6 +214,7 @@ def _add_prune(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            from yidao.node.cli.asking import confirm
             from yidao.node.cli.connection import connect
 
             before_ms = _day_ms(before)
@@ -211,7 +230,7 @@ def _add_prune(app: typer.Typer) -> None:
                         forms=forms,
                         dry_run=True,
                     )
-                    _confirm(_pruned(seen, dry_run=True))
+                    confirm(_pruned(seen, dry_run=True), _sure())
                 done = client.prune(
                     before_ms=before_ms,
                     reason=reason,
@@ -264,16 +283,5 @@ def _pruned(done: "Pruned", *, dry_run: bool) -> str:
     return "\n".join([told, *kept])
 
 
-def _confirm(question: str) -> None:
-    """Ask whoever sits at a terminal; a script must say `--yes`.
-
-    Raises:
-        ConfirmationMissing: Nobody is there to ask, or they said no.
-    """
-    from yidao.node.cli.child import ConfirmationMissing
-
-    if not sys.stdin.isatty():
-        raise ConfirmationMissing
-    typer.echo(question, err=True)
-    if not typer.confirm(say("确定? 不可恢复", "Go on? Nothing undoes this"), err=True):
-        raise ConfirmationMissing
+def _sure() -> str:
+    return say("确定? 不可恢复", "Go on? Nothing undoes this")

@@ -16,24 +16,29 @@ class UserExists(NodeError):
     code = "USER_EXISTS"
 
 
-def ask_own_password(from_stdin: bool) -> str:
-    """Read the password that one has: the next line of stdin, or once from the terminal."""
+def ask_secret(prompt: str, from_stdin: bool, *, confirm: bool = False) -> str:
+    """Read a secret: the next line of stdin, or from the terminal, unseen.
+
+    Args:
+        prompt: What the terminal shows.
+        from_stdin: A script gives it; nothing is shown and nothing asked twice.
+        confirm: Ask for it twice: a new one that is mistyped would open nothing.
+    """
     if from_stdin:
         return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
-    return str(typer.prompt(say("密码", "Password"), hide_input=True, err=True))
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def ask_own_password(from_stdin: bool) -> str:
+    """Read the password that one has."""
+    return ask_secret(say("密码", "Password"), from_stdin)
 
 
 def ask_password(from_stdin: bool) -> str:
-    """Read a new password: the next line of stdin, or twice from the terminal."""
-    if from_stdin:
-        return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
-    prompt = say("新密码", "New password")
-    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+    """Read a new password."""
+    return ask_secret(say("新密码", "New password"), from_stdin, confirm=True)
 
 
 def ask_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
-    """Read the passphrase of a key: the first line of stdin, or from the terminal."""
-    if from_stdin:
-        return sys.stdin.readline(_MAX_CHARACTERS).rstrip("\r\n")
-    prompt = say("密钥口令", "Passphrase of the key")
-    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    """Read the passphrase of a key."""
+    return ask_secret(say("密钥口令", "Passphrase of the key"), from_stdin, confirm=confirm)

@@ -207,10 +207,7 @@ def _register_node(root_list: typer.Typer) -> None:
 
 
 def _passphrase(from_stdin: bool, *, again: bool) -> str:
-    """Read a passphrase: the first line of stdin, or from the terminal."""
-    import sys
+    """Read the passphrase of a holder's key."""
+    from yidao.node.cli.passwords import ask_secret
 
-    if from_stdin:
-        return sys.stdin.readline(1_024).rstrip("\r\n")
-    prompt = say("口令", "Passphrase")
-    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True))
+    return ask_secret(say("口令", "Passphrase"), from_stdin, confirm=again)

@@ -47,14 +47,15 @@ def _register_sessions(user: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
-            from yidao.node.cli.connection import write_secret
+            from yidao.node.cli.files import check_new, write_file
             from yidao.node.cli.passwords import ask_own_password
             from yidao.node.client import Client
 
+            check_new(out)
             sign = None if key is None else _signer(key)
             with Client.open(data / "local.sock") as client:
                 session = client.sign_in(name, ask_own_password(password_stdin), sign=sign)
-            write_secret(out, session.token)
+            write_file(out, (session.token + "\n").encode(), mode=0o600)
             told = say("已登录", "Signed in") + f": {name}\nexport YIDAO_TOKEN_FILE={out}"
             if session.user.must_change_password:
                 told += "\n" + say("请先改密码", "Change the password first")

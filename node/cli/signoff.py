@@ -1,6 +1,5 @@
 """`yidao signoff`: collect returns for their approvers, sign offline, hand signatures in."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,12 +112,17 @@ def _register_sign(signoff: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
+            from yidao.node.cli.asking import confirm
             from yidao.node.cli.files import read_file, write_file
             from yidao.node.printing.sections import report_text
 
             statement, seqs, report = _opened(read_file(file))
             if not yes:
-                _confirm(report_text(report))
+                confirm(
+                    report_text(report),
+                    say("对以上内容签名?", "Sign all of this?"),
+                    missing=SignatureUnconfirmed,
+                )
             signed = _signed(statement, seqs, read_file(key), passphrase_stdin)
             target = out or file.with_name(f"{file.name}.{key.stem}.sig")
             write_file(target, signed)
@@ -177,19 +181,6 @@ def _signed(statement: bytes, seqs: tuple[int, ...], pem: bytes, passphrase_stdi
     text = batch_text(statement, now_s) if seqs else policy_text(statement, now_s)
     signature = Signature(key=signer.public_key, time_s=now_s, signature=signer.sign(text))
     return SignatureFile(statement=statement, seqs=seqs, signature=signature).encode()
-
-
-def _confirm(shown: str) -> None:
-    """Show what is signed and ask.
-
-    Raises:
-        SignatureUnconfirmed: Nobody is there to ask, or they said no.
-    """
-    if not sys.stdin.isatty():
-        raise SignatureUnconfirmed
-    typer.echo(shown, err=True)
-    if not typer.confirm(say("对以上内容签名?", "Sign all of this?"), err=True):
-        raise SignatureUnconfirmed
 
 
 def _facts(statement: bytes) -> dict[str, object]:

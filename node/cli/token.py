@@ -69,9 +69,12 @@ def _register_new(token: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         with told_errors(as_json):
-            from yidao.node.cli.connection import connect, write_secret
+            from yidao.node.cli.connection import connect
+            from yidao.node.cli.files import check_new, write_file
             from yidao.node.client import Token
 
+            if out is not None:
+                check_new(out)
             wanted = Token(
                 user=user,
                 permissions=scope,
@@ -85,7 +88,7 @@ def _register_new(token: typer.Typer) -> None:
             with connect(data) as client:
                 given = client.give_token(wanted, actor="", days=days)
             if out is not None:
-                write_secret(out, given.secret)
+                write_file(out, (given.secret + "\n").encode(), mode=0o600)
             shown = {} if out is not None else {"secret": given.secret}
             answer(
                 as_json,

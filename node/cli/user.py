@@ -50,7 +50,8 @@ def _register_changes(user: typer.Typer) -> None:
     def add(
         data: Data,
         name: Name,
-        role: Roles,
+        # Who adds people gives no roles on a real network: another administrator does.
+        role: Roles = [],  # noqa: B006 (read by typer, never changed)
         title: Annotated[str, typer.Option(help=say("称呼", "What people call them"))] = "",
         unit: Unit = "",
         password_stdin: FromStdin = False,
@@ -64,7 +65,7 @@ def _register_changes(user: typer.Typer) -> None:
             with connect(data) as client:
                 if any(each.name == name for each in client.users()):
                     raise UserExists(user=name[:64])
-                wanted = User(name=name, title=title, roles=role, unit=unit)
+                wanted = User(name=name, title=title, roles=tuple(role), unit=unit)
                 password = ask_password(password_stdin)
                 _tell(client.put_user(wanted, actor="", password=password), as_json)
 

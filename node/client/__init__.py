@@ -12,11 +12,10 @@
 The calls of `Client`, by what they are about:
 
 - Returns: `submit`, `validate`, `returns`, `review`, `review_all`, `count_reviewable`,
-  `withdraw`, `due`, `missing`,
-  `roll_up`, `break_down`, `receipt`; `export_evidence`, `export_return_evidence`.
+  `withdraw`, `due`, `missing`, `roll_up`, `break_down`, `receipt`; `export_evidence`,
+  `export_return_evidence`.
 - What leaders sign off: `propose_policy`, `confirm_policy`, `file_policy`, `demand_signoff`;
   `prepare_signoff`, `submit_signoff`, `signoff`, `unsigned`.
-- Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`.
 - Standards and units: `packs`, `pack`, `publish_pack`, `units`, `unit_page`, `hand_over_units`.
 - The catalog: `search_catalog`, `entry`, `export_dcat`; `issue_code`, `draft_from_form`,
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
@@ -24,15 +23,12 @@ The calls of `Client`, by what they are about:
 - Rows where they are: `query_rows` gives a `RowStream`; its `answer()` is a table too.
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
-- The node: `status`, `list_tree`, `add_child`, `revoke_child`, `export_bundle`, `import_bundle`,
-  `verify_store`, `rebuild`; `root_list`, `publish_root_list`.
-  `verify_store`, `rebuild`; what became of it: `incidents`, `settle_incidents`, `open_epoch`,
-  `release_node`.
-  `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`,
-- Who comes in below: `add_child`, `add_child_code`, `open_requests`, `decide_join`,
+- The node: `status`, `list_tree`, `export_bundle`, `import_bundle`, `verify_store`, `rebuild`.
+- Nodes below: `add_child`, `add_child_code`, `open_requests`, `decide_join`,
   `ask_reenrolment`, `revoke_child`.
-- The node: `status`, `list_tree`, `export_bundle`, `import_bundle`,
-  `verify_store`, `rebuild`.
+- Keys and roots: `list_keys`, `prepare_keys`, `activate_keys`, `taint_keys`, `revoke_keys`;
+  `root_list`, `publish_root_list`.
+- What became of a node: `incidents`, `settle_incidents`, `open_epoch`, `release_node`.
 - Parts of records: `parts`, `part`, `redact`, `prune`.
 - Who acts: `sign_in`, `sign_out`, `who_am_i`, `change_password`; `users`, `put_user`,
   `unlock_user`, `audit`, `register_key`, `remove_key`.

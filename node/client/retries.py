@@ -33,7 +33,7 @@ REPEATABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "AdmissionService": ("ListOpenRequests",),
     "NodeService": ("Status", "ListTree", "ExportEvidence", "VerifyStore"),
     "PartsService": ("ListParts", "GetPart"),
-    "RecoveryService": ("ListIncidents", "ReleaseNode", "SettleIncidents"),
+    "RecoveryService": ("ListIncidents",),
     "RegistryService": ("ListUnits",),
     "ReportingService": (
         "Submit",
@@ -81,7 +81,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "NodeService": ("AddChild", "RevokeChild", "Rebuild"),
     # What is gone cannot be asked for again.
     "PartsService": ("Redact", "Prune"),
-    "RecoveryService": ("OpenEpoch",),
+    # They answer what they changed: a second time that is nothing.
+    "RecoveryService": ("OpenEpoch", "ReleaseNode", "SettleIncidents"),
     "ReportingService": ("Review", "Withdraw"),
     "SignoffService": (
         "ProposePolicy",

@@ -51,17 +51,17 @@ class SignoffCalls(Calls):
     def confirm_policy(self, *, actor: str, files: Sequence[bytes]) -> int:
         """Let a proposed policy come into force, with the signature files of its approvers."""
         request = signoff_pb2.ConfirmPolicyRequest(actor=actor, files=files)
-        return int(self._call(self._signoff.ConfirmPolicy, request).position)
+        return _placed(self._call(self._signoff.ConfirmPolicy, request))
 
     def file_policy(self, *, actor: str, digest: bytes) -> int:
         """Believe a root policy of a child from now on."""
         request = signoff_pb2.FilePolicyRequest(actor=actor, digest=digest)
-        return int(self._call(self._signoff.FilePolicy, request).position)
+        return _placed(self._call(self._signoff.FilePolicy, request))
 
     def demand_signoff(self, *, actor: str, scope: str = "", demanded: bool = True) -> int:
         """Demand the signatures of children for a form, or for every form; or no longer."""
         request = signoff_pb2.SetDemandRequest(actor=actor, scope=scope, demanded=demanded)
-        return int(self._call(self._signoff.SetDemand, request).position)
+        return _placed(self._call(self._signoff.SetDemand, request))
 
     def signoff(self, *, form: str = "", period: str = "", path: str = "") -> SignoffStanding:
         """Give policies, batches, what is not believed, and what waits for a signature.
@@ -87,7 +87,7 @@ class SignoffCalls(Calls):
     def submit_signoff(self, *, actor: str, files: Sequence[bytes]) -> int:
         """Hand in the signature files of one batch; enough approvers must have signed."""
         request = signoff_pb2.SubmitBatchRequest(actor=actor, files=files)
-        return int(self._call(self._signoff.SubmitBatch, request).position)
+        return _placed(self._call(self._signoff.SubmitBatch, request))
 
     def unsigned(self, record_ids: Sequence[bytes]) -> frozenset[bytes]:
         """Give those of at most 1,000 returns of children that wait for a signature."""

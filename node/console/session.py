@@ -37,7 +37,8 @@ class Session:
         token: Shown to the node with each call; never leaves this process.
         actor: `name@/33`.
         unit: The institution whose desk is open; empty = the office itself.
-        bound: The account is for one institution; lists of others are closed to it.
+        bound: The account is for one institution; lists of others are not offered to it, and
+            the node refuses what is behind them.
         permissions: What the roles allow, to show no door that is locked.
     """
 

@@ -42,6 +42,17 @@ def mutations(seed: bytes, rng: random.Random) -> Iterator[bytes]:
         yield bytes(data)
 
 
+#: The part of mutations that may be read, of targets for which it is more than a quarter.
+LOOSE = {"question": 0.97, "join-request": 0.97, "proof": 0.6}
+
+
+def test_what_was_found_once_is_tried_again() -> None:
+    """Each folder is that of a target, and holds something."""
+    folders = list((HERE / "found").iterdir())
+    assert {folder.name for folder in folders} <= TARGETS.keys()
+    assert all(any(folder.iterdir()) for folder in folders)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_good_sample_is_accepted(name: str) -> None:
     """The samples reach past the first check: what is mutated was good."""
@@ -50,14 +61,17 @@ def test_a_good_sample_is_accepted(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutated_samples_are_refused_by_a_typed_error_or_read(name: str) -> None:
-    """No other exception comes out, and nearly all mutations are noticed."""
+    """No other exception comes out, and most mutations are noticed.
+
+    `LOOSE`: what holds bytes that are checked later, with the key that they are of.
+    """
     target = TARGETS[name]
     for found in sorted((HERE / "found" / name).glob("*")):
         target.survives(found.read_bytes())
     rng = random.Random(name)
     tried = [data for seed in target.seeds for data in mutations(seed, rng)]
     accepted = sum(target.survives(data) for data in tried)
-    assert accepted < len(tried)
+    assert accepted < len(tried) * LOOSE.get(name, 0.25)
 
 
 @pytest.mark.long

@@ -26,7 +26,8 @@ WAYS: Final = (
     ("/tree", "frame.tree", ""),
     ("/verify", "frame.verify", ""),
 )
-#: Pages about all institutions: closed to who fills for one.
+#: Pages about all institutions: not offered to who fills for one; the node refuses what is
+#: behind them.
 _OF_ALL: Final = frozenset({"/missing", "/sign-off", "/roll-up", "/tree"})
 _LOOKED_AFTER_SECONDS: Final = 4.0
 _TAGS: Final = {"zh": "zh-CN", "en": "en"}

@@ -242,7 +242,7 @@ def test_places_in_the_journal_are_bounded_before_any_work() -> None:
 def test_an_approvers_machine_shows_nothing_that_the_root_does_not_have(
     mutation: st.DataObject,
 ) -> None:
-    """Any header, figure, salt or place that was changed in the file is refused there."""
+    """Any header, figure or salt that was changed in the file is refused there."""
     members = orjson.loads(FILE)
     open_batch_file(FILE)
     at = mutation.draw(st.integers(0, len(LINES) - 1))

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.node.api.offices import FIRST, OWN, Office
+from yidao.node.cli import files
 from yidao.node.cli.commands import app
 from yidao.node.cli.connection import PURPOSE, TOKEN_FILE
 
@@ -115,7 +116,9 @@ def test_a_person_signs_in_works_and_signs_out(shell: Shell, tmp_path: FilePath)
     made = shell.json("user", "key", "new", "--out", str(key), to_node=False)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     new = ("user", "key", "new", "--out", str(key))
-    assert shell.refused(*new, to_node=False) == "KEY_FILE_UNREADABLE"
+    held = key.read_bytes()
+    assert shell.refused(*new, to_node=False) == "OUTPUT_FILE_UNWRITABLE"
+    assert key.read_bytes() == held
     shell.become(second)
     told = shell.json("user", "key", "register", "--key", str(key))
     assert told["public_key"] == made["public_key"]
@@ -149,6 +152,37 @@ def test_a_program_gets_a_token_uses_it_and_loses_it(shell: Shell, tmp_path: Fil
     assert shell.refused("user", "whoami") == "TOKEN_REVOKED"
 
 
+def test_no_token_is_given_that_cannot_be_kept(shell: Shell, tmp_path: FilePath) -> None:
+    """A file that is there, dangling or in no folder is refused before the node is asked."""
+    shell.office.add("li", "filler")
+    taken, dangling = tmp_path / "taken", tmp_path / "dangling"
+    taken.write_text("样例\n")
+    dangling.symlink_to(tmp_path / "nowhere")
+    new = ("token", "new", "--for", "li", "--scope", "reporting.read", "--out")
+    for out in (taken, dangling, tmp_path / "no folder" / "token"):
+        assert shell.refused(*new, str(out)) == "OUTPUT_FILE_UNWRITABLE"
+        # The password would be refused, were it asked for.
+        sign_in = ("user", "sign-in", "li", "--password-stdin", "--out", str(out))
+        assert shell.refused(*sign_in, typed="x\n") == "OUTPUT_FILE_UNWRITABLE"
+    assert shell.json("token", "list")["tokens"] == []
+    assert taken.read_text() == "样例\n"
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    shell: Shell, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret is lost then, but by a typed error, and the other file is whole."""
+    shell.json(*("user", "add", "li", "--role", "filler", "--password-stdin"), typed=f"{FIRST}\n")
+    monkeypatch.setattr(files, "check_new", lambda path: None)
+    taken = tmp_path / "taken"
+    taken.write_text("样例\n")
+    new = ("token", "new", "--for", "li", "--scope", "reporting.read", "--out", str(taken))
+    assert shell.refused(*new) == "OUTPUT_FILE_UNWRITABLE"
+    sign_in = ("user", "sign-in", "li", "--password-stdin", "--out", str(taken))
+    assert shell.refused(*sign_in, typed=f"{FIRST}\n") == "OUTPUT_FILE_UNWRITABLE"
+    assert taken.read_text() == "样例\n"
+
+
 def test_the_policy_is_shown_and_set(shell: Shell) -> None:
     """Line by line; a line that is none is refused before the node is asked."""
     assert shell.json("policy", "show")["set_by"] == ""
@@ -161,3 +195,11 @@ def test_the_policy_is_shown_and_set(shell: Shell) -> None:
     assert shell.json("approval", "list")["requests"] == []
     for decision in ("approve", "refuse"):
         assert shell.refused("approval", decision, "00") == "REQUEST_UNKNOWN"
+
+
+def test_a_person_is_added_without_a_role(shell: Shell) -> None:
+    """As the administrator of a real network must, who gives none; another one does."""
+    told = shell.json("user", "add", "newcomer", "--password-stdin", typed=f"{FIRST}\n")
+    assert (told["name"], told["roles"]) == ("newcomer", [])
+    told = shell.json("user", "roles", "newcomer", "--role", "viewer")
+    assert told["roles"] == ["viewer"]

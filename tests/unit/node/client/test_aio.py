@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def test_the_page_of_the_library_names_every_call() -> None:
     page = yidao.node.client.__doc__ or ""
     calls = {name for name in dir(Client) if not name.startswith("_")} - OWN
     assert {name for name in calls if f"`{name}" not in page and f".{name}(" not in page} == set()
+
+
+def test_the_page_of_the_library_names_each_call_once() -> None:
+    """Under one heading, in the list of what the calls are about."""
+    page = yidao.node.client.__doc__ or ""
+    listed = page[page.index("\n- ") : page.index("\nWithout a token")]
+    calls = {name for name in dir(Client) if not name.startswith("_")}
+    told = Counter(name for name in re.findall(r"`(\w+)`", listed) if name in calls)
+    assert {name for name, times in told.items() if times > 1} == set()
+    heads = Counter(re.findall(r"^- ([^:]+):", listed, re.MULTILINE))
+    assert set(heads.values()) == {1}
 
 
 def test_calls_are_awaited_and_units_iterated(served, rows) -> None:

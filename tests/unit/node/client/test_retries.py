@@ -1,5 +1,6 @@
 """What may be repeated is repeated while a daemon is started again; nothing else is."""
 
+import json
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,15 @@ def test_it_is_said_of_every_call_whether_it_may_be_repeated() -> None:
     ]
     assert len(named) == len(set(named))
     assert set(named) == every_call()
+
+
+def test_what_answers_how_much_it_changed_is_made_once() -> None:
+    """Settled a second time, nothing is left to settle: the caller would read of none."""
+    config = json.loads(Retries().service_config())
+    repeated = {(each["service"], each["method"]) for each in config["methodConfig"][0]["name"]}
+    for method in ("OpenEpoch", "ReleaseNode", "SettleIncidents"):
+        assert ("yidao.api.local.v1.RecoveryService", method) not in repeated
+    assert ("yidao.api.local.v1.RecoveryService", "ListIncidents") in repeated
 
 
 def test_a_call_outlives_a_restart(served, client: Client) -> None:
