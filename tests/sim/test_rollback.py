@@ -10,6 +10,11 @@ from sim.rollback import Process, Rollbacks
 from yidao.sync.fencing import Standing, Verdict
 from yidao.sync.lives import Heard, Lives
 
+MISHAPS = {
+    *("write", "meet", "copy", "restart", "roll_back", "clone", "boot", "restore", "wait"),
+    *("decide", "epochs"),
+}
+
 
 def test_two_histories_are_always_exposed() -> None:
     """No two roots for one size of one epoch stay unknown, and all kinds of mishap happen."""
@@ -19,6 +24,7 @@ def test_two_histories_are_always_exposed() -> None:
         assert world.run() == [], seed
         seen.update(world.counts)
         seen["epochs"] += len(world.held)
+    assert set(seen) == MISHAPS
     assert min(seen.values()) > 50, "each kind of mishap, and many epochs"
 
 
