@@ -71,11 +71,18 @@ class Witness:
         heads = await asyncio.to_thread(self._store.heads)
         held = {_name(head): head for head in heads if _goes_down(head)}
         told = await asyncio.to_thread(self._told)
-        grown = [head for name, head in held.items() if told.get(name) != head.size]
-        if grown:
-            sizes = {name: head.size for name, head in held.items()}
+        # What was told longest ago comes first, so that no journal is left out for ever.
+        turn = {name: number for number, name in enumerate(told, start=1)}
+        grown = sorted(
+            (name for name, head in held.items() if told.get(name) != head.size),
+            key=lambda name: turn.get(name, 0),
+        )
+        chosen = {name: held[name] for name in grown[:MAX_NOTES]}
+        if chosen:
+            sizes = {name: told[name] for name in told if name in held and name not in chosen}
+            sizes |= {name: head.size for name, head in chosen.items()}
             await asyncio.wrap_future(
-                self._store.submit(lambda tx: self._say(tx, grown[:MAX_NOTES], sizes))
+                self._store.submit(lambda tx: self._say(tx, tuple(chosen.values()), sizes))
             )
 
     def _told(self) -> dict[str, int]:

@@ -104,7 +104,7 @@ class KeyFolder(SignerFolder):
             raise errors.KeyFileMalformed(name=IDENTITY) from None
 
     def load_epoch(self, identity: Identity, epoch: str, keys: str) -> Identity:
-        """Return a node's identity in an epoch.
+        """Return a node's identity in an epoch, with every key that opens its letters.
 
         Args:
             identity: The node in any epoch.
@@ -124,6 +124,7 @@ class KeyFolder(SignerFolder):
             suite=signers[0].suite,
             journal=signers[0],
             cosign=signers[1],
+            boxes=self.load_box_keys(),
         )
 
     def load_parcel_signer(self) -> Signer:

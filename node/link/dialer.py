@@ -79,9 +79,8 @@ class Dialer:
             if self._hub.dial_error == SESSION_REPLACED:
                 # One process dials once at a time: another one speaks as this node.
                 self._hub.warden.replaced()
-            if self._hub.dial_error.startswith("UNAVAILABLE") and self._why_lost is not None:
-                found = await asyncio.to_thread(self._why_lost)
-                self._hub.dial_error = found or self._hub.dial_error
+            if self._hub.dial_error.startswith("UNAVAILABLE"):
+                self._hub.dial_error = await self._diagnosed() or self._hub.dial_error
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)
             if self._flowed or self._hub.dial_error == RESUMING:
@@ -95,6 +94,20 @@ class Dialer:
                 retry_seconds=round(delay_seconds, 2),
             )
             await asyncio.sleep(delay_seconds)
+
+    async def _diagnosed(self) -> str:
+        """Look for what gRPC does not say; a look that fails finds nothing, and dialing goes on."""
+        if self._why_lost is None:
+            return ""
+        try:
+            return await asyncio.to_thread(self._why_lost)
+        except Exception as error:  # noqa: BLE001 - it only explains what has failed already
+            log.warning(
+                "link.diagnosis.failed",
+                parent=str(self._parent.path),
+                error=type(error).__name__,
+            )
+            return ""
 
     async def _hold_session(self) -> str:
         """Hold one session from dial to close and return why it ended."""

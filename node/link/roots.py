@@ -79,9 +79,12 @@ class Roots:
             return
         waiting = spki_sha256(self._folder.read(NEXT_ROOT))
         if waiting in {spki_sha256(pem) for pem in held.content.certificates}:
-            self._folder.replace(CA_KEY, self._folder.read(NEXT_CA_KEY))
-            self._folder.remove(NEXT_CA_KEY)
+            # A start after a crash goes on from any of these steps. Where the key alone is left,
+            # it has been promoted; where it is gone before its certificate, by an older program.
+            if self._folder.has(NEXT_CA_KEY):
+                self._folder.replace(CA_KEY, self._folder.read(NEXT_CA_KEY))
             self._folder.remove(NEXT_ROOT)
+            self._folder.remove(NEXT_CA_KEY)
             log.info("trust.certificate.promoted", spki_sha256=waiting.hex())
 
 

@@ -5,6 +5,7 @@ Each step that fails has a cause of its own, which gRPC would only call UNAVAILA
 
 import base64
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from cryptography import x509
 from yidao.api.errors import YidaoError
 from yidao.node.clock import system_clock_ms, utc
 from yidao.node.config import Settings
-from yidao.node.errors import NodeError
-from yidao.node.keys import TLS_CHAIN, TLS_KEY, KeyFolder
+from yidao.node.errors import KeyFileMalformed, KeyFileMissing, NodeError
+from yidao.node.keys import ROOT_CERTIFICATE, TLS_CHAIN, TLS_KEY, KeyFolder
 from yidao.node.link import wayerrors as errors
 from yidao.node.link.credentials import target_name
 from yidao.sync.ids import Path as TreePath
@@ -28,6 +29,8 @@ DIAL_SECONDS: Final = 3.0
 CERTIFICATE_ENDED: Final = "CERTIFICATE_ENDED"
 CERTIFICATE_NOT_YET_VALID: Final = "CERTIFICATE_NOT_YET_VALID"
 _LONGEST_HEAD_BYTES: Final = 16 * 1024
+_STATUS_LINE: Final = re.compile(r"HTTP/\d(?:\.\d)? ([0-9]{3})\b")
+_BAD_ADDRESS: Final = "ADDRESS"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _NOT_YET_VALID: Final = 9
@@ -73,15 +76,13 @@ def check_way(way: Way, *, seconds: float = DIAL_SECONDS) -> None:
 
     Raises:
         NodeError: One of `yidao.node.link.wayerrors`, by the step that failed.
+        KeyFileMissing, KeyFileMalformed: What this node shows cannot be used as it is; also
+            for the moment in which a renewal has written one file of two.
     """
+    context = _context(way)
     with _connected(way, seconds) as line:
-        line.settimeout(seconds)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(cadata=way.root_pem.decode("ascii"))
-        context.load_cert_chain(way.chain_file, way.key_file)
-        context.set_alpn_protocols(["h2"])
         try:
+            line.settimeout(seconds)
             with context.wrap_socket(line, server_hostname=way.server_name) as secure:
                 _hear_first_word(secure, way.address)
         except ssl.SSLCertVerificationError as error:
@@ -92,6 +93,27 @@ def check_way(way: Way, *, seconds: float = DIAL_SECONDS) -> None:
             raise errors.ParentNotTls(address=way.address) from None
         except TimeoutError:
             raise errors.ParentSilent(address=way.address, seconds=int(seconds)) from None
+        except OSError as error:
+            raise errors.ParentUnreachable(address=way.address, reason=_name(error)) from None
+
+
+def _context(way: Way) -> ssl.SSLContext:
+    """Make ready what TLS shows and what it trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    try:
+        context.load_verify_locations(cadata=way.root_pem.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise KeyFileMalformed(name=ROOT_CERTIFICATE) from None
+    try:
+        context.load_cert_chain(way.chain_file, way.key_file)
+    except (ssl.SSLError, ValueError):
+        # No PEM, or a key and a certificate that are no pair.
+        raise KeyFileMalformed(name=TLS_CHAIN) from None
+    except OSError:
+        raise KeyFileMissing(name=TLS_CHAIN) from None
+    return context
 
 
 def _hear_first_word(secure: ssl.SSLSocket, address: str) -> None:
@@ -123,9 +145,10 @@ def _certificate_fault(error: ssl.SSLCertVerificationError, way: Way) -> NodeErr
 def _connected(way: Way, seconds: float) -> socket.socket:
     """Connect to the parent, or through the proxy."""
     if way.proxy is None:
-        host, port = _split(way.address)
+        host, _, port = way.address.rpartition(":")
+        host = host.strip("[]")
         try:
-            return socket.create_connection((host, port), seconds)
+            return socket.create_connection((host, int(port)), seconds)
         except socket.gaierror:
             raise errors.ParentNameUnknown(host=host) from None
         except TimeoutError:
@@ -134,16 +157,23 @@ def _connected(way: Way, seconds: float) -> socket.socket:
             raise errors.ParentPortClosed(address=way.address) from None
         except OSError as error:
             raise errors.ParentUnreachable(address=way.address, reason=_name(error)) from None
+        except (ValueError, OverflowError):
+            # No port, or no name that could be asked for.
+            reason = _BAD_ADDRESS
+            raise errors.ParentUnreachable(address=way.address, reason=reason) from None
     return _through_proxy(way.proxy, way.address, seconds)
 
 
 def _through_proxy(proxy: str, address: str, seconds: float) -> socket.socket:
-    parts = urlsplit(proxy)
-    shown = f"{parts.hostname}:{parts.port}"
+    shown = "?"
     try:
+        parts = urlsplit(proxy)
+        shown = f"{parts.hostname}:{parts.port}"
         line = socket.create_connection((parts.hostname or "", parts.port or 0), seconds)
     except OSError as error:
         raise errors.ProxyUnreachable(proxy=shown, reason=_name(error)) from None
+    except (ValueError, OverflowError):
+        raise errors.ProxyUnreachable(proxy=shown, reason=_BAD_ADDRESS) from None
     login = ""
     if parts.username:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
@@ -154,7 +184,8 @@ def _through_proxy(proxy: str, address: str, seconds: float) -> socket.socket:
     except OSError as error:
         line.close()
         raise errors.ProxyUnreachable(proxy=shown, reason=_name(error)) from None
-    status = head.split(" ")[1][:3] if head.startswith("HTTP/") and " " in head else "?"
+    answered = _STATUS_LINE.match(head)
+    status = "?" if answered is None else answered[1]
     if status != "200":
         line.close()
         raise errors.ProxyRefuses(proxy=shown, address=address, status=status)
@@ -172,11 +203,6 @@ def _head(line: socket.socket) -> str:
     return head.decode("latin-1")
 
 
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def _name(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return "DNS"
@@ -192,16 +218,23 @@ def why_lost(
 
     This node's own certificate comes first: the parent would only say that it refuses it.
     """
-    leaf = x509.load_pem_x509_certificate(folder.load_certificates().tls_chain_pem)
-    now = utc(clock_ms())
-    if now >= leaf.not_valid_after_utc:
-        return CERTIFICATE_ENDED
-    if now < leaf.not_valid_before_utc:
-        return CERTIFICATE_NOT_YET_VALID
-    if settings.parent_address is None:
-        return ""
     try:
+        leaf = _leaf(folder)
+        now = utc(clock_ms())
+        if now >= leaf.not_valid_after_utc:
+            return CERTIFICATE_ENDED
+        if now < leaf.not_valid_before_utc:
+            return CERTIFICATE_NOT_YET_VALID
+        if settings.parent_address is None:
+            return ""
         check_way(way_to_parent(settings, folder, parent, settings.parent_address))
     except YidaoError as error:
         return error.code
     return ""
+
+
+def _leaf(folder: KeyFolder) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(folder.load_certificates().tls_chain_pem)
+    except ValueError:
+        raise KeyFileMalformed(name=TLS_CHAIN) from None

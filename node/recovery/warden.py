@@ -222,11 +222,18 @@ class Warden:
             self._raise(CLONED, side="older", node=self._store.identity.node_id.hex())
 
     async def decide(self, operator: str) -> str:
-        """Open a new epoch because an operator says so, and return its name."""
+        """Open a new epoch because an operator says so, and return its name.
+
+        Where the last attempt failed, this is the next one.
+
+        Raises:
+            YidaoError, Exception: What kept the epoch from being opened.
+        """
         log.warning("node.epoch.decided", operator=operator, standing=self.standing.value)
         agreed = any(heard.agrees for heard in self._heard.values())
         self._cause = Cause.RESTORED if agreed else Cause.UNWITNESSED
-        self._turn(Turn.DECIDED)
+        if not self._turn(Turn.DECIDED) and self.standing is Standing.REOPENING:
+            self._start_reopening()
         if self._reopening is not None:
             await asyncio.shield(self._reopening)
         return self._store.identity.epoch
@@ -273,8 +280,14 @@ class Warden:
         else:
             self._store.fence.close(after.value)
         if after is Standing.REOPENING:
-            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+            self._start_reopening()
         return True
+
+    def _start_reopening(self) -> None:
+        """Open an epoch, unless that is under way."""
+        if self._reopening is None or self._reopening.done():
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+            self._reopening.add_done_callback(_note_failure)
 
     async def _reopen(self) -> None:
         identity = await reopen(self._store, self._cause, self._random)
@@ -352,6 +365,12 @@ class Warden:
 
         log.warning("node.incident.noted", code=code)
         self._store.submit(show)
+
+
+def _note_failure(task: "asyncio.Task[None]") -> None:
+    """Tell why no epoch was opened: nobody else may wait for it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("node.epoch.failed", error=type(error).__name__, exc_info=error)
 
 
 def journal_of(text: str) -> JournalId:

@@ -101,7 +101,7 @@ class Appender:
         Raises:
             RecordIdReused: Known, with other content.
             RecordTooLarge, ReleaseUnknown, TargetUnknown, EnrolmentConflict: As named.
-        SuiteUnavailable: Letters cannot be sealed to their recipient here.
+            SuiteUnavailable: Letters cannot be sealed to their recipient here.
             PeerError: The draft makes no valid header.
             StoreFenced: This node may not seal now.
         """
@@ -118,7 +118,8 @@ class Appender:
         if target is not None:
             addressed = trust.enrolled(self._scope.conn, target)
             assert addressed is not None, "a journal is opened for an enrolled node only"
-            check_sealable(addressed, self._scope.random)
+            live = epochs.live_of(self._scope.conn, addressed)
+            check_sealable(live, self._scope.random)
 
     def mark(self) -> Mark:
         """Return where to roll back to."""

@@ -94,6 +94,9 @@ class Group:
             scope.heads.forget()
             scope.last_position = position
             raise
+        finally:
+            # Who opens an epoch passes the fence alone.
+            scope.opening = False
         return result
 
     def finish(self) -> int:

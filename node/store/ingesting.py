@@ -144,6 +144,7 @@ class Ingest:
         is_closed = journal.epoch != scope.identity.epoch or scope.fence.reason
         if not self._frame.backfill or not is_closed:
             # Nobody asked for it, or what waits for its seal would get another place.
+            self._tally.refused_items += 1
             self._refuse(journal, item.seal.first_seq, errors.JournalOutOfScope(), is_news=True)
             return
         own = trust.enrolled(scope.conn, scope.identity.node_id)
@@ -162,6 +163,7 @@ class Ingest:
             if head is not None and forks.is_signed(scope, head, item.seal):
                 self._tally.forked.append(forks.of_own(head, item.seal))
             else:
+                self._tally.refused_items += 1
                 self._refuse(journal, item.seal.first_seq, error, is_news=True)
 
     def _admit(self, item: Item) -> Head:

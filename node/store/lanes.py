@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import absences, cosigning, letters, parts, trust
+from yidao.node.store import absences, cosigning, epochs, letters, parts, trust
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
 from yidao.node.store.packing import unpack_headers, unpack_parts
@@ -256,7 +256,8 @@ class LaneReader:
         if addressed is None:
             return part
         record = decode_header(headers[seq - row.first_seq])
-        ciphertext = seal_part(part, addressed, journal=owner, record=record, random=self._random)
+        live = epochs.live_of(self._conn, addressed)
+        ciphertext = seal_part(part, live, journal=owner, record=record, random=self._random)
         return SealedPart(name=part.name, ciphertext=ciphertext)
 
     def _reaches(self, owner: JournalId, owner_path: Path, reach: int) -> bool:

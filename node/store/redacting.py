@@ -36,7 +36,8 @@ class Eraser:
     """Removes what redactions order, behind the projectors.
 
     Attributes:
-        erased: How many parts the last batch removed.
+        erased: How many parts were removed since `Runner.step` set it to 0: a batch that
+            fails comes again record by record, in as many calls.
     """
 
     name = "store.eraser"
@@ -46,7 +47,6 @@ class Eraser:
 
     def decide(self, tx: Tx, records: Sequence[StoredRecord], _reader: object) -> None:
         """Remove parts; a redaction that binds nobody here is a problem."""
-        self.erased = 0
         for item in records:
             if item.header.kind != KIND_REDACTED:
                 continue

@@ -13,7 +13,7 @@ from typing import Final
 
 from yidao.api.errors import YidaoError
 from yidao.node.store.parterrors import SealedPartUnreadable
-from yidao.node.store.values import EnrolledNode
+from yidao.sync.epoch import EpochKey
 from yidao.sync.ids import JournalId, NetworkId
 from yidao.sync.record import SALT_BYTES, Header, Part, PartDigest, commitment
 from yidao.sync.sealing import BoxKey, seal
@@ -21,8 +21,12 @@ from yidao.sync.sealing import BoxKey, seal
 _DOMAIN: Final = b"yidao-part-v1\n"
 
 
-def check_sealable(target: EnrolledNode, random: Callable[[int], bytes]) -> None:
+def check_sealable(target: EpochKey, random: Callable[[int], bytes]) -> None:
     """Return only if parts can be sealed to a node: what cannot leave is not written.
+
+    Args:
+        target: The epoch in which the node writes now; an older key may be another's by now.
+        random: Gives that many random bytes.
 
     Raises:
         SuiteUnavailable: The library of the recipient's suite is not installed here.
@@ -32,13 +36,20 @@ def check_sealable(target: EnrolledNode, random: Callable[[int], bytes]) -> None
 
 def seal_part(
     part: Part,
-    target: EnrolledNode,
+    target: EpochKey,
     *,
     journal: JournalId,
     record: Header,
     random: Callable[[int], bytes],
 ) -> bytes:
     """Return a part of a record so that one node alone can read it.
+
+    Args:
+        part: The part.
+        target: The epoch in which the recipient writes now.
+        journal: The letters' journal.
+        record: The record that the part is of.
+        random: Gives that many random bytes.
 
     Raises:
         SuiteUnavailable: The library of the recipient's suite is not installed here.

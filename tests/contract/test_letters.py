@@ -13,10 +13,12 @@ from yidao.node.store import letters, tables
 from yidao.node.store.errors import PartUnexpected
 from yidao.node.store.parterrors import SealedPartUnreadable
 from yidao.node.store.values import DraftPart
+from yidao.sync.epoch import Cause
 from yidao.sync.ids import Lane
 from yidao.sync.message import Frame, SealedPart
 from yidao.sync.record import Grade
 from yidao.sync.sealing import X25519Box
+from yidao.sync.suite import Ed25519Signer
 from yidao.sync.suiteerrors import SuiteUnavailable
 
 SECRET = "样例：此件仅收件人可读".encode()
@@ -215,6 +217,31 @@ def test_an_older_key_of_the_recipient_still_opens(
     tree.nodes.remove(city)
     city = tree.open(city.url, renewed)
     carry_all(province, city)
+    assert bodies(city, root, city) == {0: SECRET}
+
+
+def test_after_a_change_of_keys_the_new_key_alone_opens(
+    tree: Any, road: tuple[Any, Any, Any], carry_all: Callable[..., Any]
+) -> None:
+    """Whoever has got hold of the old key reads nothing that is sealed after the change."""
+    root, province, city = road
+    seeds = [hashlib.sha256(name).digest() for name in (b"new journal", b"new cosign")]
+    fresh = replace(
+        city.identity,
+        epoch="2",
+        journal=Ed25519Signer(seeds[0]),
+        cosign=Ed25519Signer(seeds[1]),
+        boxes=(X25519Box(seeds[1]),),
+    )
+    city.store.run(lambda tx: tx.open_epoch(fresh, Cause.KEY_ROTATED))
+    carry_all(city, province)
+    carry_all(province, root)
+    with patch("yidao.node.store.appending.check_sealable") as checked:
+        letter(root, city)
+    (target, _) = checked.call_args.args
+    assert (target.epoch, target.cosign_key) == ("2", fresh.cosign.public_key)
+    carry_all(root, province)
+    assert not [outcome.refusals for outcome in carry_all(province, city) if outcome.refusals]
     assert bodies(city, root, city) == {0: SECRET}
 
 

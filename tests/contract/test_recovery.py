@@ -1,9 +1,12 @@
 """What neighbours hold brings a node back that lost it, and exposes one that tells two stories."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import select
@@ -13,9 +16,11 @@ from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.recovery.incidents import BELOW, IncidentDecider, Incidents
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import tables
-from yidao.node.store.errors import StoreFenced
+from yidao.node.store.errors import StoreFenced, StoreFull
+from yidao.sync.epoch import Cause
+from yidao.sync.epocherrors import EpochUnproven
 from yidao.sync.fencing import Standing, Start, Verdict
-from yidao.sync.ids import Lane
+from yidao.sync.ids import JournalId, Lane
 from yidao.sync.message import Frame, Held, Holding
 from yidao.sync.routing import lane_of
 
@@ -92,6 +97,7 @@ class TestHealing:
         root, _, again = lost
         _, outcomes = give_back(root, again)
         assert {r.code for o in outcomes for r in o.refusals} == {"JOURNAL_OUT_OF_SCOPE"}
+        assert all(outcome.refused_items for outcome in outcomes)
         assert sizes(again, again) == {}
 
     def test_another_history_is_kept_as_proof_and_not_mixed(self, lost: Any) -> None:
@@ -107,6 +113,18 @@ class TestHealing:
             assert fork.held != fork.other
             assert fork.held
         assert sizes(again, again)["up:15"][0] == 1
+
+    def test_every_attempt_to_give_back_what_does_not_fit_is_counted(self, lost: Any) -> None:
+        """It costs a verification each time; the quota of a child needs it."""
+        root, city, again = lost
+        again.store.fence.close("resuming")
+        name = JournalId(node_id=city.identity.node_id, channel="up:15", epoch="1")
+        item = root.store.read_backfill(again.peer, name, 2, 0, 1 << 20)[0]
+        unsigned = replace(item.seal, checkpoint=item.seal.checkpoint.replace(b"\n3\n", b"\n9\n"))
+        items = (replace(item, seal=unsigned),)
+        frame = Frame(lane=lane_of("up:15"), items=items, backfill=True)
+        outcomes = [again.store.run(lambda tx: tx.ingest(root.peer, frame)) for _ in range(2)]
+        assert [outcome.refused_items for outcome in outcomes] == [1, 1]
 
     def test_what_nobody_signed_counts_as_not_said(self, lost: Any) -> None:
         """A parent cannot invent a history of its child."""
@@ -233,6 +251,36 @@ class Notes:
 
 
 class TestFence:
+    def test_who_opens_an_epoch_passes_the_fence_alone(self, lost: Any) -> None:
+        """Jobs of the same group wait on, whether the epoch was opened or not."""
+        _, city, _ = lost
+        city.store.fence.close("reopening")
+        for fails in (True, False):
+            started, go = threading.Event(), threading.Event()
+
+            def holds(_tx: Any, started: Any = started, go: Any = go) -> None:
+                # What is queued meanwhile joins its group.
+                started.set()
+                go.wait(10)
+
+            def opens(tx: Any, fails: bool = fails) -> None:
+                tx.pass_fence()
+                if fails:
+                    raise EpochUnproven(reason="sample")
+                fresh = replace(tx.identity, epoch="2")
+                tx.open_epoch(fresh, Cause.RESTORED, cut=tx.own_cut())
+
+            first = city.store.submit(holds)
+            started.wait(10)
+            opening = city.store.submit(opens)
+            name = f"behind {fails}"
+            late = city.store.submit(lambda tx, n=name: tx.append("up:15", [city.draft(n)]))
+            go.set()
+            first.result(10)
+            assert (opening.exception(10) is not None) is fails
+            with pytest.raises(StoreFenced):
+                late.result(10)
+
     def test_behind_a_fence_nothing_is_sealed_and_everything_else_goes_on(
         self, tree: Any, carry_all: Carry
     ) -> None:
@@ -371,6 +419,28 @@ class TestWarden:
         _run(scene)
         assert "NODE_FORKED" in _codes(again)
         assert again.store.identity.epoch.startswith("2")
+
+    def test_an_epoch_that_could_not_be_opened_is_told_and_tried_again(
+        self, lost: Any, tree: Any
+    ) -> None:
+        """The operator hears why; what nobody waits for is in the log; a next decision goes on."""
+        _, city, _ = lost
+
+        async def scene() -> None:
+            warden = _warden(city, tree)
+            warden.begin(Start.REMEMBERED)
+            full = patch("yidao.node.recovery.warden.reopen", side_effect=StoreFull)
+            log = patch("yidao.node.recovery.warden.log")
+            with full, log as told, pytest.raises(StoreFull):
+                await warden.decide("admin@/33")
+            assert [call.args for call in told.error.call_args_list] == [("node.epoch.failed",)]
+            assert warden.standing is Standing.REOPENING
+            assert await warden.decide("admin@/33") != "1"
+            assert warden.standing is Standing.ACTIVE
+            warden.stop()
+
+        _run(scene)
+        assert city.append("up:15", city.draft("late"))
 
     def test_an_operator_settles_what_was_looked_at(self, lost: Any, tree: Any) -> None:
         """Once the node signs again; the proof stays, and a second key stays open."""

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from yidao.node.removals import PRESENT, REDACTED, WITHHELD, Removals
 from yidao.node.store import tables
 from yidao.node.store.errors import RecordIdReused
 from yidao.node.store.parterrors import PartAbsent, PartRedacted
-from yidao.node.store.redacting import REDACTION_REFUSED
+from yidao.node.store.redacting import REDACTION_REFUSED, Eraser
 from yidao.node.store.values import DraftPart
 from yidao.sync.ids import Lane
 from yidao.sync.message import Frame
@@ -123,6 +124,38 @@ def test_a_part_is_erased_wherever_it_went(
         with pytest.raises(PartRedacted):
             removals(node).part(record_id(), "pii")
         assert [part.name for part in node.store.prove(at(node)).parts] == ["core"]
+
+
+def test_a_batch_that_is_repeated_record_by_record_still_clears_the_log(
+    road: tuple[Any, Any, Any],
+) -> None:
+    """What comes behind the order in the batch lets nobody forget that something was erased."""
+    city = road[2]
+    city.append("up:15", with_pii(city))
+    settle(city)
+    mine = city.store.record_at(at(city))
+    core = Redaction(
+        journal=mine.journal, seq=mine.seq, record_id=mine.header.record_id, part="pii", **by(city)
+    ).encode()
+    order = city.draft("order", kind=KIND_REDACTED, parts=(DraftPart(name="core", body=core),))
+    decide, sizes = Eraser.decide, []
+
+    def stumbles(eraser: Eraser, tx: Any, records: Any, reader: Any) -> None:
+        sizes.append(len(records))
+        decide(eraser, tx, records, reader)
+        if len(records) > 1:
+            raise RuntimeError("sample")
+
+    with (
+        patch.object(Eraser, "decide", stumbles),
+        patch("yidao.node.store.writer.truncate_wal") as truncated,
+    ):
+        city.append("up:15", order, city.draft("behind it"))
+        settle(city)
+        city.store.run(lambda _tx: None)
+    assert sizes == [2, 1, 1]
+    assert state(city) == REDACTED
+    assert truncated.call_count == 1
 
 
 def at(node: Any, name: str = "a") -> int:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from yidao.node import witnesses
 from yidao.node.store import tables
 from yidao.node.witnesses import (
     KEPT_SIZES,
@@ -21,7 +22,7 @@ from yidao.node.witnesses import (
     decode,
     encode,
 )
-from yidao.sync.checkpoint import Checkpoint, sign_checkpoint
+from yidao.sync.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from yidao.sync.ids import JournalId
 
 pytestmark = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
@@ -143,6 +144,34 @@ def test_a_node_says_once_what_it_was_shown(split: Split) -> None:
     assert say(split.city, split.tree) == 1
     assert say(split.city, split.tree) == 1
     assert say(split.other, split.tree) == 0
+
+
+def test_what_does_not_fit_into_one_word_is_said_in_the_next(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told is what was told; and who waits is not overtaken by what grows again."""
+    monkeypatch.setattr(witnesses, "MAX_NOTES", 1)
+    split.carry(split.province, split.city)
+    split.province.append("down", split.province.draft("a"))
+    split.province.append("down.control", split.province.draft("b"))
+    split.carry(split.province, split.city)
+
+    def notes() -> set[str]:
+        witness = Witness(split.city.store, split.tree.clock, split.tree.random)
+        asyncio.run(witness.run())
+        own = split.city.identity.node_id
+        said = [
+            record.parts["core"]
+            for record in split.city.store.records(0, 10_000)
+            if record.header.kind == SEEN and record.journal.node_id == own
+        ]
+        return {parse_checkpoint(note).origin for core in said for note in decode(core)}
+
+    assert len(notes()) == 1
+    for channel in ("down", "down.control"):
+        split.province.append(channel, split.province.draft(f"more {channel}"))
+    split.carry(split.province, split.city)
+    assert len(notes()) == 2
 
 
 def forged(split: Split) -> dict[str, bytes]:

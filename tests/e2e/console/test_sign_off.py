@@ -25,7 +25,10 @@ def demanded(offices: Offices) -> Iterator[None]:
         files = [each.encode() for each in sign_policy(made.file, *LEADERS)]
         client.confirm_policy(actor="chu@/33", files=files)
     with offices.root.node.client() as client:
-        wait_until("the policy is above", lambda: bool(client.signoff().policies))
+        wait_until(
+            "the policy is above",
+            lambda: made.digest in {each.digest for each in client.signoff().policies},
+        )
         client.file_policy(actor="shen@/", digest=made.digest)
         client.demand_signoff(actor="shen@/", scope="energy/profile")
         yield

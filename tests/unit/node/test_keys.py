@@ -1,16 +1,19 @@
 """The key folder: what is kept comes back, in full or not at all."""
 
+import contextlib
 import os
 from pathlib import Path as FilePath
 
 import pytest
 
+from yidao.api.errors import YidaoError
 from yidao.node import errors
 from yidao.node.datadir import prepare
-from yidao.node.keys import COSIGN_KEY, JOURNAL_KEY, Chain, Identity, KeyFolder
+from yidao.node.keys import COSIGN_KEY, JOURNAL_KEY, Chain, Identity, KeyFolder, key_names
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.message import EnrolmentProof
 from yidao.sync.record import Part
+from yidao.sync.sealing import seal
 
 
 @pytest.fixture
@@ -35,6 +38,31 @@ def test_identity_comes_back(folder: KeyFolder) -> None:
     assert (identity.network, identity.path) == (loaded.network, loaded.path)
     assert identity.journal.public_key == loaded.journal.public_key
     assert identity.cosign.sign(b"x") == loaded.cosign.sign(b"x")
+
+
+def test_another_epoch_comes_with_every_key_that_opens_letters(folder: KeyFolder) -> None:
+    """A change of keys while the node runs: the new key opens, and so do those before it."""
+    identity = Identity(
+        network=NetworkId(bytes(range(16))),
+        node_id=NodeId(bytes(16)),
+        path=Path.parse("/33/3301"),
+        epoch="1",
+        suite=1,
+        journal=folder.write_signer(JOURNAL_KEY, bytes(32)),
+        cosign=folder.write_signer(COSIGN_KEY, bytes([1]) * 32),
+        boxes=folder.load_box_keys(),
+    )
+    for number, name in enumerate(key_names("2"), start=2):
+        folder.write_signer(name, bytes([number]) * 32)
+    fresh = folder.load_epoch(identity, "2", "2")
+    for public_key in (identity.cosign.public_key, fresh.cosign.public_key):
+        sealed = seal(1, public_key, b"sample", b"letter", os.urandom)
+        opened = []
+        for box in fresh.boxes:
+            with contextlib.suppress(YidaoError):
+                opened.append(box.open(b"sample", sealed))
+        assert opened == [b"letter"]
+    assert len(identity.boxes) == 1
 
 
 def test_no_identity_yet(folder: KeyFolder) -> None:

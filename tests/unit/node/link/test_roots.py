@@ -1,6 +1,8 @@
 """A node's own copy of the root list, and the keys of holders."""
 
+import contextlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path as FilePath
@@ -9,9 +11,18 @@ import pytest
 
 from yidao.node.datadir import prepare
 from yidao.node.holders import HolderKeyWrong, lock_holder, open_holder
-from yidao.node.keys import ROOT_CERTIFICATE, ROOT_LIST, ROOT_STATEMENT, KeyFolder
+from yidao.node.keys import (
+    CA_KEY,
+    NEXT_CA_KEY,
+    NEXT_ROOT,
+    ROOT_CERTIFICATE,
+    ROOT_LIST,
+    ROOT_STATEMENT,
+    KeyFolder,
+)
 from yidao.node.link.founding import found_network
 from yidao.node.link.roots import Roots
+from yidao.node.rootlists import stage_certificate
 from yidao.node.store.store import Store
 from yidao.sync.rootlist import RootList, SignedRootList
 from yidao.sync.suite import Ed25519Signer
@@ -60,6 +71,61 @@ def test_a_node_begins_with_the_list_of_its_bundle_or_does_not_start(tmp_path: F
         Roots(store, folder).load(identity.network)
     assert caught.value.params == {"suites": "250"}
     store.close()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@pytest.mark.parametrize("start", ["as it was left", "as an older program left it"])
+def test_a_root_starts_wherever_the_promotion_was_cut_short(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, steps: int, start: str
+) -> None:
+    """The key that issues is the one that waited, and nothing waits any more."""
+    data = prepare(tmp_path / "node")
+    now = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+    identity, folder = found_network(data, now=now, random=os.urandom), KeyFolder(data)
+    waiting = stage_certificate(folder, identity, NOW_MS)
+    key = folder.read(NEXT_CA_KEY)
+    content = RootList(
+        network=identity.network,
+        version=1,
+        issued_ms=NOW_MS,
+        expires_ms=NOW_MS + 1,
+        threshold=1,
+        holders=(HOLDER.public_key,),
+        certificates=tuple(sorted((folder.read(ROOT_CERTIFICATE), waiting))),
+        suites=(1,),
+    )
+    folder.replace(ROOT_LIST, SignedRootList.of(content).sign(HOLDER).encode())
+    store = Store.open(f"sqlite:///{data}/store.db", clock_ms=lambda: NOW_MS, random=os.urandom)
+    left = [steps]
+
+    def counted(step: Callable[..., None]) -> Callable[..., None]:
+        def run(one: KeyFolder, name: str, *rest: bytes) -> None:
+            if name in (CA_KEY, NEXT_CA_KEY, NEXT_ROOT):
+                if not left[0]:
+                    raise PowerLost
+                left[0] -= 1
+            step(one, name, *rest)
+
+        return run
+
+    with monkeypatch.context() as patched, contextlib.suppress(PowerLost):
+        patched.setattr(KeyFolder, "replace", counted(KeyFolder.replace))
+        patched.setattr(KeyFolder, "remove", counted(KeyFolder.remove))
+        Roots(store, folder).load(identity.network)
+    if start == "as an older program left it" and steps == 1:
+        folder.remove(NEXT_CA_KEY)
+    Roots(store, folder).load(identity.network)
+    assert folder.read(CA_KEY) == key
+    assert not folder.has(NEXT_ROOT)
+    # What may be left is no other key, and the next one takes its place.
+    assert not folder.has(NEXT_CA_KEY) or folder.read(NEXT_CA_KEY) == key
+    assert stage_certificate(folder, identity, NOW_MS) != waiting
+    assert folder.read(NEXT_CA_KEY) != key
+    store.close()
+
+
+class PowerLost(Exception):
+    pass
 
 
 def test_a_holders_key_opens_with_its_passphrase_alone(tmp_path: FilePath) -> None:
