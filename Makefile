@@ -24,8 +24,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# `make bench ROWS=live` measures the rows whose test has that in its name.
 bench: $(STAMP)
-	$(BIN)/pytest tests/bench -o python_files='bench_*.py' --benchmark-only
+	$(BIN)/pytest tests/bench -o python_files='bench_*.py' -p no:xdist -q $(if $(ROWS),-k "$(ROWS)")
 
 test-long: $(STAMP)
 	$(BIN)/pytest -m long

@@ -1,4 +1,4 @@
-"""Stores to measure, yardsticks of the same run, and `build/bench.json` with the ratios.
+"""Stores to measure, and yardsticks of the same run.
 
 A time says what a machine is like; a ratio to a yardstick that was measured
 beside it says what the code is like. Yardsticks are the least that the job
@@ -8,7 +8,6 @@ SQLite itself, in as many fsynced commits.
 
 import hashlib
 import itertools
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path as FilePath
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from tests.bench.rows import REPORT, Row, Rows, lines
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.keys import Identity
 from yidao.node.store.store import Store
@@ -29,39 +29,37 @@ from yidao.sync.suite import Ed25519Signer, Signer
 NETWORK = NetworkId(bytes(range(16)))
 # 2026-11-20 in China.
 NOW_MS = 1_795_140_000_000
-REPORT = FilePath(__file__).parents[2] / "build" / "bench.json"
 YARDSTICK_RUNS = 5
 
 Batch = Sequence[tuple[bytes, ...]]
-ratios = pytest.StashKey[list[dict[str, object]]]()
+table = pytest.StashKey[Rows]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ratios] = []
+    config.stash[table] = Rows()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print a line for each ratio and write them all to `build/bench.json`."""
-    found = config.stash[ratios]
-    if not found:
+    """Print the table, with the rows of earlier calls, and write it to `build/bench.json`."""
+    if not config.stash[table].found:
         return
-    terminalreporter.section("ratio to a yardstick of the same run")
-    for each in found:
-        terminalreporter.write_line(
-            "{benchmark}: {milliseconds} ms = {ratio} x {yardstick} ({yardstick_ms} ms)".format(
-                **each
-            )
-        )
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps({"ratios": found}, indent=2) + "\n", encoding="utf-8")
+    terminalreporter.section("what was measured")
+    for line in lines(config.stash[table].save()):
+        terminalreporter.write_line(line)
     terminalreporter.write_line(f"written to {REPORT.relative_to(REPORT.parents[1])}")
 
 
 @pytest.fixture
+def rows(request: pytest.FixtureRequest) -> Rows:
+    """The table that this call makes."""
+    return request.config.stash[table]
+
+
+@pytest.fixture
 def against(
-    request: pytest.FixtureRequest, benchmark: BenchmarkFixture
+    request: pytest.FixtureRequest, benchmark: BenchmarkFixture, rows: Rows
 ) -> Callable[[str, Callable[[], float]], None]:
     """Compares the best round of this benchmark with the best of a yardstick's runs."""
 
@@ -69,16 +67,17 @@ def against(
         if benchmark.stats is None:
             return
         best = benchmark.stats.stats.min
-        least = min(yardstick() for _ in range(YARDSTICK_RUNS))
-        found = {
-            "benchmark": request.node.name,
-            "milliseconds": round(best * 1_000, 3),
-            "yardstick": name,
-            "yardstick_ms": round(least * 1_000, 3),
-            "ratio": round(best / least, 2),
-        }
-        benchmark.extra_info.update(found)
-        request.config.stash[ratios].append(found)
+        least = [yardstick() for _ in range(YARDSTICK_RUNS)]
+        rows.add(
+            Row(
+                name=request.node.name.removeprefix("test_"),
+                unit="ms",
+                runs=tuple(second * 1_000 for second in benchmark.stats.stats.data),
+                ratios=(best / min(least),),
+                yardstick=name,
+                note="ratio of the best rounds",
+            )
+        )
 
     return compare
 
