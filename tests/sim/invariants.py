@@ -169,8 +169,10 @@ def parts_arrived(tree: TreeView) -> Iterator[str]:
         for journal, seq, part in origin.parts:
             if journal.node_id != origin.node_id:
                 continue
-            digest = decode_header(origin.headers[journal][seq]).part(part)
-            assert digest is not None
+            headers = origin.headers.get(journal, ())
+            digest = decode_header(headers[seq]).part(part) if seq < len(headers) else None
+            if digest is None:
+                continue  # It has no header, which is named elsewhere.
             for node in tree.nodes.values():
                 tiers = _tiers_up(tree, journal, node)
                 due = goes_to(tree, journal, node) and (
