@@ -11,13 +11,16 @@ from yidao.sync.merkle import EMPTY_FRONTIER, leaf_hashes
 
 
 def held(path: Path) -> tuple[int, bytes]:
-    """Size and root of the records in a store, by the product's own tree."""
+    """Size and root of the records in a store by the product's own tree; its seal verifies."""
     with sqlite3.connect(path) as database:
         messages = database.execute("SELECT message FROM segment ORDER BY first_seq").fetchall()
     bodies = b"".join(message[bare_parts.HEAD.size :] for (message,) in messages)
+    *_, signature = bare_parts.HEAD.unpack_from(messages[-1][0])
     size = bare_parts.RECORD_BYTES
     records = [bodies[start : start + size] for start in range(0, len(bodies), size)]
     frontier = EMPTY_FRONTIER.append_many(leaf_hashes(records))
+    checkpoint = b"ceiling\n%d\n%s\n" % (frontier.size, frontier.root().hex().encode())
+    bare_parts.KEY.public_key().verify(signature, checkpoint)
     return frontier.size, frontier.root()
 
 
