@@ -112,6 +112,12 @@ class Rows:
         assert row.name not in self.found, f"two rows are called {row.name}"
         self.found[row.name] = row.as_json()
 
+    def add_missing(self, name: str, unit: str, why: str) -> None:
+        """Keep a row that could not be measured, such as that of a peer that is not installed."""
+        assert name not in self.found, f"two rows are called {name}"
+        nothing = dict.fromkeys(("value", "ratio", "target", "reached"))
+        self.found[name] = nothing | {"unit": unit, "runs": [], "ratios": [], "note": why}
+
     def save(self) -> dict[str, dict[str, object]]:
         """Write the report and return all that it holds now."""
         kept = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {}
