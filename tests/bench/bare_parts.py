@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 RECORD_BYTES: Final = 1024
+# As the product has it: with the default of 1,000 pages both would wait for checkpoints.
+AUTOCHECKPOINT_PAGES: Final = 20_000
 KEY: Final = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"the ceiling's journal").digest())
 HEAD: Final = struct.Struct(">QI64s")
 ACKNOWLEDGEMENT: Final = struct.Struct(">Q32s")
@@ -63,6 +65,7 @@ class Store:
         assert self._database.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
         self._database.execute("PRAGMA synchronous = FULL")
         assert self._database.execute("PRAGMA synchronous").fetchone() == (2,)
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
         self._database.execute(
             "CREATE TABLE segment (first_seq INTEGER PRIMARY KEY, frontier BLOB, message BLOB)"
         )

@@ -27,6 +27,7 @@ import uvloop
 
 from tests.bench.bare_parts import (
     ACKNOWLEDGEMENT,
+    AUTOCHECKPOINT_PAGES,
     RECORD_BYTES,
     Store,
     credentials,
@@ -40,9 +41,9 @@ WINDOW: Final = 16
 METHOD: Final = ("ceiling", "Relay")
 NOTE: Final = (
     f"bare parts: CPython {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version} WAL, "
-    f"synchronous=FULL on both sides, SHA-256 Merkle, Ed25519 (cryptography "
-    f"{cryptography.__version__}), mTLS gRPC {grpc.__version__} with uvloop, records of "
-    f"{RECORD_BYTES} B, batches of {BATCH} as one row and one message"
+    f"synchronous=FULL, wal_autocheckpoint {AUTOCHECKPOINT_PAGES} on both sides, SHA-256 Merkle, "
+    f"Ed25519 (cryptography {cryptography.__version__}), mTLS gRPC {grpc.__version__} with uvloop, "
+    f"records of {RECORD_BYTES} B, batches of {BATCH} as one row and one message"
 )
 
 
