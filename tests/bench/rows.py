@@ -134,7 +134,8 @@ def lines(rows: dict[str, dict[str, object]]) -> Sequence[str]:
     table = [head]
     for name, row in sorted(rows.items()):
         reached = {True: "yes", False: "NO", None: ""}[row["reached"]]  # type: ignore[index]
-        cells = (row["value"], row["unit"], row["ratio"], row["target"])
+        value = "not measured" if row["value"] is None else row["value"]
+        cells = (value, row["unit"], row["ratio"], row["target"])
         table.append((name, *("" if cell is None else str(cell) for cell in cells), reached))
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     return [
