@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo install test check bench test-long proto docs lock clean
+.PHONY: demo install test check compiled bench test-long proto docs lock clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
@@ -14,7 +14,7 @@ demo: $(STAMP)
 install: $(STAMP)
 
 # Lint, types and import contracts, then every test that is not a long campaign.
-test: check
+test: check compiled
 	.ci/tools
 	$(BIN)/pytest -n 3 --dist worksteal --durations=30 -m "not long"
 
@@ -23,6 +23,11 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Tests start hundreds of processes; each would compile all modules again where Python is told
+# to write no bytecode, and several at once where it is not.
+compiled: $(STAMP)
+	$(BIN)/python -m compileall -q -j 0 proto node sync catalog migrations
 
 # `make bench ROWS=live` measures the rows whose test has that in its name.
 bench: $(STAMP)

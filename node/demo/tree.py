@@ -135,6 +135,13 @@ class DemoNode:
             tail = self.log.read_text(errors="replace")[-600:]
             raise DemoStepFailed(step=f"start {self.path}", detail=tail)
         try:
+            # A client tries again by itself, for seconds, behind a socket that a killed
+            # daemon left: the kernel says at once whether anybody listens.
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+        except OSError:
+            return False
+        try:
             with self.client() as client:
                 client.status()
         except YidaoError:
