@@ -1,4 +1,4 @@
-"""What all tests share: how Hypothesis looks for examples, and how new stores are made."""
+"""What all tests share: Hypothesis, how new stores are made and how commands are started."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.forks import forking
 from tests.templates import copied_sqlite_stores
 
 # A busy machine makes an example slow without making it wrong. Where a result decides about a
@@ -18,4 +19,11 @@ settings.load_profile("project")
 def copied_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """New SQLite stores are copies of one that the migrations made."""
     with copied_sqlite_stores(tmp_path_factory.mktemp("template")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_commands() -> Iterator[None]:
+    """Commands of trees are forks of one process, which starts with the first of them."""
+    with forking():
         yield
