@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from yidao.node.demo import tree
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def forks():
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
     """Starts forks."""
     made = Forks()
     yield made
@@ -28,11 +29,8 @@ def forks():
         pytest.param(["no-such-verb"], id="is misused"),
     ],
 )
-def test_it_answers_as_from_nothing(
-    forks: Forks, arguments: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_answers_as_from_nothing(forks: Forks, arguments: list[str]) -> None:
     """Exit code and all that is printed are equal, and no process of a test runner is seen."""
-    monkeypatch.setenv("COLUMNS", "100")
     assert forks.can(arguments)
     forked = forks.finish(arguments)
     plain = from_nothing(arguments)
