@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo install test check bench test-long proto docs lock clean
+.PHONY: demo install test check lint types compiled tools bench test-long proto docs lock clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
@@ -14,15 +14,29 @@ demo: $(STAMP)
 install: $(STAMP)
 
 # Lint, types and import contracts, then every test that is not a long campaign.
-test: check
-	.ci/tools
+test: $(STAMP)
+	$(MAKE) --no-print-directory --jobs=2 types lint compiled tools
 	$(BIN)/pytest -n 3 --dist worksteal --durations=30 -m "not long"
 
-check: $(STAMP)
+check: lint types
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+# Tests start hundreds of processes; each would compile all modules again where Python is told
+# to write no bytecode. Likewise each process of the tests would make ready all their files;
+# what is wrong with one of those is told by the tests themselves.
+compiled: $(STAMP)
+	$(BIN)/python -m compileall -q proto node sync catalog migrations
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --collect-only -qq -m "not long" >/dev/null || true
+
+tools:
+	.ci/tools
 
 # `make bench ROWS=live` measures the rows whose test has that in its name.
 bench: $(STAMP)

@@ -7,6 +7,7 @@ import grpc.aio
 from yidao.api.local.v1 import catalog_pb2, catalog_pb2_grpc
 from yidao.catalog.errors import SearchInvalid
 from yidao.catalog.resource import ShareType
+from yidao.catalog.wire import resource_message, resource_of, share_type_of
 from yidao.node.affairs.catalog.commands import (
     Drafted,
     draft_from_form,
@@ -24,7 +25,6 @@ from yidao.node.affairs.desk import Desk
 from yidao.node.api.errors import answered
 from yidao.node.api.standards_service import position_message
 from yidao.node.api.workers import Workers
-from yidao.node.client.catalog_values import resource_message, resource_of, share_type_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -31,7 +31,6 @@ from yidao.node.api.access_service import AccessServicer
 from yidao.node.api.follow_service import FollowServicer
 
 # One error for both ends of the socket.
-from yidao.node.client.errors import SocketPathTooLong
 
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
 MAX_SOCKET_PATH_BYTES: Final = 107
@@ -138,6 +137,9 @@ class LocalServer:
         """
         size_bytes = len(os.fsencode(socket_path))
         if size_bytes > MAX_SOCKET_PATH_BYTES:
+            # The client's own error; a daemon does without the client.
+            from yidao.node.client.errors import SocketPathTooLong
+
             raise SocketPathTooLong(size_bytes=size_bytes, limit_bytes=MAX_SOCKET_PATH_BYTES)
         self._path = socket_path
         self._servicers = tuple(servicers)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from yidao.api.local.v1 import catalog_pb2, catalog_pb2_grpc
 from yidao.catalog.dcat import document
 from yidao.catalog.resource import Resource
+from yidao.catalog.wire import resource_message
 from yidao.node.client import convert
 from yidao.node.client.calls import Calls
 from yidao.node.client.catalog_values import (
@@ -14,7 +15,6 @@ from yidao.node.client.catalog_values import (
     CatalogFault,
     CatalogPage,
     entry_of,
-    resource_message,
 )
 from yidao.node.client.values import Placed
 

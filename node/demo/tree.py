@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,14 +106,7 @@ class DemoNode:
 
     def start(self) -> None:
         """Start the daemon and return once its local API answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
-                [*yidao_command(), "run", "--data", str(self.folder)],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=clean_environment() | _EVERYBODY,
-            )
+        self.process = launch(["run", "--data", str(self.folder)], self.log, _EVERYBODY)
         wait_until(f"start {self.path}", self._answers, _START_SECONDS)
 
     def stop(self) -> None:
@@ -134,6 +127,13 @@ class DemoNode:
         if not self.running:
             tail = self.log.read_text(errors="replace")[-600:]
             raise DemoStepFailed(step=f"start {self.path}", detail=tail)
+        try:
+            # A client tries again by itself, for seconds, behind a socket that a killed
+            # daemon left: the kernel says at once whether anybody listens.
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+        except OSError:
+            return False
         try:
             with self.client() as client:
                 client.status()
@@ -167,13 +167,23 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("YIDAO_")}
 
 
-def run_yidao(*arguments: str, expect: int = 0) -> str:
-    """Run one command to its end and return what it printed.
+def launch(
+    arguments: Sequence[str], log: Path, settings: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start one command in the background; what it says goes to the log's end."""
+    with log.open("ab") as said:
+        return subprocess.Popen(  # noqa: S603
+            [*yidao_command(), *arguments],
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            env={**clean_environment(), **settings},
+        )
 
-    Raises:
-        DemoStepFailed: it ended with another exit code than expected.
-    """
-    done = subprocess.run(  # noqa: S603
+
+def finish(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run one command to its end, whatever that is."""
+    return subprocess.run(  # noqa: S603
         [*yidao_command(), *arguments],
         capture_output=True,
         text=True,
@@ -181,6 +191,15 @@ def run_yidao(*arguments: str, expect: int = 0) -> str:
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
     )
+
+
+def run_yidao(*arguments: str, expect: int = 0) -> str:
+    """Run one command to its end and return what it printed.
+
+    Raises:
+        DemoStepFailed: it ended with another exit code than expected.
+    """
+    done = finish(arguments)
     if done.returncode != expect:
         detail = f"exit {done.returncode}: {done.stderr[-600:]}"
         raise DemoStepFailed(step="yidao " + " ".join(arguments[:2]), detail=detail)

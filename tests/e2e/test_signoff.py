@@ -160,7 +160,11 @@ def appoint(pair: Pair, leaders: list[Leader]) -> None:
         )
         client.confirm_policy(actor="chu@/33", files=signatures)
     with pair.root.client() as client:
-        wait_until("the root knows it", lambda: bool(client.signoff(path="/33").policies))
+        # The proposal comes first; only what was confirmed has a base, and can be filed.
+        wait_until(
+            "the root knows it confirmed",
+            lambda: any(each.base for each in client.signoff(path="/33").policies),
+        )
         client.file_policy(actor="shen@/", digest=client.signoff(path="/33").policies[0].base)
         client.demand_signoff(actor="shen@/", scope="energy/profile")
 

@@ -2,10 +2,10 @@
 
     python -m tests.faults.nursery
 
-A daemon that it starts runs `yidao run` from the first line of the command on; only the
-second that Python takes to load modules is spared. Told on standard input, one JSON object
-a line, see `Asked`; answers `{"pid": n}` at once, and `{"pid": n, "code": c}` when a
-daemon has ended.
+A daemon that it starts runs `yidao run` from the first line of the command on, and so does
+any other command; only the second that Python takes to load modules is spared. Told on
+standard input, one JSON object a line, see `Asked`; answers `{"pid": n}` at once, and
+`{"pid": n, "code": c}` when one has ended.
 """
 
 import json
@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Asked(TypedDict):
@@ -24,7 +24,8 @@ class Asked(TypedDict):
 
     `run` are the words of the command; `gate` is a named pipe or empty: the daemon
     waits until somebody opens it, which is time to attach a tracer. `most_bytes` is
-    how large a file may become, 0 for any size.
+    how large a file may become, 0 for any size. `errors` is where standard error goes
+    if not to the log.
     """
 
     run: list[str]
@@ -32,12 +33,16 @@ class Asked(TypedDict):
     environment: dict[str, str]
     gate: str
     most_bytes: int
+    errors: NotRequired[str]
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    import yidao.node.cli.run
+    import yidao.node.__main__
+    import yidao.node.cli.commands
+    import yidao.node.client
     import yidao.node.daemon
+    import yidao.node.setup
     from yidao.node.cli import main as yidao
 
     # A fork takes one thread along; another one's locks would stay shut for ever.
@@ -88,7 +93,8 @@ def _become(asked: Asked) -> None:
     log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)
-    os.dup2(log, 2)
+    errors = asked.get("errors")
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if errors else log, 2)
     for name in [each for each in os.environ if each.startswith("YIDAO_")]:
         del os.environ[name]
     os.environ.update(asked["environment"])
@@ -99,7 +105,9 @@ def _become(asked: Asked) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], resource.RLIM_INFINITY))
     if asked["gate"]:
         os.close(os.open(asked["gate"], os.O_RDONLY))
-    sys.argv = ["yidao", *asked["run"]]
+    # As `python -m yidao.node` has it, whose name then stands in what is said.
+    started = sys.modules["__main__"] = sys.modules["yidao.node.__main__"]
+    sys.argv = [str(started.__file__), *asked["run"]]
 
 
 def _reap() -> None:

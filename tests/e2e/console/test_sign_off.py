@@ -26,8 +26,8 @@ def demanded(offices: Offices) -> Iterator[None]:
         client.confirm_policy(actor="chu@/33", files=files)
     with offices.root.node.client() as client:
         wait_until(
-            "the policy is above",
-            lambda: made.digest in {each.digest for each in client.signoff().policies},
+            "the policy is above, and not only proposed",
+            lambda: made.digest in {each.base for each in client.signoff().policies},
         )
         client.file_policy(actor="shen@/", digest=made.digest)
         client.demand_signoff(actor="shen@/", scope="energy/profile")

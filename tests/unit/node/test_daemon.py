@@ -1,5 +1,7 @@
 """What the composition root itself decides."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path as FilePath
 from types import SimpleNamespace
@@ -54,3 +56,11 @@ def test_a_slow_protobuf_parser_stops_the_start(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(api_implementation, "Type", lambda: "python")
     with pytest.raises(ProtobufSlow):
         self_test()
+
+
+def test_an_idle_daemon_does_without_what_only_work_needs() -> None:
+    """Each of these is a tenth of the start or more, and megabytes for as long as it runs."""
+    spared = ["alembic", "openpyxl", "nicegui", "fastapi", "yidao.node.client"]
+    code = f"import sys, yidao.node.daemon; sys.exit(str([*{{*{spared}}} & {{*sys.modules}}]))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr == "[]\n"

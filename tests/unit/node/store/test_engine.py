@@ -21,6 +21,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from tests.templates import migrated_stores
 from yidao.migrations import REVISIONS
 from yidao.node import affairs
 from yidao.node.keys import Identity
@@ -32,6 +33,13 @@ from yidao.sync.ids import Path as NodePath
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def migrated() -> Iterator[None]:
+    """Here stores are made by the migrations; elsewhere they are copies of one."""
+    with migrated_stores():
+        yield
 
 
 def identity(seed: int = 1) -> Identity:
