@@ -7,6 +7,7 @@ from typing import Final
 from yidao.node.store import errors
 from yidao.sync.ids import REACH_ROOT, JournalId, NodeId, Path, RecordId
 from yidao.sync.message import Refusal
+from yidao.sync.mold import Described
 from yidao.sync.record import Grade, Header, Part, Release
 
 # A seal with its parts must fit one frame of 1 MiB; the rest is for lengths,
@@ -27,7 +28,7 @@ class DraftPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Described):
     """A record as its author gives it; the store adds network, node and salts.
 
     Attributes:
@@ -38,17 +39,6 @@ class Draft:
             waiting parts go further with this record.
     """
 
-    record_id: bytes
-    kind: str
-    actor: str
-    object_id: str
-    object_version: int
-    created_ms: int
-    unit: str = ""
-    causes: tuple[bytes, ...] = ()
-    schema: str = ""
-    schema_sha256: bytes = b""
-    period: str = ""
     parts: tuple[DraftPart, ...] = ()
     releases: tuple[tuple[int, int], ...] = ()
 
