@@ -31,6 +31,8 @@ MAX_CREATED_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 KNOWN_CRITICAL: Final[frozenset[int]] = frozenset()
 
 _WIRE_TYPE_GROUP: Final = 3
+_KIND_AT: Final = 3 * (2 + ID_BYTES)
+_KIND_TAG: Final = b"\x22"
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}(\.[a-z][a-z0-9_-]{0,31}){2}")
 _UNIT: Final = re.compile(r"[0-9A-Z]{18}")
 _PATH: Final = "/(?:[a-z0-9-]{1,32}(?:/[a-z0-9-]{1,32})*)?"
@@ -181,6 +183,14 @@ def decode_header(data: bytes) -> Header:
     header = _from_message(_parse(data))
     _check_header(header)
     return header
+
+
+def kind_begins(data: bytes, start: bytes) -> bool:
+    """Whether the kind in header bytes begins so; False also where that takes a closer look.
+
+    The fields before it have one length in every header: three ids of 16 bytes.
+    """
+    return data.startswith(_KIND_TAG, _KIND_AT) and data.startswith(start, _KIND_AT + 2)
 
 
 def read_digests(data: bytes) -> tuple[PartDigest, ...]:

@@ -16,6 +16,10 @@ MAX_SEGMENT_BYTES: Final = 900 * 1024
 MAX_GROUP_RECORDS: Final = 2_000
 
 
+#: What kinds of programs begin with: nobody folds them, so they are not even read for it.
+PROGRAM_KINDS: Final = "app."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftPart:
     """A part that is still to be salted."""

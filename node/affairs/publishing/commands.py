@@ -7,11 +7,10 @@ from typing import Final, NamedTuple
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.publishing import errors
 from yidao.node.store.transaction import Tx
-from yidao.node.store.values import Draft, Ticket
+from yidao.node.store.values import PROGRAM_KINDS, Draft, Ticket
 from yidao.sync.ids import REACH_ROOT, JournalId
 
 MAX_RECORDS: Final = 2_000
-KIND_PREFIX: Final = "app."
 
 
 class Landed(NamedTuple):
@@ -59,7 +58,7 @@ class Publishing:
         if not 1 <= len(drafts) <= MAX_RECORDS:
             raise errors.RecordsTooMany(records=len(drafts), limit=MAX_RECORDS)
         for draft in drafts:
-            if not draft.kind.startswith(KIND_PREFIX):
+            if not draft.kind.startswith(PROGRAM_KINDS):
                 raise errors.KindNotPublishable(kind=draft.kind[:64])
 
         def append(tx: Tx) -> Callable[[], Landed]:

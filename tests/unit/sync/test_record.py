@@ -18,6 +18,8 @@ from yidao.sync.record import (
     check_part,
     commitment,
     decode_header,
+    kind_begins,
+    read_digests,
 )
 
 MakeHeader = Callable[..., Header]
@@ -205,3 +207,43 @@ def test_a_part_over_the_limit_is_refused_before_it_is_hashed(make_part: MakePar
         check_part(part.digest(), part)
     fitting = make_part(body=bytes(MAX_PART_BYTES))
     check_part(fitting.digest(), fitting)
+
+
+def outcome(read: Callable[[bytes], object], data: bytes) -> object:
+    """What comes of reading, or the fault that is found."""
+    try:
+        return read(data)
+    except errors.PeerError as error:
+        return error.code, error.params
+
+
+def test_digests_are_read_as_strictly_as_headers(
+    make_header: MakeHeader, make_part: MakePart
+) -> None:
+    """Whatever bit of a header is changed, both say the same of it."""
+    headers = (
+        make_header(parts=(make_part().digest(), make_part("pii").digest(grade=Grade.L4))),
+        make_header(causes=(bytes(16),), unit="", schema="", schema_sha256=b"", period=""),
+    )
+    refused = 0
+    for data in (header.encode() for header in headers):
+        for bit in range(len(data) * 8):
+            changed = bytearray(data)
+            changed[bit // 8] ^= 1 << bit % 8
+            found = outcome(lambda each: decode_header(each).parts, bytes(changed))
+            assert outcome(read_digests, bytes(changed)) == found
+            refused += isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], str)
+        for length in range(len(data)):
+            cut = data[:length]
+            assert outcome(read_digests, cut) == outcome(lambda e: decode_header(e).parts, cut)
+    assert refused > 100
+
+
+def test_a_kind_is_seen_without_reading_the_header(make_header: MakeHeader) -> None:
+    """And nothing is taken for a kind that is none."""
+    data = make_header(kind="app.meter.reading").encode()
+    assert kind_begins(data, b"app.")
+    assert not kind_begins(data, b"app.x")
+    assert not kind_begins(make_header(kind="reporting.return.made").encode(), b"app.")
+    assert not kind_begins(b"", b"app.")
+    assert not kind_begins(b"app." * 40, b"app.")
