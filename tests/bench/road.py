@@ -49,16 +49,62 @@ class Road:
             batch: In one request.
             until: `received`: the parent's receipt is back; `durable`: the foot has them.
         """
+        said = self._run("publisher", records, batch, until)
+        return records / float(said[0])
+
+    def through(self, records: int) -> float:
+        """Publish and give records a second from the first call until the root has them all."""
+        before = self.position(self.root)
+        started = time.perf_counter()
+        self.publish(records, until="durable")
+        with self.root.client() as client:
+            while client.status().position < before + records:
+                time.sleep(0.005)
+        return records / (time.perf_counter() - started)
+
+    def catch_up(self, records: int) -> float:
+        """Let records wait at the foot, and give records a second once its link comes up."""
+        parent = self.nodes[-2]
+        parent.stop()
+        self.publish(records, until="durable")
+        parent.start()
+        started = 0.0
+        with self.foot.client() as client:
+            while True:
+                (link,) = client.status().peers
+                if not started and link.state == "connected":
+                    started = time.perf_counter()
+                if started and not link.lag:
+                    return records / (time.perf_counter() - started)
+                time.sleep(0.005)
+
+    def one_by_one(self, count: int) -> list[tuple[float, float]]:
+        """Give for single records the seconds to durable, and from there to the receipt."""
+        found = []
+        for line in self._run("singles", count, how="one"):
+            durable, receipt = map(float, line.split())
+            found.append((durable, receipt))
+        return found
+
+    def unary(self, count: int) -> list[float]:
+        """Give the seconds that single records took by the call for one request."""
+        return [float(line) for line in self._run("singles", count, how="unary")]
+
+    def writers(self, streams: int, seconds: float) -> float:
+        """Give records a second over so many streams with one record in flight each."""
+        return float(self._run("singles", streams, seconds, how="many")[0])
+
+    def _run(self, module: str, *arguments: object, how: str = "") -> list[str]:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "tests.bench.publisher", str(self.foot.socket)),
-                *(self.foot.path, str(records), str(batch), until),
+                *(sys.executable, "-m", f"tests.bench.{module}", *filter(None, [how])),
+                *(str(self.foot.socket), self.foot.path, *map(str, arguments)),
             ],
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
         )
-        return records / float(done.stdout)
+        return done.stdout.splitlines()
 
 
 @contextmanager
