@@ -20,6 +20,7 @@ from yidao.node.access.service import Access, AccessOptions
 from yidao.node.admissions import Admissions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
+from yidao.node.affairs.publishing.commands import Publishing
 from yidao.node.affairs.sharing.gathering import Gathering
 from yidao.node.alarms import AlarmDecider
 from yidao.node.api.admission_service import AdmissionServicer
@@ -29,6 +30,7 @@ from yidao.node.api.identity_service import IdentityServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.parts_service import PartsServicer
 from yidao.node.api.query_service import QueryServicer
+from yidao.node.api.records_service import RecordsServicer
 from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
@@ -315,6 +317,7 @@ class Assembly:
             *affair_servicers(affairs),
             IdentityServicer(changes, hub.identity.path),
             FollowServicer(hub.store, affairs.access.fields),
+            RecordsServicer(Publishing(affairs.desk), hub.received, system_clock_ms),
             BundleServicer(courier),
             self._trust_service(hub),
             PartsServicer(

@@ -13,7 +13,7 @@ from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, StoredRecord
 from yidao.sync.ids import JournalId
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.record import Header, Part, PartDigest
 from yidao.sync.removal import (
     KIND_PRUNED,

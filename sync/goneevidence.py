@@ -16,7 +16,7 @@ from yidao.sync.enrolment import Enrolment
 from yidao.sync.evidencefiles import ProvenRecord, record_entries, take_record
 from yidao.sync.evidencerevocations import RevocationState, judged
 from yidao.sync.ids import NetworkId, Path
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.record import Part
 from yidao.sync.removal import KIND_PRUNED, KIND_REDACTED, Pruning, Redaction
 

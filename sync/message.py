@@ -6,12 +6,12 @@ Sealed bytes (headers, checkpoints, parts) are carried as they are.
 
 import hashlib
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.journal import Seal
-from yidao.sync.record import MAX_PART_BYTES, Part
+from yidao.sync.partsrun import PartsRun
+from yidao.sync.record import Part
 
 MAX_FRAME_BYTES: Final = 1 << 20
 MAX_CONTROL_BYTES: Final = 1 << 20
@@ -22,11 +22,6 @@ MAX_COSIGNATURES: Final = 32
 MAX_COSIGNATURE_BYTES: Final = 3_584
 MAX_CHECKPOINT_BYTES: Final = 4 * 1024
 MAX_RUNS: Final = 2_000
-MAX_RUN_RECORDS: Final = 2_000
-MAX_PART_NAME_BYTES: Final = 256
-# Salt, encapsulated key and tag of whatever algorithm.
-MAX_SEALED_OVERHEAD_BYTES: Final = 512
-MAX_SEALED_BYTES: Final = MAX_PART_BYTES + MAX_SEALED_OVERHEAD_BYTES
 MAX_HOLDINGS: Final = 8_192
 MAX_WANTED: Final = 1_024
 MAX_HELD: Final = 512
@@ -52,47 +47,6 @@ class EnrolmentProof:
     header: bytes
     core: Part
     proof: bytes
-
-
-class Absence(IntEnum):
-    """Why a node holds a part no longer: removed by age, or erased by an order."""
-
-    PRUNED = 1
-    REDACTED = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedPart:
-    """A part of a letter that only its recipient can open."""
-
-    name: str
-    ciphertext: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbsentPart:
-    """A part that the sender held once."""
-
-    name: str
-    absence: Absence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordParts:
-    """The parts that are present of record `seq`, and those that are known to be gone."""
-
-    seq: int
-    parts: tuple[Part, ...] = ()
-    sealed: tuple[SealedPart, ...] = ()
-    absent: tuple[AbsentPart, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartsRun:
-    """Parts of records of one journal, by ascending `seq`."""
-
-    journal: JournalId
-    records: tuple[RecordParts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Messages of the link as bytes.
 
-The only module that reads or writes the session part of `link.proto`. Sealed bytes
-(headers, checkpoints, parts) pass through untouched. A message is refused by its
-length before it is parsed and by the length of each list before a value is made
-of it; a value that exists is within its limits.
+With `yidao.sync.partsrun` the only module that reads or writes the session part of
+`link.proto`. Sealed bytes (headers, checkpoints, parts) pass through untouched. A message
+is refused by its length before it is parsed and by the length of each list before a value
+is made of it; a value that exists is within its limits.
 
 Nothing here is signed, so unknown fields are ignored (a newer peer may send
 them) and an encoding need not be canonical.
@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from yidao.api.link.v1 import link_pb2 as pb
 from yidao.sync import errors
-from yidao.sync.ids import JournalId, Lane, Path, network_id, node_id
+from yidao.sync.ids import Lane, Path, network_id, node_id
 from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, Seal
 from yidao.sync.message import (
     HASH_BYTES,
@@ -34,16 +34,11 @@ from yidao.sync.message import (
     MAX_HOLDINGS,
     MAX_ITEMS,
     MAX_NUMBER,
-    MAX_PART_NAME_BYTES,
     MAX_PATH_BYTES,
     MAX_PROOF_BYTES,
-    MAX_RUN_RECORDS,
     MAX_RUNS,
-    MAX_SEALED_BYTES,
     MAX_WANTED,
     STORE_ID_BYTES,
-    Absence,
-    AbsentPart,
     Ack,
     Control,
     EnrolmentProof,
@@ -55,18 +50,15 @@ from yidao.sync.message import (
     Holding,
     Item,
     LaneCursor,
-    PartsRun,
     Receipt,
-    RecordParts,
     Refusal,
     Resume,
-    SealedPart,
 )
-from yidao.sync.record import MAX_HEADER_BYTES, MAX_PART_BYTES, MAX_PARTS, SALT_BYTES, Part
+from yidao.sync.partsrun import read_journal, read_part, read_run, write_journal, write_run
+from yidao.sync.record import MAX_HEADER_BYTES
 
 # One byte of tag, eight of value.
 NUMBER_BYTES: Final = 9
-_ABSENCES: Final = {int(absence): absence for absence in Absence}
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -142,11 +134,11 @@ def encode_control(message: Control) -> bytes:
             out.ack.position = message.position
             out.ack.credit_bytes = message.credit_bytes
         case Receipt():
-            _write_journal(out.receipt.journal, message.journal)
+            write_journal(out.receipt.journal, message.journal)
             out.receipt.size = message.size
             out.receipt.cosignatures.extend(message.cosignatures)
         case Refusal():
-            _write_journal(out.refusal.journal, message.journal)
+            write_journal(out.refusal.journal, message.journal)
             out.refusal.seq = message.seq
             out.refusal.code = message.code
         case Heartbeat():
@@ -212,74 +204,6 @@ def _code(value: str) -> str:
     return value
 
 
-def _read_journal(ref: pb.JournalRef) -> JournalId:
-    return JournalId(node_id=node_id(ref.node_id), channel=ref.channel, epoch=ref.epoch)
-
-
-def _write_journal(out: pb.JournalRef, journal: JournalId) -> None:
-    out.node_id = journal.node_id
-    out.channel = journal.channel
-    out.epoch = journal.epoch
-
-
-def _read_part(part: pb.Part) -> Part:
-    # Once a record on the hot path, so the limits are asked in one go.
-    name, salt, body = part.name, part.salt, part.body
-    if len(salt) != SALT_BYTES or len(body) > MAX_PART_BYTES or len(name) > MAX_PART_NAME_BYTES:
-        _limit("part_name", len(name), MAX_PART_NAME_BYTES)
-        _limit("part_body", len(body), MAX_PART_BYTES)
-        raise errors.WireFieldInvalid(field="salt")
-    return Part(name=name, salt=salt, body=body)
-
-
-def _write_part(out: pb.Part, part: Part) -> None:
-    out.name = part.name
-    out.salt = part.salt
-    out.body = part.body
-
-
-def _read_run(run: pb.PartsRun) -> PartsRun:
-    _limit("run_records", len(run.records), MAX_RUN_RECORDS)
-    records = []
-    floor = -1
-    for record in run.records:
-        seq = record.seq
-        if not floor < seq <= MAX_NUMBER:
-            raise errors.WireFieldInvalid(field="seq")
-        floor = seq
-        _limit("record_parts", len(record.parts), MAX_PARTS)
-        parts = tuple([_read_part(part) for part in record.parts])
-        records.append(
-            RecordParts(
-                seq=seq,
-                parts=parts,
-                sealed=_read_sealed(record) if record.sealed else (),
-                absent=_read_absent(record) if record.absent else (),
-            )
-        )
-    return PartsRun(journal=_read_journal(run.journal), records=tuple(records))
-
-
-def _read_sealed(record: pb.RecordParts) -> tuple[SealedPart, ...]:
-    _limit("sealed_parts", len(record.sealed), MAX_PARTS)
-    for part in record.sealed:
-        _limit("part_name", len(part.name), MAX_PART_NAME_BYTES)
-        _limit("sealed_part", len(part.ciphertext), MAX_SEALED_BYTES)
-    return tuple(SealedPart(name=part.name, ciphertext=part.ciphertext) for part in record.sealed)
-
-
-def _read_absent(record: pb.RecordParts) -> tuple[AbsentPart, ...]:
-    _limit("absent_parts", len(record.absent), MAX_PARTS)
-    found = []
-    for part in record.absent:
-        _limit("part_name", len(part.name), MAX_PART_NAME_BYTES)
-        absence = _ABSENCES.get(part.absence)
-        if absence is None:
-            raise errors.WireFieldInvalid(field="absence")
-        found.append(AbsentPart(name=part.name, absence=absence))
-    return tuple(found)
-
-
 def _read_item(item: pb.Item) -> Item:
     _limit("parts_runs", len(item.parts), MAX_RUNS)
     if _number("position", item.position) == 0:
@@ -288,7 +212,7 @@ def _read_item(item: pb.Item) -> Item:
         position=item.position,
         seal=_read_seal(item.seal),
         cosignatures=_read_lines(item.seal.cosignatures),
-        parts=tuple([_read_run(run) for run in item.parts]),
+        parts=tuple([read_run(run) for run in item.parts]),
     )
 
 
@@ -305,7 +229,7 @@ def _read_seal(seal: pb.Seal) -> Seal:
         raise errors.WireFieldInvalid(field="checkpoint")
     _number("first_seq", seal.first_seq + len(headers))
     return Seal(
-        journal=_read_journal(seal.journal),
+        journal=read_journal(seal.journal),
         first_seq=seal.first_seq,
         headers=headers,
         checkpoint=seal.checkpoint,
@@ -321,25 +245,13 @@ def _read_lines(lines: Sequence[str]) -> tuple[str, ...]:
 
 def _write_item(out: pb.Item, item: Item) -> None:
     out.position = item.position
-    _write_journal(out.seal.journal, item.seal.journal)
+    write_journal(out.seal.journal, item.seal.journal)
     out.seal.first_seq = item.seal.first_seq
     out.seal.headers.extend(item.seal.headers)
     out.seal.checkpoint = item.seal.checkpoint
     out.seal.cosignatures.extend(item.cosignatures)
     for run in item.parts:
-        out_run = out.parts.add()
-        _write_journal(out_run.journal, run.journal)
-        for record in run.records:
-            out_record = out_run.records.add()
-            out_record.seq = record.seq
-            for part in record.parts:
-                _write_part(out_record.parts.add(), part)
-            for sealed in record.sealed:
-                out_record.sealed.add(name=sealed.name, ciphertext=sealed.ciphertext)
-            for absent in record.absent:
-                out_record.absent.add(
-                    name=absent.name, absence=pb.Absence.ValueType(absent.absence)
-                )
+        write_run(out.parts.add(), run)
 
 
 def _write_hello(out: pb.Hello, hello: Hello) -> None:
@@ -353,7 +265,8 @@ def _write_hello(out: pb.Hello, hello: Hello) -> None:
     for proof in hello.chain:
         out_proof = out.chain.add()
         out_proof.header = proof.header
-        _write_part(out_proof.core, proof.core)
+        name, salt, body = proof.core
+        out_proof.core.CopyFrom(pb.Part(name=name, salt=salt, body=body))
         out_proof.proof = proof.proof
     out.life = hello.life
     out.replaced = hello.replaced
@@ -383,7 +296,7 @@ def _read_hello(hello: pb.Hello) -> Hello:
 def _read_proof(proof: pb.EnrolmentProof) -> EnrolmentProof:
     _limit("header", len(proof.header), MAX_HEADER_BYTES)
     _limit("proof", len(proof.proof), MAX_PROOF_BYTES)
-    return EnrolmentProof(header=proof.header, core=_read_part(proof.core), proof=proof.proof)
+    return EnrolmentProof(header=proof.header, core=read_part(proof.core), proof=proof.proof)
 
 
 def _write_resume(out: pb.Resume, resume: Resume) -> None:
@@ -397,12 +310,12 @@ def _write_resume(out: pb.Resume, resume: Resume) -> None:
     for out_list, holdings in ((out.holdings, resume.holdings), (out.wanted, resume.wanted)):
         for holding in holdings:
             out_holding = out_list.add()
-            _write_journal(out_holding.journal, holding.journal)
+            write_journal(out_holding.journal, holding.journal)
             out_holding.size = holding.size
     for out_held, said in ((out.held, resume.held), (out.receipts, resume.receipts)):
         for each in said:
             entry = out_held.add()
-            _write_journal(entry.journal, each.journal)
+            write_journal(entry.journal, each.journal)
             entry.checkpoint = each.checkpoint
             entry.cosignature = each.cosignature
 
@@ -438,14 +351,14 @@ def _read_cursor(cursor: pb.LaneCursor) -> LaneCursor:
 
 
 def _read_holding(holding: pb.Holding) -> Holding:
-    return Holding(journal=_read_journal(holding.journal), size=_number("size", holding.size))
+    return Holding(journal=read_journal(holding.journal), size=_number("size", holding.size))
 
 
 def _read_held(held: pb.Held) -> Held:
     _limit("checkpoint", len(held.checkpoint), MAX_CHECKPOINT_BYTES)
     _limit("cosignature", len(held.cosignature), MAX_COSIGNATURE_BYTES)
     return Held(
-        journal=_read_journal(held.journal),
+        journal=read_journal(held.journal),
         checkpoint=held.checkpoint,
         cosignature=held.cosignature,
     )
@@ -463,7 +376,7 @@ def _read_receipt(receipt: pb.Receipt) -> Receipt:
     if not receipt.cosignatures:
         raise errors.WireFieldInvalid(field="cosignatures")
     return Receipt(
-        journal=_read_journal(receipt.journal),
+        journal=read_journal(receipt.journal),
         size=_number("size", receipt.size),
         cosignatures=_read_lines(receipt.cosignatures),
     )
@@ -471,7 +384,7 @@ def _read_receipt(receipt: pb.Receipt) -> Receipt:
 
 def _read_refusal(refusal: pb.Refusal) -> Refusal:
     return Refusal(
-        journal=_read_journal(refusal.journal),
+        journal=read_journal(refusal.journal),
         seq=_number("seq", refusal.seq),
         code=_code(refusal.code),
     )

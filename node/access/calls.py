@@ -245,6 +245,8 @@ RULES: Final[Mapping[str, CallRule]] = {
     ),
     "TrustService/PublishRootList": _acts(_P.NODE_OPERATE),
     "TrustService/GetRootList": _reads(_P.NODE_READ),
+    "RecordsService/Append": _acts(_P.RECORDS_PUBLISH),
+    "RecordsService/Publish": _acts(_P.RECORDS_PUBLISH),
     "FollowService/Follow": _reads(_P.RECORDS_FOLLOW, form=Scoped.NAMED, asks_fields=True),
     "RecoveryService/ListIncidents": _reads(_P.NODE_READ, unit=UnitRule.CLOSED),
     "RecoveryService/OpenEpoch": _acts(_P.NODE_OPERATE),

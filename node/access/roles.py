@@ -44,6 +44,7 @@ class Permission(StrEnum):
     CATALOG_PUBLISH = "catalog.publish"
     QUERY_ASK = "query.ask"
     RECORDS_FOLLOW = "records.follow"
+    RECORDS_PUBLISH = "records.publish"
     EVIDENCE_EXPORT = "evidence.export"
     NODE_READ = "node.read"
     NODE_OPERATE = "node.operate"
@@ -76,6 +77,7 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
     | {
         _P.REPORTING_SUBMIT,
         _P.REPORTING_WITHDRAW,
+        _P.RECORDS_PUBLISH,
         _P.SIGNOFF_SUBMIT,
         _P.CATALOG_DRAFT,
         _P.EVIDENCE_EXPORT,
@@ -98,6 +100,7 @@ ALLOWS: Final[Mapping[Role, frozenset[Permission]]] = {
         _P.STANDARDS_PUBLISH,
         _P.DIRECTIVES_ISSUE,
         _P.DIRECTIVES_REPORT,
+        _P.RECORDS_PUBLISH,
         _P.CATALOG_PUBLISH,
         _P.QUERY_ASK,
         _P.RECORDS_FOLLOW,

@@ -20,6 +20,7 @@ from yidao.node import errors as node
 from yidao.node.access import errors as access
 from yidao.node.affairs import errors as affairs
 from yidao.node.affairs.catalog import errors as entries
+from yidao.node.affairs.publishing import errors as publishing
 from yidao.node.affairs.sharing import errors as sharing
 from yidao.node.api import following
 from yidao.node.store import errors as store
@@ -64,6 +65,10 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     affairs.ReviewScopeInvalid: _Code.INVALID_ARGUMENT,
     following.FollowFilterInvalid: _Code.INVALID_ARGUMENT,
     affairs.RowsTooMany: _Code.INVALID_ARGUMENT,
+    publishing.KindNotPublishable: _Code.INVALID_ARGUMENT,
+    publishing.RecordsTooMany: _Code.INVALID_ARGUMENT,
+    publishing.ReachInvalid: _Code.INVALID_ARGUMENT,
+    publishing.GradeInvalid: _Code.INVALID_ARGUMENT,
     access.PasswordReused: _Code.INVALID_ARGUMENT,
     access.PasswordWeak: _Code.INVALID_ARGUMENT,
     access.RolesExclusive: _Code.INVALID_ARGUMENT,
@@ -127,6 +132,7 @@ STATUS: Final[dict[type[YidaoError], grpc.StatusCode]] = {
     store.StoreFenced: _Code.UNAVAILABLE,
     following.FollowersTooMany: _Code.UNAVAILABLE,
     following.FollowEnded: _Code.UNAVAILABLE,
+    publishing.AppendEnded: _Code.UNAVAILABLE,
 }
 
 

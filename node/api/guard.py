@@ -52,6 +52,7 @@ _SESSION_METADATA: Final = "authorization"
 _SCHEME: Final = "Bearer "
 _MAX_TOKEN_CHARACTERS: Final = 128
 _CANCELLED: Final = "CANCELLED"
+_ASKED_AGAIN_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -94,7 +95,10 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 self._many(name, handler.unary_stream), **form
             )
-        # The local API has no call that streams both ways.
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._both(name, handler.stream_stream), **form
+            )
         assert handler.stream_unary is not None, method
         return grpc.stream_unary_rpc_method_handler(self._one(name, handler.stream_unary), **form)
 
@@ -137,6 +141,35 @@ class AccessGuard(grpc.aio.ServerInterceptor):
                 # A stream outlives neither its session nor its permission.
                 await self._admit(name, rule, request, context, goes_on=True)
                 yield message
+
+        return call
+
+    def _both(self, name: str, inner: Callable[..., AsyncIterator[Message]]) -> Callable[..., Any]:
+        """Guard a call that streams both ways: its caller at the start, each request's actor.
+
+        Whether the session still holds is asked again every second in which something comes.
+        """
+        rule = calls.RULES.get(name)
+
+        async def call(
+            requests: AsyncIterator[Message], context: Context
+        ) -> AsyncIterator[Message]:
+            admitted = await self._admit(name, rule, None, context)
+            await self._done(name, admitted, context)
+            clock = asyncio.get_running_loop().time
+
+            async def known() -> AsyncIterator[Message]:
+                asked_at = clock()
+                async for request in requests:
+                    if clock() - asked_at >= _ASKED_AGAIN_SECONDS:
+                        await self._admit(name, rule, request, context, goes_on=True)
+                        asked_at = clock()
+                    else:
+                        act(request, admitted.caller)
+                    yield request
+
+            async for response in inner(known(), context):
+                yield response
 
         return call
 

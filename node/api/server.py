@@ -20,6 +20,7 @@ from yidao.api.local.v1 import (
     node_pb2_grpc,
     parts_pb2_grpc,
     query_pb2_grpc,
+    records_pb2_grpc,
     recovery_pb2_grpc,
     registry_pb2_grpc,
     reporting_pb2_grpc,
@@ -29,6 +30,7 @@ from yidao.api.local.v1 import (
 )
 from yidao.node.api.access_service import AccessServicer
 from yidao.node.api.follow_service import FollowServicer
+from yidao.node.api.records_service import RecordsServicer
 
 # One error for both ends of the socket.
 
@@ -78,6 +80,11 @@ _SERVICES: Final[tuple[tuple[type, str, Callable[[Any, grpc.aio.Server], None]],
         follow_pb2_grpc.FollowServiceServicer,
         "yidao.api.local.v1.FollowService",
         follow_pb2_grpc.add_FollowServiceServicer_to_server,
+    ),
+    (
+        records_pb2_grpc.RecordsServiceServicer,
+        "yidao.api.local.v1.RecordsService",
+        records_pb2_grpc.add_RecordsServiceServicer_to_server,
     ),
     (
         catalog_pb2_grpc.CatalogServiceServicer,
@@ -178,7 +185,7 @@ class LocalServer:
             return
         await self._health.enter_graceful_shutdown()
         for servicer in self._servicers:
-            if isinstance(servicer, FollowServicer):
+            if isinstance(servicer, FollowServicer | RecordsServicer):
                 # Its calls never end by themselves.
                 servicer.close()
         await self._server.stop(grace_seconds)

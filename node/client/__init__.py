@@ -21,6 +21,7 @@ The calls of `Client`, by what they are about:
   `save_draft`, `working_copy`, `working_copies`, `submit_entry`, `review_entry`,
   `send_back_entry`, `publish_entry`, `withdraw_entry`.
 - Rows where they are: `query_rows` gives a `RowStream`; its `answer()` is a table too.
+- Records of your own: `publish` appends any number, `publisher` many at a time.
 - What happens: `follow` gives events in order; a `FileCursor` outlives the program.
 - Directives: `issue`, `report`, `directives`, `tree`.
 - The node: `status`, `list_tree`, `export_bundle`, `import_bundle`, `verify_store`, `rebuild`.
@@ -81,6 +82,7 @@ from yidao.node.client.frames import ExtraMissing
 from yidao.node.client.identity import KeyPair, NodeKeys
 from yidao.node.client.offline import validate_offline
 from yidao.node.client.parts import PartInfo, Pruned, Redacted
+from yidao.node.client.publishing import NewRecord, Published, Publisher
 from yidao.node.client.query import RowStream
 from yidao.node.client.query_values import QueryAnswer, QueryColumn, QueryNode, QueryRow
 from yidao.node.client.queue import (
@@ -188,6 +190,7 @@ __all__ = [
     "Metadata",
     "Missing",
     "MissingPage",
+    "NewRecord",
     "NodeInfo",
     "NodeKeys",
     "NodeUnreachable",
@@ -202,6 +205,8 @@ __all__ = [
     "Problem",
     "Progress",
     "Pruned",
+    "Published",
+    "Publisher",
     "QueryAnswer",
     "QueryColumn",
     "QueryNode",

@@ -336,3 +336,4 @@ class AsyncClient:
 
     # What happens.
     follow = _Followed(Client.follow)
+    publish = _Awaited(Client.publish)

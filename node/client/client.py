@@ -20,6 +20,7 @@ from yidao.node.client.identity import IdentityCalls
 from yidao.node.client.node import NodeCalls
 from yidao.node.client.parts import PartsCalls
 from yidao.node.client.query import QueryCalls
+from yidao.node.client.records import RecordsCalls
 from yidao.node.client.recovery import RecoveryCalls
 from yidao.node.client.reporting import ReportingCalls
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
@@ -50,6 +51,7 @@ class Client(
     AdmissionCalls,
     PartsCalls,
     FollowCalls,
+    RecordsCalls,
     TrustCalls,
 ):
     """Talks to one node. Close it, or use it in a `with`; safe for several threads.

@@ -29,6 +29,7 @@ from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
+from yidao.node.received import Received
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import aside, tables
@@ -91,6 +92,7 @@ class Hub:
             wait_seconds=settings.fence_wait_seconds,
         )
         self.warden.on_reopened(self._adopt)
+        self.received = Received()
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -252,7 +254,15 @@ class Hub:
             node_id=driver.peer.node_id, path=driver.peer.path, store_id=self.store.store_id
         )
         # Not waited for: a receipt is a sidecar, and a bad one becomes a problem row.
-        self.store.submit(lambda tx: tx.add_receipt(peer, receipt))
+        kept = self.store.submit(lambda tx: tx.add_receipt(peer, receipt))
+        if receipt.journal.node_id == self.identity.node_id:
+            asyncio.wrap_future(kept).add_done_callback(
+                lambda done: self._note_received(receipt, done)
+            )
+
+    def _note_received(self, receipt: Receipt, kept: "asyncio.Future[bool]") -> None:
+        if not kept.cancelled() and kept.exception() is None and kept.result():
+            self.received.told(receipt.journal, receipt.size)
 
     def refused(self, driver: Driver, refusal: Refusal) -> None:
         """Make a refusal visible: the other side found what this node sent to be wrong."""

@@ -10,7 +10,7 @@ from yidao.node.printing.sections import Report, Section
 from yidao.sync.evidence import EvidenceReport, Step
 from yidao.sync.goneevidence import GonePart
 from yidao.sync.merkle import leaf_hash
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 
 _STEPS: Final = {
     Step.FILES: ("文件完整 ({0})", "The file is whole ({0})"),

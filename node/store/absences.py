@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, select
 
 from yidao.node.store.tables import absent_part as table
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 
 
 class Gone(NamedTuple):

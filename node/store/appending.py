@@ -5,10 +5,9 @@ that every waiting caller appended to a journal. Until then a job can be rolled
 back alone, and nothing signed has ever existed.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
@@ -18,7 +17,6 @@ from yidao.node.store import (
     errors,
     papering,
     parts,
-    rawsql,
     record_ids,
     revoking,
     rootlists,
@@ -31,12 +29,14 @@ from yidao.node.store.scope import Scope
 from yidao.node.store.sealing import check_sealable
 from yidao.node.store.tables import enrolment
 from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, DraftPart, Ticket
+from yidao.sync.approval import ASKED_CHANNEL, DECIDED_CHANNELS
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.epoch import CHANNELS, Cause, EpochOpened
 from yidao.sync.epoch import KIND as KIND_EPOCH
 from yidao.sync.ids import JournalId, NodeId, RecordId
 from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, seal
-from yidao.sync.record import SALT_BYTES, Header, Part, Release
+from yidao.sync.mold import Mold
+from yidao.sync.record import SALT_BYTES, Part, PartDigest, Release, commitment, decode_header
 from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
 from yidao.sync.revocation import KIND as KIND_REVOKED
 from yidao.sync.revocation import CutLine
@@ -47,23 +47,29 @@ from yidao.sync.suite import Signer
 # Lengths, name and salt of a part, the length of a header: what a frame adds.
 _PART_OVERHEAD_BYTES: Final = 64
 _HEADER_OVERHEAD_BYTES: Final = 8
+# Where records lie that say whom to trust.
+_TRUST_CHANNELS: Final = frozenset(
+    {
+        trust.NODE_CHANNEL,
+        ROOT_LIST_CHANNEL,
+        ASKED_CHANNEL,
+        *DECIDED_CHANNELS,
+        *REVOCATION_CHANNELS,
+    }
+)
 # What sealing adds to a part of a letter, rounded up.
 _SEALED_OVERHEAD_BYTES: Final = 128
-_INSERT_ID: Final = "INSERT INTO record_id (record_id, position, content_sha256) VALUES (?, ?, ?)"
-_SELECT_ID: Final = "SELECT position, content_sha256 FROM record_id WHERE record_id = ?"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pending:
-    """A record that waits for its seal."""
+class _Pending(NamedTuple):
+    """A record that waits for its seal; a tuple, since it is made once a record."""
 
+    draft: Draft
     header: bytes
     parts: tuple[tuple[Part, PartRule], ...]
-    releases: tuple[tuple[int, int], ...]
     weight_bytes: int
-    content_sha256: bytes
     ticket: Ticket
-    enrols: NodeId | None = None
+    enrols: NodeId | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,12 +91,18 @@ class Mark:
 
 
 class Appender:
-    """Own records of one group."""
+    """Own records of one group.
 
-    def __init__(self, scope: Scope) -> None:
+    Args:
+        scope: The transaction.
+        mold: Of this node's headers.
+    """
+
+    def __init__(self, scope: Scope, mold: Mold) -> None:
         self._scope = scope
         self._queues: dict[JournalId, _Queue] = {}
-        self._by_id: dict[RecordId, _Pending] = {}
+        self._by_id: dict[bytes, _Pending] = {}
+        self._mold = mold
         self.count = 0
 
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
@@ -110,8 +122,13 @@ class Appender:
             raise errors.StoreFenced(standing=scope.fence.reason)
         queue = self._queue(channel)
         self._check_letter(queue.head.journal)
-        known = self._known_ids([RecordId(draft.record_id) for draft in drafts])
-        return [self._append_one(queue, draft, known) for draft in drafts]
+        known = record_ids.known(scope.conn, [draft.record_id for draft in drafts])
+        salts = scope.random(SALT_BYTES * sum([len(draft.parts) for draft in drafts]))
+        tickets, at = [], 0
+        for draft in drafts:
+            tickets.append(self._append_one(queue, draft, known, salts, at))
+            at += SALT_BYTES * len(draft.parts)
+        return tickets
 
     def _check_letter(self, journal: JournalId) -> None:
         target = journal.audience.to
@@ -248,85 +265,67 @@ class Appender:
             self.append(trust.NODE_CHANNEL, [declaration])
         return trust.declare(scope, name, own)
 
-    def _known_ids(self, ids: list[RecordId]) -> dict[RecordId, tuple[int, bytes]]:
-        known: dict[RecordId, tuple[int, bytes]] = {}
-        for one in ids:
-            for position, digest in rawsql.fetch(self._scope.conn, _SELECT_ID, (one,)):
-                known[one] = (position, bytes(digest))
-        return known
-
     def _append_one(
-        self, queue: _Queue, draft: Draft, known: dict[RecordId, tuple[int, bytes]]
+        self, queue: _Queue, draft: Draft, known: Mapping[bytes, int], salts: bytes, at: int
     ) -> Ticket:
-        record_id = RecordId(draft.record_id)
-        content = content_sha256(queue.head.journal.channel, draft)
-        pending = self._by_id.get(record_id)
-        stored = known.get(record_id)
-        if pending is not None or stored is not None:
-            first = pending.content_sha256 if pending else stored[1] if stored else content
-            if first not in (content, record_ids.UNKNOWN_CONTENT):
-                raise errors.RecordIdReused(record_id=record_id.hex())
-            return self._repeated(pending, record_id, stored[0] if stored else 0)
-        made = self._make(queue, draft, content)
+        pending = self._by_id.get(draft.record_id)
+        if pending is not None:
+            is_same = replace(draft, created_ms=pending.draft.created_ms) == pending.draft
+            if not is_same or pending.ticket.journal != queue.head.journal:
+                raise errors.RecordIdReused(record_id=draft.record_id.hex())
+            # The same object, so that sealing completes both callers' tickets.
+            return pending.ticket
+        if draft.record_id in known:
+            return record_ids.first_ticket(
+                self._scope, self._mold, queue.head.journal, draft, known[draft.record_id]
+            )
+        made = self._make(queue, draft, salts, at)
         queue.records.append(made)
-        self._by_id[record_id] = made
+        self._by_id[draft.record_id] = made
         self.count += 1
         return made.ticket
 
-    def _repeated(self, pending: _Pending | None, record_id: RecordId, position: int) -> Ticket:
-        if pending is not None:
-            # The same object, so that sealing completes both callers' tickets.
-            return pending.ticket
-        found = segments.segment_at(self._scope.conn, position)
-        head = self._scope.heads.by_pk(found.journal_pk) if found else None
-        if found is None or head is None:
-            raise errors.StoreInconsistent(what="record_id")
-        return Ticket(
-            record_id=record_id,
-            journal=head.journal,
-            journal_pk=head.pk,
-            seq=found.first_seq + position - found.position,
-            repeat=True,
-            sealed_at=position,
-        )
-
-    def _make(self, queue: _Queue, draft: Draft, content: bytes) -> _Pending:
-        scope, head = self._scope, queue.head
-        salted = tuple(
-            (
-                Part(name=part.name, salt=scope.random(SALT_BYTES), body=part.body),
-                PartRule(part.release is Release.WHEN_ACCEPTED, part.reach),
-            )
-            for part in draft.parts
-        )
-        header = _header(scope, draft, [part for part, _ in salted])
-        data = header.encode()
-        weight = len(data) + _HEADER_OVERHEAD_BYTES
-        weight += sum(len(part.body) + _PART_OVERHEAD_BYTES for part, _ in salted)
+    def _make(self, queue: _Queue, draft: Draft, salts: bytes, at: int) -> _Pending:
+        head = queue.head
+        salted, digests = [], []
+        weight = _HEADER_OVERHEAD_BYTES
+        for part in draft.parts:
+            salt, at = salts[at : at + SALT_BYTES], at + SALT_BYTES
+            name, body, reach, release = part.name, part.body, part.reach, part.release
+            digest = commitment(salt, body)
+            digests.append(PartDigest(name, digest, len(body), part.grade, reach, release))
+            rule = PartRule(release is Release.WHEN_ACCEPTED, reach)
+            salted.append((Part(name, salt, body), rule))
+            weight += len(body) + _PART_OVERHEAD_BYTES
+        header = self._mold.header(draft, digests)
+        weight += len(header)
         if head.journal.audience.to is not None:
             weight += len(salted) * _SEALED_OVERHEAD_BYTES
-        weight += self._released_bytes(draft.releases)
+        if draft.releases:
+            weight += self._released_bytes(draft.releases)
         if weight > MAX_SEGMENT_BYTES:
             raise errors.RecordTooLarge(size_bytes=weight, limit_bytes=MAX_SEGMENT_BYTES)
-        core = next((part.body for part, _ in salted if part.name == "core"), None)
+        ticket = Ticket(
+            record_id=RecordId(draft.record_id),
+            journal=head.journal,
+            journal_pk=head.pk,
+            seq=head.size + len(queue.records),
+        )
         return _Pending(
-            header=data,
-            parts=salted,
-            releases=draft.releases,
-            weight_bytes=weight,
-            content_sha256=content,
-            ticket=Ticket(
-                record_id=header.record_id,
-                journal=head.journal,
-                journal_pk=head.pk,
-                seq=head.size + len(queue.records),
-            ),
-            enrols=self._fold_trust(head.journal.channel, header, core),
+            draft,
+            header,
+            tuple(salted),
+            weight,
+            ticket,
+            self._fold_trust(head.journal.channel, header, draft),
         )
 
-    def _fold_trust(self, channel: str, header: Header, core: bytes | None) -> NodeId | None:
+    def _fold_trust(self, channel: str, data: bytes, draft: Draft) -> NodeId | None:
         """Fold a record that says whom to trust, and return whom it enrols."""
-        scope = self._scope
+        if channel not in _TRUST_CHANNELS:
+            return None
+        scope, header = self._scope, decode_header(data)
+        core = next((part.body for part in draft.parts if part.name == "core"), None)
         by, by_path = scope.identity.node_id, scope.identity.path
         papering.fold(scope, channel, header, core, by, by_path)
         if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
@@ -370,58 +369,13 @@ class Appender:
             late=False,
         )
         parts.write_released(
-            scope.conn, position, [pair for record in chunk for pair in record.releases]
+            scope.conn, position, [pair for record in chunk for pair in record.draft.releases]
         )
-        rows = []
         for offset, record in enumerate(chunk):
             record.ticket.sealed_at = position + offset
-            rows.append((record.ticket.record_id, position + offset, record.content_sha256))
             if record.enrols is not None:
                 trust.place(scope.conn, record.enrols, position + offset)
-        rawsql.run_many(scope.conn, _INSERT_ID, rows)
-
-
-def content_sha256(channel: str, draft: Draft) -> bytes:
-    """Return what tells two records of one id apart: all that the author gave but the time."""
-    described = (
-        channel,
-        draft.kind,
-        draft.actor,
-        draft.object_id,
-        draft.object_version,
-        draft.unit,
-        draft.causes,
-        draft.schema,
-        draft.schema_sha256,
-        draft.period,
-        draft.releases,
-        [(p.name, p.body, int(p.grade), p.reach, int(p.release)) for p in draft.parts],
-    )
-    # repr of strings, bytes, integers and their tuples is unambiguous.
-    return hashlib.sha256(repr(described).encode()).digest()
-
-
-def _header(scope: Scope, draft: Draft, salted: Sequence[Part]) -> Header:
-    digests = tuple(
-        part.digest(grade=given.grade, reach=given.reach, release=given.release)
-        for part, given in zip(salted, draft.parts, strict=True)
-    )
-    return Header(
-        network=scope.identity.network,
-        node_id=scope.identity.node_id,
-        record_id=RecordId(draft.record_id),
-        kind=draft.kind,
-        actor=draft.actor,
-        object_id=draft.object_id,
-        object_version=draft.object_version,
-        created_ms=draft.created_ms,
-        unit=draft.unit,
-        causes=tuple(RecordId(cause) for cause in draft.causes),
-        schema=draft.schema,
-        schema_sha256=draft.schema_sha256,
-        period=draft.period,
-        parts=digests,
-    )
+        record_ids.keep(scope.conn, [record.draft.record_id for record in chunk], position)
 
 
 def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes, actor: str) -> Draft:

@@ -92,8 +92,10 @@ def _due(own: NodeId, latest_s: int) -> Select[Any]:
     )
 
 
-def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer: Peer) -> None:
+def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer: Peer) -> bool:
     """Store cosignature lines that came; one that fails is a problem and is dropped.
+
+    Returns whether one of them is the peer's own.
 
     Args:
         scope: The transaction.
@@ -106,7 +108,8 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
     checkpoint = checkpoint_of(scope.conn, head.pk, size)
     if checkpoint is None:
         # A receipt may be older than a restored store; nothing rests on it.
-        return
+        return False
+    is_its_own = False
     for line in lines:
         try:
             cosigner = _cosigner_of(scope, line)
@@ -128,13 +131,16 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             _store_second(scope, head, cosigner.node_id, size, line)
         else:
             _store(scope, head, cosigner.node_id, size, line, time_s)
+        is_its_own = is_its_own or cosigner.node_id == peer.node_id
+    return is_its_own
 
 
-def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> None:
-    """Store the cosignatures of a receipt."""
+def add_receipt(scope: Scope, peer: Peer, receipt: Receipt) -> bool:
+    """Store the cosignatures of a receipt; return whether the peer's own is one of them."""
     head = scope.heads.get(receipt.journal)
-    if head is not None and head.public_key is not None:
-        add_lines(scope, head, receipt.size, receipt.cosignatures, peer=peer)
+    if head is None or head.public_key is None:
+        return False
+    return add_lines(scope, head, receipt.size, receipt.cosignatures, peer=peer)
 
 
 def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:

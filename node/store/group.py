@@ -14,6 +14,7 @@ from yidao.node.store.journals import Heads
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import head as head_table
 from yidao.node.store.transaction import Tx
+from yidao.sync.mold import Mold
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Group:
         now_ms: int,
         random: Callable[[int], bytes],
         fence: Fence,
+        mold: Mold,
     ) -> None:
         self.conn = conn
         position: int = conn.execute(
@@ -55,7 +57,7 @@ class Group:
             fence=fence,
         )
         self._first_position = position
-        self._appender = Appender(self._scope)
+        self._appender = Appender(self._scope, mold)
         self.tx = Tx(self._scope, self._appender)
 
     @property

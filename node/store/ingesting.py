@@ -18,6 +18,7 @@ moves in the same transaction, past refused items as well: they are asked for
 again by name (`wanted`), so that no journal can stop a lane.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,8 +53,17 @@ from yidao.sync.errors import PeerError, SealFork, SealOverlap
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
-from yidao.sync.message import Frame, Item, PartsRun, RecordParts, Refusal, SealedPart
-from yidao.sync.record import Header, Part, Release, check_part, decode_header
+from yidao.sync.message import Frame, Item, Refusal
+from yidao.sync.partsrun import PartsRun, RecordParts, SealedPart
+from yidao.sync.record import (
+    Header,
+    Part,
+    PartDigest,
+    Release,
+    check_part,
+    decode_header,
+    read_digests,
+)
 from yidao.sync.routing import lanes_for
 
 # Notes of journals that nothing declares are kept so that they can be asked for
@@ -252,42 +262,44 @@ class Ingest:
 
     def _check_parts(self, head: Head, item: Item) -> _Checked:
         checked = _Checked(own=[], late={}, early={}, sealed=[], gone=[])
-        headers: dict[int, Header] = {}
         for run in item.parts:
             if run.journal == head.journal:
-                self._check_own(head, item, run, headers, checked)
+                self._check_own(head, item, run, checked)
             else:
                 self._check_late(run, checked)
         parked = parts.take_parked(
             self._scope.conn, head.pk, item.seal.first_seq, item.seal.end_seq
         )
         for seq, part in parked:
-            ruled = self._judge_parked(head, item, seq, part, headers)
+            ruled = self._judge_parked(head, item, seq, part)
             if ruled is not None:
                 checked.late.setdefault(head.pk, []).append(ruled)
         return checked
 
-    def _check_own(
-        self, head: Head, item: Item, run: PartsRun, headers: dict[int, Header], out: _Checked
-    ) -> None:
+    def _check_own(self, head: Head, item: Item, run: PartsRun, out: _Checked) -> None:
         seal = item.seal
         for record in run.records:
-            if not seal.first_seq <= record.seq < seal.end_seq:
-                raise errors.PartUnexpected(seq=record.seq)
-            header = headers.get(record.seq)
-            if header is None:
-                header = self._header(head, record.seq, seal.headers[record.seq - seal.first_seq])
+            seq, given, sealed, absent = record
+            if not seal.first_seq <= seq < seal.end_seq:
+                raise errors.PartUnexpected(seq=seq)
+            data = seal.headers[seq - seal.first_seq]
+            if sealed or absent:
+                header = self._header(head, seq, data)
                 if header is None:
                     continue
-                headers[record.seq] = header
-            for part in record.parts:
-                out.own.append(_ruled(header, record.seq, part))
-            self._check_sealed(head.journal, header, record, out)
-            out.gone.extend(
-                Gone(record.seq, absent.name, absent.absence, 0)
-                for absent in record.absent
-                if header.part(absent.name) is not None
-            )
+                digests: Sequence[PartDigest] = header.parts
+                self._check_sealed(head.journal, header, record, out)
+                out.gone.extend(
+                    Gone(seq, gone.name, gone.absence, 0)
+                    for gone in absent
+                    if header.part(gone.name) is not None
+                )
+            else:
+                found = self._digests(head, seq, data)
+                if found is None:
+                    continue
+                digests = found
+            out.own.extend([_ruled(digests, seq, part) for part in given])
 
     def _check_sealed(
         self, journal: JournalId, header: Header, record: RecordParts, out: _Checked
@@ -298,7 +310,7 @@ class Ingest:
             letters.check_passing(journal, header, record.seq, sealed)
             if is_mine:
                 part = letters.open_sealed(self._scope, journal, header, record.seq, sealed)
-                out.own.append(_ruled(header, record.seq, part))
+                out.own.append(_ruled(header.parts, record.seq, part))
             else:
                 out.sealed.append((record.seq, sealed))
 
@@ -319,7 +331,7 @@ class Ingest:
             if header is None:
                 continue
             for part in record.parts:
-                ruled = _ruled(header, record.seq, part)
+                ruled = _ruled(header.parts, record.seq, part)
                 is_held = part.name in held.get(record.seq, {})
                 if not is_held and (record.seq, part.name) not in erased:
                     out.late.setdefault(head.pk, []).append(ruled)
@@ -337,15 +349,11 @@ class Ingest:
             raise errors.JournalOutOfScope
         return head
 
-    def _judge_parked(
-        self, head: Head, item: Item, seq: int, part: Part, headers: dict[int, Header]
-    ) -> RuledPart | None:
+    def _judge_parked(self, head: Head, item: Item, seq: int, part: Part) -> RuledPart | None:
         """Return a part that came before its record, or None if it is not that record's."""
-        header = headers.get(seq) or self._header(
-            head, seq, item.seal.headers[seq - item.seal.first_seq]
-        )
+        digests = self._digests(head, seq, item.seal.headers[seq - item.seal.first_seq])
         try:
-            return None if header is None else _ruled(header, seq, part)
+            return None if digests is None else _ruled(digests, seq, part)
         except PeerError as error:
             # The item at hand is not to blame for what an acceptance brought.
             self._scope.raise_problem(
@@ -357,11 +365,21 @@ class Ingest:
         try:
             return decode_header(data)
         except PeerError as error:
-            # Sealed by its origin, so it is kept as evidence; nobody can read it.
-            self._scope.raise_problem(
-                RECORD_MALFORMED, {"reason": error.code}, journal=head.journal, seq=seq
-            )
+            self._show_malformed(head, seq, error)
             return None
+
+    def _digests(self, head: Head, seq: int, data: bytes) -> Sequence[PartDigest] | None:
+        try:
+            return read_digests(data)
+        except PeerError as error:
+            self._show_malformed(head, seq, error)
+            return None
+
+    def _show_malformed(self, head: Head, seq: int, error: PeerError) -> None:
+        # Sealed by its origin, so it is kept as evidence; nobody can read it.
+        self._scope.raise_problem(
+            RECORD_MALFORMED, {"reason": error.code}, journal=head.journal, seq=seq
+        )
 
     def _write(self, head: Head, item: Item, extended: Extended, checked: _Checked) -> None:
         scope, seal = self._scope, item.seal
@@ -478,10 +496,11 @@ class Ingest:
                 cosigning.cosign_head(self._scope, head)
 
 
-def _ruled(header: Header, seq: int, part: Part) -> RuledPart:
-    """Return a part with its rule once it is checked against its header."""
-    digest = header.part(part.name)
-    if digest is None:
-        raise errors.PartUnexpected(seq=seq)
-    check_part(digest, part)
-    return RuledPart(seq, part, PartRule(digest.release is Release.WHEN_ACCEPTED, digest.reach))
+def _ruled(digests: Sequence[PartDigest], seq: int, part: Part) -> RuledPart:
+    """Return a part with its rule once it is checked against what its header commits to."""
+    for digest in digests:
+        if digest.name == part.name:
+            check_part(digest, part)
+            waits = digest.release is Release.WHEN_ACCEPTED
+            return RuledPart(seq, part, PartRule(waits, digest.reach))
+    raise errors.PartUnexpected(seq=seq)

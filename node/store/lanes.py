@@ -6,15 +6,15 @@ passes on what came sealed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import absences, cosigning, epochs, letters, parts, trust
+from yidao.node.store import absences, cosigning, epochs, letters, parts, rawsql, trust
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
-from yidao.node.store.packing import unpack_headers, unpack_parts
+from yidao.node.store.packing import as_sent, unpack_headers, unpack_parts
 from yidao.node.store.parts import PartRule
 from yidao.node.store.sealing import seal_part
 from yidao.node.store.tables import journal as journal_table
@@ -23,14 +23,8 @@ from yidao.node.store.tables import segment
 from yidao.node.store.values import Fault, Peer
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
 from yidao.sync.journal import Seal
-from yidao.sync.message import (
-    MAX_FRAME_BYTES,
-    AbsentPart,
-    Item,
-    PartsRun,
-    RecordParts,
-    SealedPart,
-)
+from yidao.sync.message import MAX_FRAME_BYTES, Item
+from yidao.sync.partsrun import AbsentPart, PartsRun, RecordParts, SealedPart
 from yidao.sync.record import Part, decode_header
 from yidao.sync.routing import lane_of, lanes_for, part_goes
 
@@ -38,6 +32,9 @@ from yidao.sync.routing import lane_of, lanes_for, part_goes
 _MARGIN_BYTES = 48 * 1024
 _ROWS_AT_ONCE = 16
 _OVERHEAD_BYTES = 64
+_SELECT_PARTS: Final = (
+    "SELECT journal_id, waits, late, reach, blob FROM parts WHERE position = ? ORDER BY id"
+)
 SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
@@ -171,10 +168,13 @@ class LaneReader:
     def _item(self, row: Row[Any], journal: JournalId, origin_path: Path) -> tuple[Item, int]:
         headers = unpack_headers(row.headers)
         sent: dict[JournalId, _Sent] = {}
+        runs: tuple[PartsRun, ...] = ()
         if self._returning:
             self._all_parts(row, journal, sent)
         else:
-            self._own_parts(row, journal, origin_path, headers, sent)
+            runs = self._whole_run(row, journal, origin_path)
+            if not runs:
+                self._own_parts(row, journal, origin_path, headers, sent)
             self._released_parts(row, sent)
         item = Item(
             position=row.position,
@@ -187,10 +187,37 @@ class LaneReader:
             cosignatures=cosigning.lines_at(
                 self._conn, row.journal_id, row.first_seq + row.record_count
             ),
-            parts=tuple(each.run(owner) for owner, each in sent.items()),
+            parts=(*runs, *(each.run(owner) for owner, each in sent.items())),
         )
         body_bytes = sum(each.size_bytes for each in sent.values())
+        body_bytes += sum(len(run.packed) for run in runs)
         return item, len(row.headers) + len(row.checkpoint) + body_bytes
+
+    def _whole_run(
+        self, row: Row[Any], journal: JournalId, origin_path: Path
+    ) -> tuple[PartsRun, ...]:
+        """Return the parts of a segment as they lie, where they are one run that goes as it is.
+
+        So it is with nearly all records: one kind of part, nothing gone, no letter.
+        """
+        if journal.audience.to is not None:
+            return ()
+        held = rawsql.fetch(self._conn, _SELECT_PARTS, (row.position,))
+        if len(held) != 1:
+            return ()
+        journal_id, waits, late, reach, blob = held[0]
+        rule = PartRule(bool(waits), reach)
+        packed = as_sent(bytes(blob))
+        end = row.first_seq + row.record_count
+        if (
+            journal_id != row.journal_id
+            or late
+            or not packed
+            or not self._goes(journal, origin_path, rule, late=False)
+            or absences.read_absences(self._conn, row.journal_id, row.first_seq, end)
+        ):
+            return ()
+        return (PartsRun(journal=journal, packed=packed),)
 
     def _all_parts(self, row: Row[Any], journal: JournalId, sent: dict[JournalId, "_Sent"]) -> None:
         """Collect every part that is here of a segment's records, whenever it came."""
@@ -314,7 +341,7 @@ class _Sent:
         seqs = sorted({*self.parts, *self.sealed, *self.absent})
         return PartsRun(
             journal=journal,
-            records=tuple(
+            given=tuple(
                 RecordParts(
                     seq=seq,
                     parts=tuple(self.parts.get(seq, ())),

@@ -16,7 +16,7 @@ from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature, sealed_part, segment
 from yidao.node.store.tables import journal as journal_table
 from yidao.sync.ids import JournalId, NodeId, Path
-from yidao.sync.message import MAX_SEALED_OVERHEAD_BYTES, SealedPart
+from yidao.sync.partsrun import MAX_SEALED_OVERHEAD_BYTES, SealedPart
 from yidao.sync.record import SALT_BYTES, Header, Part
 
 # Longer than an office takes to come back from an old backup.

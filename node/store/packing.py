@@ -1,9 +1,12 @@
 """Blobs: how header bytes and parts lie in one column.
 
-Headers: u32 count, count x u32 lengths, then the bytes. Parts: u32 count, then
-for each part u32 offset of its record from the run's first, u8 name length,
-u32 body length, name, 32-byte salt, body. All little-endian. Neither is signed
-or sent; what travels is made from it by `yidao.sync.wire`.
+Headers: u32 count, count x u32 lengths, then the bytes, little-endian. Parts: four bytes
+0xFF, u32 how many, then the run as it travels (`yidao.sync.partsrun`), so that it is sent
+as it lies.
+
+Until revision 0019 parts lay as u32 count, then for each part u32 offset of its record from
+the run's first, u8 name length, u32 body length, name, 32-byte salt, body. Such a blob cannot
+begin with 0xFFFFFFFF, since no run has so many parts; it is read as long as it lies there.
 """
 
 import struct
@@ -11,9 +14,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from yidao.node.store import errors
+from yidao.sync.errors import WireMalformed
+from yidao.sync.partsrun import pack_records, unpack_records
 from yidao.sync.record import SALT_BYTES, Part
 
 _COUNT: Final = struct.Struct("<I")
+_AS_SENT: Final = b"\xff\xff\xff\xff"
+_SENT_AT: Final = len(_AS_SENT) + _COUNT.size
 _PART: Final = struct.Struct("<IBI")
 
 SeqPart = tuple[int, Part]
@@ -53,14 +60,14 @@ def unpack_headers(blob: bytes, start: int = 0, limit: int | None = None) -> tup
     return tuple(headers)
 
 
-def pack_parts(first_seq: int, parts: Sequence[SeqPart]) -> bytes:
-    """Return parts of records from `first_seq` on as one blob."""
-    pieces = [_COUNT.pack(len(parts))]
-    for seq, part in parts:
-        name = part.name.encode()
-        pieces += (_PART.pack(seq - first_seq, len(name), len(part.body)), name)
-        pieces += (part.salt, part.body)
-    return b"".join(pieces)
+def pack_parts(parts: Sequence[SeqPart]) -> bytes:
+    """Return parts of records, by ascending number, as one blob."""
+    return _AS_SENT + _COUNT.pack(len(parts)) + pack_records(parts)
+
+
+def as_sent(blob: bytes) -> bytes:
+    """Return the records of a blob as they travel, or nothing if it is of an older kind."""
+    return blob[_SENT_AT:] if blob.startswith(_AS_SENT) else b""
 
 
 def unpack_parts(first_seq: int, blob: bytes) -> list[SeqPart]:
@@ -69,6 +76,19 @@ def unpack_parts(first_seq: int, blob: bytes) -> list[SeqPart]:
     Raises:
         StoreInconsistent: The blob was cut or its lengths do not add up.
     """
+    if blob.startswith(_AS_SENT):
+        try:
+            (count,) = _COUNT.unpack_from(blob, len(_AS_SENT))
+            found = unpack_records(as_sent(blob))
+        except (struct.error, WireMalformed):
+            raise errors.StoreInconsistent(what="parts") from None
+        if len(found) != count:
+            raise errors.StoreInconsistent(what="parts")
+        return found
+    return _unpack_older(first_seq, blob)
+
+
+def _unpack_older(first_seq: int, blob: bytes) -> list[SeqPart]:
     found: list[SeqPart] = []
     try:
         (count,) = _COUNT.unpack_from(blob)

@@ -66,7 +66,7 @@ def write_parts(
                 waits=rule.waits,
                 late=late,
                 reach=rule.reach,
-                blob=pack_parts(first, run),
+                blob=pack_parts(run),
             )
         )
 
@@ -166,7 +166,7 @@ def remove_parts(
 def _rewrite(conn: Connection, row: Row[Any], kept: Sequence[SeqPart]) -> None:
     mine = table.c.id == row.id
     if kept:
-        blob = pack_parts(row.first_seq, kept)
+        blob = pack_parts(kept)
         conn.execute(update(table).where(mine).values(blob=blob))
     else:
         conn.execute(delete(table).where(mine))
@@ -196,7 +196,7 @@ def park_parts(conn: Connection, journal_pk: int, found: Iterable[SeqPart]) -> N
     conn.execute(
         insert(parked_parts),
         [
-            {"journal_id": journal_pk, "seq": seq, "blob": pack_parts(seq, [(seq, part)])}
+            {"journal_id": journal_pk, "seq": seq, "blob": pack_parts([(seq, part)])}
             for seq, part in found
         ],
     )

@@ -29,6 +29,8 @@ from yidao.node.store.values import Draft, DraftPart, RebuildReport, StoredRecor
 from yidao.sync.removal import KIND_SEALED, SealedSnapshot
 
 BATCH_RECORDS: Final = 2_000
+#: So many records that nobody folds are looked at again at most after a crash.
+KEPT_RECORDS: Final = 20_000
 PROJECTION_STALLED: Final = "PROJECTION_STALLED"
 
 log = structlog.get_logger()
@@ -62,6 +64,7 @@ class Runner:
         self._deciders = {decider.name: decider for decider in (*deciders, self._eraser)}
         self._cursors: dict[str, int] = {}
         self._stalled: set[str] = set()
+        self._kept = 0
 
     def load(self, conn: Connection) -> None:
         """Read where everybody stands; who is new begins at the first record.
@@ -77,6 +80,12 @@ class Runner:
             if name not in rows:
                 conn.execute(insert(table).values(name=name, position=0))
             self._cursors[name] = rows.get(name, 0)
+
+    def _read_cursors(self, conn: Connection) -> None:
+        """Take over what another daemon on the same database has moved on."""
+        for row in conn.execute(select(table)):
+            if row.name in self._cursors:
+                self._cursors[row.name] = max(self._cursors[row.name], row.position)
 
     @property
     def has_erased(self) -> bool:
@@ -108,12 +117,7 @@ class Runner:
         Returns:
             Their new cursors; `moved` takes them once the transaction is committed.
         """
-        # Another daemon on the same database may have moved them.
-        self._cursors |= {
-            row.name: row.position
-            for row in group.conn.execute(select(table))
-            if row.name in self._cursors
-        }
+        self._read_cursors(group.conn)
         running = {
             name: position
             for name, position in self._cursors.items()
@@ -126,12 +130,16 @@ class Runner:
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
         try:
-            records, scanned = read_records(group.conn, after, BATCH_RECORDS)
+            records, scanned = read_records(group.conn, after, BATCH_RECORDS, to_fold=True)
         except StoreInconsistent as error:
             # Skipping what cannot be read would give tables that no journal proves.
             for name in names:
                 self._stall(name, group.tx, error)
             return {}
+        if not records and after < scanned < self._kept + KEPT_RECORDS:
+            # Nothing to fold: where everybody stands is written down the next time.
+            return dict.fromkeys(names, scanned)
+        self._kept = scanned
         reader = Reader(group.conn, group.tx.identity)
         moved = {}
         for name in names:
@@ -153,9 +161,9 @@ class Runner:
         Raises:
             PruningUnready: Somebody has not seen every record yet, or is stalled.
         """
-        # Another daemon on the same database may have moved them.
-        cursors = self._cursors | {row.name: row.position for row in tx.conn.execute(select(table))}
-        behind = min(cursors[name] for name in self._cursors)
+        self._read_cursors(tx.conn)
+        cursors = self._cursors
+        behind = min(cursors.values())
         if behind < last_position or self._stalled:
             raise PruningUnready(applied=behind, position=last_position)
         return self._seal(tx, cursors)
@@ -201,7 +209,7 @@ class Runner:
         after, count = min(starts.values(), default=0), 0
         reader = Reader(tx.conn, tx.identity)
         while True:
-            records, scanned = read_records(tx.conn, after, BATCH_RECORDS)
+            records, scanned = read_records(tx.conn, after, BATCH_RECORDS, to_fold=True)
             if scanned == after:
                 break
             after = scanned

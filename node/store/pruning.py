@@ -28,7 +28,7 @@ from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, Ticket
 from yidao.sync.errors import PeerError
 from yidao.sync.ids import JournalId, Lane, NodeId, Path
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.record import Header, decode_header
 from yidao.sync.removal import KEPT_KINDS, KIND_PRUNED, PrunedRange, Pruning
 

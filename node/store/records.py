@@ -16,16 +16,19 @@ from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import record_id as id_table
 from yidao.node.store.tables import segment
-from yidao.node.store.values import StoredRecord
+from yidao.node.store.values import PROGRAM_KINDS, StoredRecord
 from yidao.sync.errors import PeerError
 from yidao.sync.ids import JournalId, NodeId, Path
-from yidao.sync.record import Part, decode_header
+from yidao.sync.record import Part, decode_header, kind_begins
 
 _NO_PARTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 _ROWS_AT_ONCE: Final = 16
+_NOT_FOLDED: Final = PROGRAM_KINDS.encode()
 
 
-def read_records(conn: Connection, after: int, limit: int) -> tuple[list[StoredRecord], int]:
+def read_records(
+    conn: Connection, after: int, limit: int, *, to_fold: bool = False
+) -> tuple[list[StoredRecord], int]:
     """Return records of whole segments after a position, at least one segment if there is one.
 
     A record that cannot be read is left out: ingest wrote a problem down for it.
@@ -33,7 +36,8 @@ def read_records(conn: Connection, after: int, limit: int) -> tuple[list[StoredR
     Args:
         conn: Any.
         after: The last position that was read before.
-        limit: No further segment is read once there are so many.
+        limit: No further segment is read once so many positions are.
+        to_fold: Without those of programs, which nobody folds.
 
     Returns:
         The records in position order, and the last position read (`after` if none).
@@ -50,9 +54,10 @@ def read_records(conn: Connection, after: int, limit: int) -> tuple[list[StoredR
     )
     for row in rows:
         held = segments.segment_of(row)
-        found.extend(_records_of(conn, held, names, after))
+        if not to_fold or not all(kind_begins(each, _NOT_FOLDED) for each in held.headers):
+            found.extend(_records_of(conn, held, names, after))
         scanned = held.last_position
-        if len(found) >= limit:
+        if scanned - after >= limit:
             rows.close()
             break
     return found, scanned

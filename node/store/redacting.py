@@ -10,22 +10,17 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete
 
 from yidao.node.store import absences, parts
 from yidao.node.store.absences import Gone
 from yidao.node.store.erasures import Erasure, erasure_of
-from yidao.node.store.tables import record_id as id_table
 from yidao.node.store.tables import sealed_part
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import StoredRecord
 from yidao.sync.errors import SyncError
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.removal import KIND_REDACTED
-
-# In place of the digest that tells whether a record comes again: it covers the body
-# without a salt, so that a body with few possible values could be found by trying.
-_NO_DIGEST: Final = bytes(32)
 
 REDACTION_REFUSED: Final = "REDACTION_REFUSED"
 
@@ -57,12 +52,12 @@ class Eraser:
                     REDACTION_REFUSED, journal=item.journal, seq=item.seq, reason=error.code
                 )
                 continue
-            _erase(tx.conn, erasure, is_own=erasure.record.node_id == tx.identity.node_id)
+            _erase(tx.conn, erasure)
             self.erased += 1
             log.info("store.part.redacted", position=item.position, part=erasure.redaction.part)
 
 
-def _erase(conn: Connection, erasure: Erasure, *, is_own: bool) -> None:
+def _erase(conn: Connection, erasure: Erasure) -> None:
     pk, seq, name = erasure.journal_pk, erasure.redaction.seq, erasure.redaction.part
     parts.remove_parts(conn, pk, {seq}, may_go=lambda _row, _seq, each: each == name)
     conn.execute(
@@ -70,7 +65,4 @@ def _erase(conn: Connection, erasure: Erasure, *, is_own: bool) -> None:
             sealed_part.c.journal_id == pk, sealed_part.c.seq == seq, sealed_part.c.name == name
         )
     )
-    if is_own:
-        mine = id_table.c.record_id == erasure.record.record_id
-        conn.execute(update(id_table).where(mine).values(content_sha256=_NO_DIGEST))
     absences.write_absences(conn, pk, [Gone(seq, name, Absence.REDACTED, erasure.position)])

@@ -197,7 +197,6 @@ record_id = Table(
     metadata,
     Column("record_id", LargeBinary, primary_key=True),
     Column("position", BigInteger, nullable=False),
-    Column("content_sha256", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -101,9 +101,13 @@ class Tx:
         """Verify and store what a peer sent (see `ingesting`)."""
         return Ingest(self._scope, peer, frame).run()
 
-    def add_receipt(self, peer: Peer, receipt: Receipt) -> None:
-        """Store the cosignatures of a receipt; a bad one is a problem and is dropped."""
-        cosigning.add_receipt(self._scope, peer, receipt)
+    def add_receipt(self, peer: Peer, receipt: Receipt) -> bool:
+        """Store the cosignatures of a receipt; a bad one is a problem and is dropped.
+
+        Returns:
+            Whether the peer's own is one of them.
+        """
+        return cosigning.add_receipt(self._scope, peer, receipt)
 
     def cosign(self, journal_pk: int) -> None:
         """Cosign a foreign journal's newest checkpoint."""

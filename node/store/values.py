@@ -7,12 +7,17 @@ from typing import Final
 from yidao.node.store import errors
 from yidao.sync.ids import REACH_ROOT, JournalId, NodeId, Path, RecordId
 from yidao.sync.message import Refusal
+from yidao.sync.mold import Described
 from yidao.sync.record import Grade, Header, Part, Release
 
 # A seal with its parts must fit one frame of 1 MiB; the rest is for lengths,
 # names, salts and the checkpoint.
 MAX_SEGMENT_BYTES: Final = 900 * 1024
 MAX_GROUP_RECORDS: Final = 2_000
+
+
+#: What kinds of programs begin with: nobody folds them, so they are not even read for it.
+PROGRAM_KINDS: Final = "app."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class DraftPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Described):
     """A record as its author gives it; the store adds network, node and salts.
 
     Attributes:
@@ -38,17 +43,6 @@ class Draft:
             waiting parts go further with this record.
     """
 
-    record_id: bytes
-    kind: str
-    actor: str
-    object_id: str
-    object_version: int
-    created_ms: int
-    unit: str = ""
-    causes: tuple[bytes, ...] = ()
-    schema: str = ""
-    schema_sha256: bytes = b""
-    period: str = ""
     parts: tuple[DraftPart, ...] = ()
     releases: tuple[tuple[int, int], ...] = ()
 

@@ -26,6 +26,7 @@ from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import MAX_GROUP_RECORDS
+from yidao.sync.mold import Mold
 
 T = TypeVar("T")
 FATAL_EXIT_CODE: Final = 70
@@ -71,6 +72,7 @@ class Writer:
         self._high_water: HighWater = NoHighWater()
         self._engine = engine
         self.identity = identity
+        self._mold = Mold(identity.network, identity.node_id)
         self._runner = runner
         self._clock_ms = clock_ms
         self._random = random
@@ -203,7 +205,7 @@ class Writer:
         self._tell_commit()
 
     def _group(self, conn: Connection) -> Group:
-        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence)
+        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence, self._mold)
 
     def _finish(self, group: Group) -> int:
         position = group.finish()

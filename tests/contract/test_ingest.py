@@ -15,7 +15,8 @@ from yidao.sync import journal as sealing
 from yidao.sync.errors import LaneGap
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.merkle import Frontier
-from yidao.sync.message import Frame, Item, PartsRun, RecordParts
+from yidao.sync.message import Frame, Item
+from yidao.sync.partsrun import PartsRun, RecordParts
 from yidao.sync.record import Part, Release, decode_header
 
 Carry = Callable[..., list[Any]]
@@ -427,7 +428,7 @@ class TestRefusal:
         deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
         (item,) = items_of(child, root, Lane.BULK)
         extra = Part(name="pii", salt=bytes(32), body=b"x")
-        run = PartsRun(journal=item.seal.journal, records=(RecordParts(seq=0, parts=(extra,)),))
+        run = PartsRun(journal=item.seal.journal, given=(RecordParts(seq=0, parts=(extra,)),))
         outcome = deliver(child, root, Lane.BULK, dataclasses.replace(item, parts=(run,)))
         assert [refusal.code for refusal in outcome.refusals] == ["PART_UNEXPECTED"]
 
@@ -482,7 +483,7 @@ class TestVerdicts:
             part = Part(name="core", salt=bytes(32), body=core)
             header = dataclasses.replace(header, parts=(part.digest(),))
             records = (RecordParts(seq=1, parts=(part,)),)
-            parts = (PartsRun(journal=first.seal.journal, records=records),)
+            parts = (PartsRun(journal=first.seal.journal, given=records),)
         item = self.sealed(child, (header.encode(),), first)
         outcome = deliver(child, root, Lane.CONTROL, dataclasses.replace(item, parts=parts))
         assert (outcome.records, outcome.refusals) == (1, ())
@@ -501,7 +502,7 @@ class TestVerdicts:
         )
         item = self.sealed(city, (header.encode(),), first)
         records = (RecordParts(seq=1, parts=(part,)),)
-        run = PartsRun(journal=first.seal.journal, records=records)
+        run = PartsRun(journal=first.seal.journal, given=records)
         deliver(city, root, Lane.CONTROL, dataclasses.replace(item, parts=(run,)))
         assert [p.code for p in root.store.problems()] == ["ENROLMENT_CHAIN_BROKEN"]
         assert {str(node.path) for node in root.store.enrolments()} == {"/", "/33", "/33/3301"}

@@ -15,7 +15,8 @@ from yidao.node.store.parterrors import SealedPartUnreadable
 from yidao.node.store.values import DraftPart
 from yidao.sync.epoch import Cause
 from yidao.sync.ids import Lane
-from yidao.sync.message import Frame, SealedPart
+from yidao.sync.message import Frame
+from yidao.sync.partsrun import SealedPart
 from yidao.sync.record import Grade
 from yidao.sync.sealing import X25519Box
 from yidao.sync.suite import Ed25519Signer

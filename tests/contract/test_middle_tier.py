@@ -15,7 +15,8 @@ import pytest
 from yidao.node.store.values import DraftPart
 from yidao.sync.errors import PeerError
 from yidao.sync.ids import JournalId, Lane
-from yidao.sync.message import Frame, Item, PartsRun, RecordParts
+from yidao.sync.message import Frame, Item
+from yidao.sync.partsrun import PartsRun, RecordParts
 from yidao.sync.record import Part, decode_header
 from yidao.sync.wire import decode_frame, encode_frame
 
@@ -122,7 +123,7 @@ def with_parts(batch: Item, change: Callable[[int, Part], Part | None]) -> Item:
         )
         for record in run.records
     )
-    return dataclasses.replace(batch, parts=(PartsRun(journal=run.journal, records=records),))
+    return dataclasses.replace(batch, parts=(PartsRun(journal=run.journal, given=records),))
 
 
 def mutations(batch: Item, mask: int) -> Iterator[tuple[str, Item]]:
@@ -140,7 +141,7 @@ def mutations(batch: Item, mask: int) -> Iterator[tuple[str, Item]]:
         for part in record.parts:
             for field in ("salt", "body"):
                 for changed in replaced(getattr(part, field), mask):
-                    new = dataclasses.replace(part, **{field: changed})
+                    new = part._replace(**{field: changed})
                     yield (
                         field,
                         with_parts(
@@ -268,7 +269,7 @@ def renamed(batch: Item) -> Item:
     """A part under the name of another."""
     return with_parts(
         batch,
-        lambda seq, part: dataclasses.replace(part, name="ext:/33") if part.name == "pii" else part,
+        lambda seq, part: part._replace(name="ext:/33") if part.name == "pii" else part,
     )
 
 

@@ -177,7 +177,7 @@ def test_without_the_salt_a_commitment_tells_nothing() -> None:
 def test_what_is_repeated_after_an_erasure_is_refused_and_brings_nothing_back(
     road: tuple[Any, Any, Any], carry_all: Callable[..., Any]
 ) -> None:
-    """The digest that recognised the record covered the body, so it is gone as well."""
+    """Nobody learns by trying what was erased: the same content is refused like any other."""
     _, _, city = road
     city.append("up:15", with_pii(city))
     removals(city).redact(record_id(), "pii", **WHY)

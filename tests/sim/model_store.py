@@ -17,16 +17,8 @@ from yidao.sync import errors, journal
 from yidao.sync.ids import Audience, JournalId, Lane, NetworkId, NodeId, Path, RecordId
 from yidao.sync.journal import JournalState, Seal
 from yidao.sync.lanes import ReadRequest, advance
-from yidao.sync.message import (
-    Frame,
-    Hello,
-    Holding,
-    Item,
-    LaneCursor,
-    PartsRun,
-    RecordParts,
-    Refusal,
-)
+from yidao.sync.message import Frame, Hello, Holding, Item, LaneCursor, Refusal
+from yidao.sync.partsrun import PartsRun, RecordParts
 from yidao.sync.record import Header, Part, Release, check_part
 from yidao.sync.record import decode_header as _decode_header
 from yidao.sync.routing import lanes_for, part_goes
@@ -382,7 +374,7 @@ class ModelStore:
             position=stored.position,
             seal=seal,
             parts=tuple(
-                PartsRun(journal=journal_id, records=tuple(sorted(records, key=lambda r: r.seq)))
+                PartsRun(journal=journal_id, given=tuple(sorted(records, key=lambda r: r.seq)))
                 for journal_id, records in runs.items()
             ),
         )

@@ -154,7 +154,7 @@ def test_a_step_whose_pieces_do_not_belong_together_is_refused(tree: Any) -> Non
     """Another core, header, proof, kind, network or channel breaks the chain."""
     root, province = tree.enrolments[:2]
     good = tree.proofs[0]
-    core = replace(good.core, body=tree.enrolments[2].encode())
+    core = good.core._replace(body=tree.enrolments[2].encode())
     other = tree.header(root, "node.child.enrolled", good.core, created_ms=1).encode()
     up_channel = tree.prove(root, good.header, channel="up:15")
     tlog = parse_proof(good.proof)
@@ -164,7 +164,7 @@ def test_a_step_whose_pieces_do_not_belong_together_is_refused(tree: Any) -> Non
     foreign = tree.enrol(root, province, network=bytes(16))
     for wrong, error in (
         (replace(good, core=core), errors.PartCommitmentMismatch),
-        (replace(good, core=replace(good.core, name="pii")), errors.PartUnknown),
+        (replace(good, core=good.core._replace(name="pii")), errors.PartUnknown),
         (replace(good, header=other), errors.ProofInvalid),
         (replace(good, header=b""), errors.HeaderFieldInvalid),
         (replace(good, proof=b""), errors.ProofMalformed),

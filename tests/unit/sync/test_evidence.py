@@ -127,7 +127,7 @@ def test_pieces_of_other_records_do_not_fit(tree: Any) -> None:
         ({"chain": tree.proofs[:1]}, errors.EvidenceMismatch),
         ({"chain": tree.proofs[1:]}, errors.EnrolmentMalformed),
         ({"statement": tree.statement[:-2] + b"\n"}, errors.RootStatementInvalid),
-        ({"parts": (replace(CORE, body=b'{"v":"2"}'),)}, errors.PartCommitmentMismatch),
+        ({"parts": (CORE._replace(body=b'{"v":"2"}'),)}, errors.PartCommitmentMismatch),
         (
             {"proof": TlogProof(index=2, path=proof.path, checkpoint=proof.checkpoint)},
             errors.ProofInvalid,

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -19,6 +18,8 @@ from yidao.sync.record import (
     check_part,
     commitment,
     decode_header,
+    kind_begins,
+    read_digests,
 )
 
 MakeHeader = Callable[..., Header]
@@ -117,7 +118,7 @@ def test_a_header_with_a_bad_part_cannot_be_made(
     make_header: MakeHeader, make_part: MakePart, changes: dict[str, object]
 ) -> None:
     """Each field of a part digest has a range."""
-    digest = replace(make_part().digest(), **changes)  # type: ignore[arg-type]
+    digest = make_part().digest()._replace(**changes)  # type: ignore[arg-type]
     with pytest.raises(errors.HeaderFieldInvalid):
         make_header(parts=(digest,)).encode()
 
@@ -176,17 +177,17 @@ def test_a_part_passes_only_with_its_own_bytes(make_part: MakePart) -> None:
     digest = part.digest()
     check_part(digest, part)
     for wrong in (
-        replace(part, body=part.body + b" "),
-        replace(part, salt=bytes(32)),
+        part._replace(body=part.body + b" "),
+        part._replace(salt=bytes(32)),
         # The same bytes under the hash, cut at another place.
-        replace(part, salt=part.salt[:-1], body=part.salt[-1:] + part.body),
+        part._replace(salt=part.salt[:-1], body=part.salt[-1:] + part.body),
     ):
         with pytest.raises(errors.PartCommitmentMismatch):
             check_part(digest, wrong)
     with pytest.raises(errors.PartCommitmentMismatch):
-        check_part(replace(digest, length=digest.length + 1), part)
+        check_part(digest._replace(length=digest.length + 1), part)
     with pytest.raises(errors.PartUnknown):
-        check_part(digest, replace(part, name="pii"))
+        check_part(digest, part._replace(name="pii"))
 
 
 def test_a_salt_cut_at_another_place_is_refused_though_its_hash_is_right(
@@ -206,3 +207,43 @@ def test_a_part_over_the_limit_is_refused_before_it_is_hashed(make_part: MakePar
         check_part(part.digest(), part)
     fitting = make_part(body=bytes(MAX_PART_BYTES))
     check_part(fitting.digest(), fitting)
+
+
+def outcome(read: Callable[[bytes], object], data: bytes) -> object:
+    """What comes of reading, or the fault that is found."""
+    try:
+        return read(data)
+    except errors.PeerError as error:
+        return error.code, error.params
+
+
+def test_digests_are_read_as_strictly_as_headers(
+    make_header: MakeHeader, make_part: MakePart
+) -> None:
+    """Whatever bit of a header is changed, both say the same of it."""
+    headers = (
+        make_header(parts=(make_part().digest(), make_part("pii").digest(grade=Grade.L4))),
+        make_header(causes=(bytes(16),), unit="", schema="", schema_sha256=b"", period=""),
+    )
+    refused = 0
+    for data in (header.encode() for header in headers):
+        for bit in range(len(data) * 8):
+            changed = bytearray(data)
+            changed[bit // 8] ^= 1 << bit % 8
+            found = outcome(lambda each: decode_header(each).parts, bytes(changed))
+            assert outcome(read_digests, bytes(changed)) == found
+            refused += isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], str)
+        for length in range(len(data)):
+            cut = data[:length]
+            assert outcome(read_digests, cut) == outcome(lambda e: decode_header(e).parts, cut)
+    assert refused > 100
+
+
+def test_a_kind_is_seen_without_reading_the_header(make_header: MakeHeader) -> None:
+    """And nothing is taken for a kind that is none."""
+    data = make_header(kind="app.meter.reading").encode()
+    assert kind_begins(data, b"app.")
+    assert not kind_begins(data, b"app.x")
+    assert not kind_begins(make_header(kind="reporting.return.made").encode(), b"app.")
+    assert not kind_begins(b"", b"app.")
+    assert not kind_begins(b"app." * 40, b"app.")

@@ -14,7 +14,7 @@ from yidao.sync import errors
 from yidao.sync.evidence import build_evidence, verify_evidence
 from yidao.sync.evidencerevocations import RevocationPieces, RevocationsKnown
 from yidao.sync.ids import JournalId, NodeId, RecordId
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.record import Part
 from yidao.sync.removal import (
     KIND_PRUNED,

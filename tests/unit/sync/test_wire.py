@@ -7,6 +7,7 @@ import pytest
 from yidao.api.link.v1 import link_pb2 as pb
 from yidao.sync import errors
 from yidao.sync import message as m
+from yidao.sync import partsrun as r
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
 from yidao.sync.record import Part
 from yidao.sync.wire import (
@@ -57,16 +58,16 @@ CONTROL = {
 
 @pytest.fixture
 def frame(make_item: Callable[..., m.Item]) -> m.Frame:
-    run = m.PartsRun(
+    run = r.PartsRun(
         journal=JOURNAL,
-        records=(
-            m.RecordParts(seq=3, parts=(PART, replace(PART, name="pii"))),
-            m.RecordParts(
+        given=(
+            r.RecordParts(seq=3, parts=(PART, PART._replace(name="pii"))),
+            r.RecordParts(
                 seq=5,
-                sealed=(m.SealedPart(name="core", ciphertext=b"sealed"),),
+                sealed=(r.SealedPart(name="core", ciphertext=b"sealed"),),
                 absent=(
-                    m.AbsentPart(name="pii", absence=m.Absence.REDACTED),
-                    m.AbsentPart(name="file:1", absence=m.Absence.PRUNED),
+                    r.AbsentPart(name="pii", absence=r.Absence.REDACTED),
+                    r.AbsentPart(name="file:1", absence=r.Absence.PRUNED),
                 ),
             ),
         ),
@@ -200,7 +201,7 @@ def _run(item: pb.Item) -> pb.PartsRun:
 CROWDED = {
     "runs": lambda item: [item.parts.add() for _ in range(m.MAX_RUNS + 1)],
     "records of a run": lambda item: _run(item).records.extend(
-        [pb.RecordParts(seq=n) for n in range(m.MAX_RUN_RECORDS + 1)]
+        [pb.RecordParts(seq=n) for n in range(r.MAX_RUN_RECORDS + 1)]
     ),
     "parts of a record": lambda item: _run(item).records.add().parts.extend([pb.Part()] * 17),
     "sealed parts of a record": lambda item: (

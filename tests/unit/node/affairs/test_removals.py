@@ -22,7 +22,7 @@ from yidao.node.store.parterrors import PartPruned, PruningUnready, SnapshotDama
 from yidao.node.store.pruning import PruneOrder
 from yidao.node.store.values import DraftPart
 from yidao.sync.ids import Lane
-from yidao.sync.message import Absence
+from yidao.sync.partsrun import Absence
 from yidao.sync.removal import KIND_PRUNED, KIND_SEALED, Pruning, SealedSnapshot
 
 ROOT, CITY, COUNTY, AGENCY = "/", "/33", "/33/06", "/33/06/a"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.packing import (
+    as_sent,
     pack_headers,
     pack_parts,
     pack_seqs,
@@ -13,6 +14,7 @@ from yidao.node.store.packing import (
     unpack_parts,
     unpack_seqs,
 )
+from yidao.sync.partsrun import unpack_records
 from yidao.sync.record import Part
 
 headers = st.lists(st.binary(max_size=60), max_size=12)
@@ -44,7 +46,24 @@ def test_headers_come_back(given: list[bytes], start: int, limit: int | None) ->
 @settings(max_examples=100, deadline=None)
 def test_parts_come_back(given: list[tuple[int, Part]]) -> None:
     """Parts come back with the sequence numbers of their records."""
-    assert unpack_parts(100, pack_parts(100, given)) == given
+    assert unpack_parts(100, pack_parts(given)) == given
+
+
+def test_parts_of_older_stores_are_read() -> None:
+    """Until revision 0019 they lay otherwise: two parts of records 100 and 103."""
+    blob = b"".join(
+        (
+            bytes.fromhex("02000000"),
+            bytes.fromhex("00000000 04 02000000"),
+            b"core" + bytes(32) + b"ab",
+            bytes.fromhex("03000000 03 00000000"),
+            b"pii" + bytes(range(32)),
+        )
+    )
+    held = [(100, Part("core", bytes(32), b"ab")), (103, Part("pii", bytes(range(32)), b""))]
+    assert unpack_parts(100, blob) == held
+    assert as_sent(blob) == b""
+    assert unpack_records(as_sent(pack_parts(held))) == held
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), unique=True, max_size=20))
@@ -59,7 +78,7 @@ def test_a_cut_or_longer_blob_is_told() -> None:
     part = Part(name="core", salt=bytes(32), body=b"body")
     packed = (
         (pack_headers([b"abc", b"de"]), unpack_headers),
-        (pack_parts(0, [(0, part), (3, part)]), lambda blob: unpack_parts(0, blob)),
+        (pack_parts([(0, part), (3, part)]), lambda blob: unpack_parts(0, blob)),
     )
     for blob, unpack in packed:
         for cut in range(len(blob)):

@@ -1,0 +1,30 @@
+"""Up to which size the parent holds this node's own journals, as its receipts say."""
+
+import asyncio
+
+from yidao.sync.ids import JournalId
+
+
+class Received:
+    """The newest receipts. Lives on the event loop."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[JournalId, int] = {}
+        self._news = asyncio.Event()
+
+    def size_of(self, journal: JournalId) -> int:
+        """The size that is known to be received since this process started, 0 if none."""
+        return self._sizes.get(journal, 0)
+
+    def told(self, journal: JournalId, size: int) -> None:
+        """Note a receipt that was verified and kept."""
+        if size > self.size_of(journal):
+            self._sizes[journal] = size
+            self._news.set()
+            self._news = asyncio.Event()
+
+    async def beyond(self, journal: JournalId, size: int) -> int:
+        """Wait for a receipt for more than `size`, and return for how much it is."""
+        while (known := self.size_of(journal)) <= size:
+            await self._news.wait()
+        return known

@@ -1,0 +1,164 @@
+"""Header bytes of one node's records, put together from pieces that most of them share.
+
+`Header.encode` makes and checks a message of fifteen fields for each record. Within a
+node's appends nearly all of them repeat: network and node always, kind and actor mostly,
+the names and rules of parts as well. A mold keeps the encoded pieces of those, each checked
+once, and joins them with what differs. What does not fit goes through `Header.encode`,
+which makes the same bytes for what is right and names the fault of what is wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from yidao.sync.ids import ID_BYTES, NetworkId, NodeId, RecordId
+from yidao.sync.record import (
+    HASH_BYTES,
+    MAX_CREATED_MS,
+    MAX_PART_BYTES,
+    MAX_VERSION,
+    Header,
+    PartDigest,
+    is_object_id,
+)
+
+# Enough for every kind, actor and schema that a node uses at a time.
+_MAX_PIECES: Final = 4_096
+_MAX_ONE_BYTE: Final = 0x7F
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What an author says of a record; the fields are those of `Header`."""
+
+    record_id: bytes
+    kind: str
+    actor: str
+    object_id: str
+    object_version: int
+    created_ms: int
+    unit: str = ""
+    causes: tuple[bytes, ...] = ()
+    schema: str = ""
+    schema_sha256: bytes = b""
+    period: str = ""
+
+
+class Mold:
+    """Makes header bytes of one node. Not for several threads at once."""
+
+    def __init__(self, network: NetworkId, node_id: NodeId) -> None:
+        self._network = network
+        self._node_id = node_id
+        self._start = b"\x0a\x10" + network + b"\x12\x10" + node_id + b"\x1a\x10"
+        self._texts: dict[tuple[str, str, str, str, bytes, str], tuple[bytes, bytes]] = {}
+        self._rules: dict[tuple[str, int, int, int], tuple[bytes, bytes]] = {}
+
+    def header(self, given: Described, parts: Sequence[PartDigest]) -> bytes:
+        """Return the bytes of the header that says this, and commits to these parts.
+
+        Raises:
+            HeaderFieldInvalid, HeaderTooLarge: As `Header.encode`.
+        """
+        key = (
+            given.kind,
+            given.actor,
+            given.unit,
+            given.schema,
+            given.schema_sha256,
+            given.period,
+        )
+        texts = self._texts.get(key)
+        named = given.object_id
+        if (
+            texts is None
+            or given.causes
+            or len(given.record_id) != ID_BYTES
+            or len(named) > _MAX_ONE_BYTE
+            or not named.isascii()
+            or not is_object_id(named)
+            or not 1 <= given.object_version <= MAX_VERSION
+            or not 1 <= given.created_ms <= MAX_CREATED_MS
+        ):
+            return self._in_full(key, given, parts)
+        pieces = [
+            self._start,
+            given.record_id,
+            texts[0],
+            b"\x3a%c" % len(named),
+            named.encode(),
+            b"\x40",
+            _varint(given.object_version),
+            texts[1],
+            b"\x68",
+            _varint(given.created_ms),
+        ]
+        if len(parts) == 1:
+            (name, commitment, length, grade, reach, release) = parts[0]
+            rule = self._rules.get((name, grade, reach, release))
+            if rule is None or len(commitment) != HASH_BYTES or not 0 < length <= MAX_PART_BYTES:
+                return self._in_full(key, given, parts)
+            before, after = rule
+            size = _varint(length)
+            in_all = len(before) + HASH_BYTES + 1 + len(size) + len(after)
+            pieces += (b"\x72%c" % in_all, before, commitment, b"\x18", size, after)
+        elif parts:
+            return self._in_full(key, given, parts)
+        # Shorter than a limit by far: each piece has one that is.
+        return b"".join(pieces)
+
+    def _in_full(
+        self,
+        key: tuple[str, str, str, str, bytes, str],
+        given: Described,
+        parts: Sequence[PartDigest],
+    ) -> bytes:
+        """Make the header field by field, and keep the pieces that were found right."""
+        kind, actor, unit, schema, schema_sha256, period = key
+        data = Header(
+            network=self._network,
+            node_id=self._node_id,
+            record_id=RecordId(given.record_id),
+            kind=kind,
+            actor=actor,
+            object_id=given.object_id,
+            object_version=given.object_version,
+            created_ms=given.created_ms,
+            unit=unit,
+            causes=tuple(RecordId(cause) for cause in given.causes),
+            schema=schema,
+            schema_sha256=schema_sha256,
+            period=period,
+            parts=tuple(parts),
+        ).encode()
+        if len(self._texts) + len(self._rules) > _MAX_PIECES:
+            self._texts, self._rules = {}, {}
+        digest = b"\x5a\x20" + schema_sha256 if schema_sha256 else b""
+        self._texts[key] = (
+            _text(b"\x22", kind) + _text(b"\x2a", actor) + _text(b"\x32", unit),
+            _text(b"\x52", schema) + digest + _text(b"\x62", period),
+        )
+        for name, _, _, grade, reach, release in parts:
+            far = b"\x28%c" % reach if reach else b""
+            rule = (
+                _text(b"\x0a", name) + b"\x12\x20",
+                b"\x20%c" % grade + far + b"\x30%c" % release,
+            )
+            if len(rule[0]) < _MAX_ONE_BYTE // 2:
+                self._rules[name, grade, reach, release] = rule
+        return data
+
+
+def _text(tag: bytes, text: str) -> bytes:
+    """Encode a string field; protobuf leaves out what is empty."""
+    data = text.encode()
+    return tag + _varint(len(data)) + data if data else b""
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > _MAX_ONE_BYTE:
+        out.append(number & _MAX_ONE_BYTE | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,48 @@
+"""Parts as bytes: what was packed comes back, and travels as it lies."""
+
+import pytest
+
+from yidao.api.link.v1 import link_pb2 as pb
+from yidao.sync import errors
+from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.partsrun import (
+    PartsRun,
+    RecordParts,
+    pack_records,
+    read_run,
+    unpack_records,
+    write_run,
+)
+from yidao.sync.record import Part
+
+JOURNAL = JournalId(node_id=NodeId(bytes(16)), channel="up:15", epoch="1")
+PARTS = [
+    (3, Part("core", bytes(32), b"a")),
+    (3, Part("pii", bytes(32), b"b")),
+    (9, Part("core", bytes(32), b"")),
+]
+
+
+def test_a_packed_run_is_the_run_of_its_records() -> None:
+    """The same values, and the same message on the wire."""
+    packed = PartsRun(journal=JOURNAL, packed=pack_records(PARTS))
+    plain = PartsRun(
+        journal=JOURNAL,
+        given=(
+            RecordParts(3, (PARTS[0][1], PARTS[1][1])),
+            RecordParts(9, (PARTS[2][1],)),
+        ),
+    )
+    assert packed.records == plain.records == plain.given
+    messages = [pb.PartsRun(), pb.PartsRun()]
+    for message, run in zip(messages, (packed, plain), strict=True):
+        write_run(message, run)
+    assert messages[0].SerializeToString() == messages[1].SerializeToString()
+    assert read_run(messages[0]) == plain
+    assert unpack_records(packed.packed) == PARTS
+
+
+def test_what_is_no_run_is_told() -> None:
+    """Bytes that were damaged."""
+    with pytest.raises(errors.WireMalformed):
+        unpack_records(pack_records(PARTS)[:-1])
