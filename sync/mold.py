@@ -21,6 +21,7 @@ from yidao.sync.record import (
     PartDigest,
     is_object_id,
 )
+from yidao.sync.varint import varint
 
 # Enough for every kind, actor and schema that a node uses at a time.
 _MAX_PIECES: Final = 4_096
@@ -53,6 +54,7 @@ class Mold:
         self._start = b"\x0a\x10" + network + b"\x12\x10" + node_id + b"\x1a\x10"
         self._texts: dict[tuple[str, str, str, str, bytes, str], tuple[bytes, bytes]] = {}
         self._rules: dict[tuple[str, int, int, int], tuple[bytes, bytes]] = {}
+        self._numbers: dict[int, bytes] = {}
 
     def header(self, given: Described, parts: Sequence[PartDigest]) -> bytes:
         """Return the bytes of the header that says this, and commits to these parts.
@@ -88,10 +90,10 @@ class Mold:
             b"\x3a%c" % len(named),
             named.encode(),
             b"\x40",
-            _varint(given.object_version),
+            self._number(given.object_version),
             texts[1],
             b"\x68",
-            _varint(given.created_ms),
+            self._number(given.created_ms),
         ]
         if len(parts) == 1:
             (name, commitment, length, grade, reach, release) = parts[0]
@@ -99,13 +101,22 @@ class Mold:
             if rule is None or len(commitment) != HASH_BYTES or not 0 < length <= MAX_PART_BYTES:
                 return self._in_full(key, given, parts)
             before, after = rule
-            size = _varint(length)
+            size = self._number(length)
             in_all = len(before) + HASH_BYTES + 1 + len(size) + len(after)
             pieces += (b"\x72%c" % in_all, before, commitment, b"\x18", size, after)
         elif parts:
             return self._in_full(key, given, parts)
         # Shorter than a limit by far: each piece has one that is.
         return b"".join(pieces)
+
+    def _number(self, number: int) -> bytes:
+        """Encode a number; versions, times and lengths come again and again."""
+        known = self._numbers.get(number)
+        if known is None:
+            if len(self._numbers) >= _MAX_PIECES:
+                self._numbers = {}
+            known = self._numbers[number] = varint(number)
+        return known
 
     def _in_full(
         self,
@@ -152,13 +163,4 @@ class Mold:
 def _text(tag: bytes, text: str) -> bytes:
     """Encode a string field; protobuf leaves out what is empty."""
     data = text.encode()
-    return tag + _varint(len(data)) + data if data else b""
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > _MAX_ONE_BYTE:
-        out.append(number & _MAX_ONE_BYTE | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return tag + varint(len(data)) + data if data else b""

@@ -5,7 +5,7 @@ that passes on as it came is copied, not taken apart and put together again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -69,17 +69,18 @@ class PartsRun:
 
     Attributes:
         given: The records as values, or none.
-        packed: The records as `pack_records` gives them, or nothing.
+        packed: The records as `pack_records` gives them, or nothing. What came in a
+            message has both.
     """
 
     journal: JournalId
     given: tuple[RecordParts, ...] = ()
-    packed: bytes = b""
+    packed: bytes = field(default=b"", compare=False)
 
     @property
     def records(self) -> tuple[RecordParts, ...]:
         """The records as values, read from the bytes if there are no others."""
-        if not self.packed:
+        if self.given or not self.packed:
             return self.given
         return _read_records(pb.PartsRun.FromString(self.packed))
 
@@ -114,11 +115,13 @@ def unpack_records(data: bytes) -> list[tuple[int, Part]]:
     return found
 
 
-def write_run(out: pb.PartsRun, run: PartsRun) -> None:
-    """Put a run into a message."""
-    if run.packed:
-        out.ParseFromString(run.packed)
+def run_bytes(run: PartsRun) -> bytes:
+    """Return a run as message bytes."""
+    out = pb.PartsRun()
     write_journal(out.journal, run.journal)
+    if run.packed:
+        # Fields of one message may be joined.
+        return out.SerializeToString() + run.packed
     for record in run.given:
         out_record = out.records.add(seq=record.seq)
         for name, salt, body in record.parts:
@@ -127,6 +130,7 @@ def write_run(out: pb.PartsRun, run: PartsRun) -> None:
             out_record.sealed.add(name=sealed.name, ciphertext=sealed.ciphertext)
         for absent in record.absent:
             out_record.absent.add(name=absent.name, absence=pb.Absence.ValueType(absent.absence))
+    return out.SerializeToString()
 
 
 def read_run(run: pb.PartsRun) -> PartsRun:
@@ -136,7 +140,11 @@ def read_run(run: pb.PartsRun) -> PartsRun:
         WireTooLarge, WireFieldInvalid, IdInvalid, ChannelInvalid, EpochInvalid: It is not.
     """
     _limit("run_records", len(run.records), MAX_RUN_RECORDS)
-    return PartsRun(journal=read_journal(run.journal), given=_read_records(run))
+    journal, given = read_journal(run.journal), _read_records(run)
+    # What nobody here has checked is not stored, nor passed on.
+    run.DiscardUnknownFields()
+    run.ClearField("journal")
+    return PartsRun(journal=journal, given=given, packed=run.SerializeToString())
 
 
 def read_part(part: pb.Part) -> Part:
@@ -170,16 +178,18 @@ def _read_records(run: pb.PartsRun) -> tuple[RecordParts, ...]:
     records = []
     floor = -1
     for record in run.records:
-        seq = record.seq
+        seq, parts = record.seq, record.parts
         if not floor < seq <= MAX_SEQ:
             raise errors.WireFieldInvalid(field="seq")
         floor = seq
-        parts = record.parts
         if len(parts) > MAX_PARTS:
             raise errors.WireTooLarge(what="record_parts", size=len(parts), limit=MAX_PARTS)
-        sealed = _read_sealed(record.sealed) if record.sealed else ()
-        absent = _read_absent(record.absent) if record.absent else ()
-        records.append(RecordParts(seq, tuple([read_part(part) for part in parts]), sealed, absent))
+        made = tuple([read_part(part) for part in parts])
+        sealed, absent = record.sealed, record.absent
+        if sealed or absent:
+            records.append(RecordParts(seq, made, _read_sealed(sealed), _read_absent(absent)))
+        else:
+            records.append(RecordParts(seq, made))
     return tuple(records)
 
 

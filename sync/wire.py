@@ -54,9 +54,14 @@ from yidao.sync.message import (
     Refusal,
     Resume,
 )
-from yidao.sync.partsrun import read_journal, read_part, read_run, write_journal, write_run
+from yidao.sync.partsrun import read_journal, read_part, read_run, run_bytes, write_journal
 from yidao.sync.record import MAX_HEADER_BYTES
+from yidao.sync.varint import varint
 
+_FRAME_TAG, _ITEM_TAG, _PARTS_TAG = (
+    bytes([kind.DESCRIPTOR.fields_by_name[name].number << 3 | 2])
+    for kind, name in ((pb.DataMessage, "frame"), (pb.Frame, "items"), (pb.Item, "parts"))
+)
 # One byte of tag, eight of value.
 NUMBER_BYTES: Final = 9
 
@@ -69,14 +74,13 @@ def encode_frame(frame: Frame) -> bytes:
     Raises:
         FrameTooLarge: It would be over 1 MiB; the reader packed too much.
     """
-    message = pb.DataMessage()
-    out = message.frame
-    out.lane = pb.Lane.ValueType(frame.lane)
-    out.after_position = frame.after_position
-    out.backfill = frame.backfill
-    for item in frame.items:
-        _write_item(out.items.add(), item)
-    data = message.SerializeToString()
+    # In the order of their numbers, as protobuf itself writes them.
+    lane = pb.Frame(lane=pb.Lane.ValueType(frame.lane))
+    where = pb.Frame(after_position=frame.after_position, backfill=frame.backfill)
+    inner = b"".join(
+        [lane.SerializeToString(), *map(_item_bytes, frame.items), where.SerializeToString()]
+    )
+    data = _nested(_FRAME_TAG, inner)
     limit = MAX_FRAME_BYTES - NUMBER_BYTES
     if len(data) > limit:
         raise errors.FrameTooLarge(size_bytes=len(data), limit_bytes=limit)
@@ -243,15 +247,22 @@ def _read_lines(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _write_item(out: pb.Item, item: Item) -> None:
-    out.position = item.position
-    write_journal(out.seal.journal, item.seal.journal)
-    out.seal.first_seq = item.seal.first_seq
-    out.seal.headers.extend(item.seal.headers)
-    out.seal.checkpoint = item.seal.checkpoint
-    out.seal.cosignatures.extend(item.cosignatures)
-    for run in item.parts:
-        write_run(out.parts.add(), run)
+def _item_bytes(item: Item) -> bytes:
+    """Return an item as a field of its frame; parts that lie ready are only copied."""
+    head = pb.Item(position=item.position)
+    seal = head.seal
+    write_journal(seal.journal, item.seal.journal)
+    seal.first_seq = item.seal.first_seq
+    seal.headers.extend(item.seal.headers)
+    seal.checkpoint = item.seal.checkpoint
+    seal.cosignatures.extend(item.cosignatures)
+    runs = [_nested(_PARTS_TAG, run_bytes(run)) for run in item.parts]
+    return _nested(_ITEM_TAG, b"".join([head.SerializeToString(), *runs]))
+
+
+def _nested(tag: bytes, data: bytes) -> bytes:
+    """Return bytes as a field of a message that holds them as a message."""
+    return b"".join((tag, varint(len(data)), data))
 
 
 def _write_hello(out: pb.Hello, hello: Hello) -> None:

@@ -54,15 +54,15 @@ from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
 from yidao.sync.message import Frame, Item, Refusal
-from yidao.sync.partsrun import PartsRun, RecordParts, SealedPart
+from yidao.sync.partsrun import PartsRun, SealedPart
 from yidao.sync.record import (
+    DigestReader,
     Header,
     Part,
     PartDigest,
     Release,
     check_part,
     decode_header,
-    read_digests,
 )
 from yidao.sync.routing import lanes_for
 
@@ -95,6 +95,8 @@ class _Checked:
     early: dict[int, list[SeqPart]]
     sealed: list[tuple[int, SealedPart]]
     gone: list[Gone]
+    # Of the one run that all of `own` came in, as it came; empty if there is no such run.
+    packed: list[bytes] = field(default_factory=list)
 
 
 class Ingest:
@@ -278,41 +280,46 @@ class Ingest:
 
     def _check_own(self, head: Head, item: Item, run: PartsRun, out: _Checked) -> None:
         seal = item.seal
-        for record in run.records:
-            seq, given, sealed, absent = record
+        reader, is_plain = DigestReader(), True
+        before = len(out.own)
+        for seq, given, sealed, absent in run.records:
             if not seal.first_seq <= seq < seal.end_seq:
                 raise errors.PartUnexpected(seq=seq)
             data = seal.headers[seq - seal.first_seq]
+            digests = self._digests(head, seq, data, reader)
+            if digests is None:
+                is_plain = False
+                continue
             if sealed or absent:
-                header = self._header(head, seq, data)
-                if header is None:
-                    continue
-                digests: Sequence[PartDigest] = header.parts
-                self._check_sealed(head.journal, header, record, out)
+                is_plain = False
+                header = decode_header(data)
+                self._check_sealed(head.journal, header, seq, sealed, out)
                 out.gone.extend(
                     Gone(seq, gone.name, gone.absence, 0)
                     for gone in absent
                     if header.part(gone.name) is not None
                 )
-            else:
-                found = self._digests(head, seq, data)
-                if found is None:
-                    continue
-                digests = found
             out.own.extend([_ruled(digests, seq, part) for part in given])
+        if is_plain and run.packed and len(out.own) > before == 0:
+            out.packed.append(run.packed)
 
     def _check_sealed(
-        self, journal: JournalId, header: Header, record: RecordParts, out: _Checked
+        self,
+        journal: JournalId,
+        header: Header,
+        seq: int,
+        sealed_parts: Sequence[SealedPart],
+        out: _Checked,
     ) -> None:
         """Open what is for this node; what is for another passes on as it came."""
         is_mine = letters.is_for(self._scope.identity.node_id, journal)
-        for sealed in record.sealed:
-            letters.check_passing(journal, header, record.seq, sealed)
+        for sealed in sealed_parts:
+            letters.check_passing(journal, header, seq, sealed)
             if is_mine:
-                part = letters.open_sealed(self._scope, journal, header, record.seq, sealed)
-                out.own.append(_ruled(header.parts, record.seq, part))
+                part = letters.open_sealed(self._scope, journal, header, seq, sealed)
+                out.own.append(_ruled(header.parts, seq, part))
             else:
-                out.sealed.append((record.seq, sealed))
+                out.sealed.append((seq, sealed))
 
     def _check_late(self, run: PartsRun, out: _Checked) -> None:
         """Check parts that an acceptance releases of another journal."""
@@ -351,7 +358,8 @@ class Ingest:
 
     def _judge_parked(self, head: Head, item: Item, seq: int, part: Part) -> RuledPart | None:
         """Return a part that came before its record, or None if it is not that record's."""
-        digests = self._digests(head, seq, item.seal.headers[seq - item.seal.first_seq])
+        data = item.seal.headers[seq - item.seal.first_seq]
+        digests = self._digests(head, seq, data, DigestReader())
         try:
             return None if digests is None else _ruled(digests, seq, part)
         except PeerError as error:
@@ -368,9 +376,11 @@ class Ingest:
             self._show_malformed(head, seq, error)
             return None
 
-    def _digests(self, head: Head, seq: int, data: bytes) -> Sequence[PartDigest] | None:
+    def _digests(
+        self, head: Head, seq: int, data: bytes, reader: DigestReader
+    ) -> Sequence[PartDigest] | None:
         try:
-            return read_digests(data)
+            return reader.read(data)
         except PeerError as error:
             self._show_malformed(head, seq, error)
             return None
@@ -391,7 +401,11 @@ class Ingest:
         if head.quarantine_code is not None:
             head.quarantine_code = head.quarantined_at_seq = None
             scope.clear_problems(JOURNAL_REFUSED, journal=head.journal)
-        parts.write_parts(scope.conn, head.pk, position, checked.own, late=False)
+        is_kept = len(checked.packed) == 1 and parts.keep_parts(
+            scope.conn, head.pk, position, checked.own, checked.packed[0]
+        )
+        if not is_kept:
+            parts.write_parts(scope.conn, head.pk, position, checked.own, late=False)
         for journal_pk, late in checked.late.items():
             late.sort(key=lambda ruled: ruled.seq)
             parts.write_parts(scope.conn, journal_pk, position, late, late=True)

@@ -62,7 +62,12 @@ def unpack_headers(blob: bytes, start: int = 0, limit: int | None = None) -> tup
 
 def pack_parts(parts: Sequence[SeqPart]) -> bytes:
     """Return parts of records, by ascending number, as one blob."""
-    return _AS_SENT + _COUNT.pack(len(parts)) + pack_records(parts)
+    return keep_as_sent(len(parts), pack_records(parts))
+
+
+def keep_as_sent(count: int, records: bytes) -> bytes:
+    """Return so many parts, packed as they came, as one blob."""
+    return _AS_SENT + _COUNT.pack(count) + records
 
 
 def as_sent(blob: bytes) -> bytes:

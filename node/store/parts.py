@@ -7,7 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from yidao.node.store.packing import SeqPart, pack_parts, pack_seqs, unpack_parts, unpack_seqs
+from yidao.node.store import rawsql
+from yidao.node.store.packing import (
+    SeqPart,
+    keep_as_sent,
+    pack_parts,
+    pack_seqs,
+    unpack_parts,
+    unpack_seqs,
+)
 from yidao.node.store.tables import parked_parts, released
 from yidao.node.store.tables import parts as table
 from yidao.sync.record import Part
@@ -15,6 +23,10 @@ from yidao.sync.record import Part
 # No row spans more records, so that rows are found by their first one alone. An
 # acceptance may release old and new records together.
 MAX_SPAN: Final = 2_000
+_INSERT: Final = (
+    "INSERT INTO parts (journal_id, first_seq, last_seq, position, waits, late, reach, blob)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class PartRule(NamedTuple):
@@ -56,19 +68,42 @@ def write_parts(
             start = seq
         runs[rule, start].append((seq, part))
     for (rule, _), run in runs.items():
-        first, last = run[0][0], run[-1][0]
-        conn.execute(
-            insert(table).values(
-                journal_id=journal_pk,
-                first_seq=first,
-                last_seq=last,
-                position=position,
-                waits=rule.waits,
-                late=late,
-                reach=rule.reach,
-                blob=pack_parts(run),
-            )
-        )
+        span = (run[0][0], run[-1][0])
+        _insert(conn, journal_pk, span, position, rule, late=late, blob=pack_parts(run))
+
+
+def keep_parts(
+    conn: Connection, journal_pk: int, position: int, found: Sequence[RuledPart], packed: bytes
+) -> bool:
+    """Store parts as they came, if they have one rule; False if they have not.
+
+    Args:
+        conn: The writer's.
+        journal_pk: The journal of the parts' records.
+        position: Where the segment starts that they came with.
+        found: By ascending seq; at most `MAX_SPAN` records.
+        packed: The same, as they travelled.
+    """
+    rule, span = found[0].rule, (found[0].seq, found[-1].seq)
+    if span[1] - span[0] >= MAX_SPAN or any(each.rule != rule for each in found):
+        return False
+    blob = keep_as_sent(len(found), packed)
+    _insert(conn, journal_pk, span, position, rule, late=False, blob=blob)
+    return True
+
+
+def _insert(
+    conn: Connection,
+    journal_pk: int,
+    span: tuple[int, int],
+    position: int,
+    rule: PartRule,
+    *,
+    late: bool,
+    blob: bytes,
+) -> None:
+    row = (journal_pk, *span, position, rule.waits, late, rule.reach, blob)
+    rawsql.run_many(conn, _INSERT, [row])
 
 
 def read_parts(

@@ -10,8 +10,8 @@ from yidao.sync.partsrun import (
     RecordParts,
     pack_records,
     read_run,
+    run_bytes,
     unpack_records,
-    write_run,
 )
 from yidao.sync.record import Part
 
@@ -34,11 +34,10 @@ def test_a_packed_run_is_the_run_of_its_records() -> None:
         ),
     )
     assert packed.records == plain.records == plain.given
-    messages = [pb.PartsRun(), pb.PartsRun()]
-    for message, run in zip(messages, (packed, plain), strict=True):
-        write_run(message, run)
-    assert messages[0].SerializeToString() == messages[1].SerializeToString()
+    messages = [pb.PartsRun.FromString(run_bytes(run)) for run in (packed, plain)]
+    assert messages[0] == messages[1]
     assert read_run(messages[0]) == plain
+    assert read_run(messages[1]).packed == packed.packed
     assert unpack_records(packed.packed) == PARTS
 
 

@@ -92,6 +92,13 @@ def test_frame_comes_back_as_it_went(frame: m.Frame, backfill: bool) -> None:
     assert decode_frame(encode_frame(sent)) == sent
 
 
+@pytest.mark.parametrize("backfill", [False, True])
+def test_a_frame_is_the_bytes_that_protobuf_makes(frame: m.Frame, backfill: bool) -> None:
+    """Put together by hand, it is what every other implementation would write."""
+    data = encode_frame(replace(frame, backfill=backfill))
+    assert pb.DataMessage.FromString(data).SerializeToString() == data
+
+
 @pytest.mark.parametrize("number", [1, 300, (1 << 63) - 1])
 def test_number_is_added_to_finished_bytes(frame: m.Frame, number: int) -> None:
     """A frame gets its number when it goes out, at a cost that is known before."""
