@@ -281,7 +281,8 @@ class Outbound:
         # session need not scan from the beginning again.
         if not missing or missing[-1] is not items[-1]:
             missing = (*missing, *items[-1:])
-        return missing
+        # The same value, so that whoever sends it to many may know it again.
+        return items if len(missing) == len(items) else missing
 
 
 def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int, up_to: int) -> ReadRequest:

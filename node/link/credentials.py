@@ -63,7 +63,9 @@ def live_server_credentials(
     """
     shown = Shown(source, mutual=mutual)
     return grpc.dynamic_ssl_server_credentials(
-        shown.first, shown, require_client_authentication=mutual
+        shown.first,
+        shown,  # type: ignore[arg-type]  # the stubs know nothing of the None that gRPC documents
+        require_client_authentication=mutual,
     )
 
 

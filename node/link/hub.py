@@ -7,7 +7,8 @@ line even where this side has not noticed yet.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from yidao.node.link.errors import (
     LinkPathMismatch,
     LinkSessionUnknown,
 )
+from yidao.node.link.lookout import Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
@@ -32,6 +34,8 @@ from yidao.node.logging import get_logger
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import aside, tables
+from yidao.node.store.linkreads import News
+from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
@@ -39,7 +43,7 @@ from yidao.sync.effects import Locate
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.fencing import Standing, Start
-from yidao.sync.ids import NodeId
+from yidao.sync.ids import NodeId, Path
 from yidao.sync.lives import Heard, Lives
 from yidao.sync.message import LIFE_BYTES, EnrolmentProof, Hello, Receipt, Refusal
 from yidao.sync.record import decode_header
@@ -47,9 +51,13 @@ from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
+_TICK_SECONDS = 1.0
+LINK_REFUSED = "LINK_REFUSED"
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 OVER_QUOTA = "CHILD_OVER_QUOTA"
 SESSION_REPLACED = "SESSION_REPLACED"
+# What is still wrong, the peer says again in the next session.
+_SESSIONS_OWN = (LINK_REFUSED, REVOKED_BY_PARENT)
 KEYS_CHANGED = "KEYS_CHANGED"
 
 log = get_logger()
@@ -74,7 +82,8 @@ class Hub:
         self.chain = chain
         self.root_pem = root_pem
         self.clock_ms = clock_ms
-        self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
+        self.lookout = Lookout(store, self._readers, self._publish)
         self._settings = settings
         self._save_chain = save_chain
         self.queries = Queries(
@@ -94,7 +103,9 @@ class Hub:
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
         self._telling: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
         self._drivers: dict[NodeId, Driver] = {}
+        self._standing_at: dict[Path, Driver] = {}
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
@@ -106,21 +117,20 @@ class Hub:
         Args:
             start: What vouches for the store; the warden waits on it.
         """
-        loop = asyncio.get_running_loop()
-
-        def wake(_position: int) -> None:
-            loop.call_soon_threadsafe(self._wake_all)
-
-        self.store.on_commit(wake)
+        self.lookout.start()
+        self._ticking = asyncio.get_running_loop().create_task(self._tick())
         self.warden.watch(start)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
         self.warden.stop()
+        if self._ticking is not None:
+            self._ticking.cancel()
         for driver in list(self._drivers.values()):
             await driver.close("NODE_STOPPING")
         self.queries.stop()
-        self.readers.shutdown(wait=False, cancel_futures=True)
+        self.lookout.stop()
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     def open(self, peer: CheckedPeer, session_key: str | None = None) -> tuple[Driver, str]:
         """Make the driver of a new connection and register it."""
@@ -130,6 +140,7 @@ class Hub:
             peer_node_id=peer.node_id,
             peer_path=peer.path,
             limits=self._limits(),
+            encode=self.lookout.encode,
         )
         driver = Driver(session=session, peer=peer, around=self, clock_ms=self.clock_ms)
         self._sessions[key] = driver
@@ -139,6 +150,7 @@ class Hub:
         """Let the newest session of a peer win."""
         older = self._drivers.get(driver.peer.node_id)
         self._drivers[driver.peer.node_id] = driver
+        self._standing_at[driver.peer.path] = driver
         if older is not None and older is not driver:
             log.info("link.session.replaced", peer=str(driver.peer.path))
             await older.close(SESSION_REPLACED)
@@ -152,6 +164,8 @@ class Hub:
             self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
         if self._drivers.get(peer.node_id) is driver:
             del self._drivers[peer.node_id]
+        if self._standing_at.get(peer.path) is driver:
+            del self._standing_at[peer.path]
         log.info("link.session.closed", peer=str(peer.path), code=driver.close_code)
 
     def session(self, session_key: str, peer: CheckedPeer) -> Driver:
@@ -160,10 +174,14 @@ class Hub:
         Raises:
             LinkSessionUnknown: There is none of that name with that peer.
         """
-        driver = self._sessions.get(session_key)
+        driver = self.find(session_key)
         if driver is None or driver.peer.node_id != peer.node_id:
             raise LinkSessionUnknown
         return driver
+
+    def find(self, session_key: str) -> Driver | None:
+        """Return the session of that name, whoever it is with."""
+        return self._sessions.get(session_key)
 
     async def greeted(self, driver: Driver, hello: Hello) -> None:
         """Check the peer's hello; a parent's chain teaches the keys of all above."""
@@ -178,8 +196,6 @@ class Hub:
             quota.check()
             self._hear_life(driver.peer, hello)
         await self.registered(driver)
-        peer_id = driver.peer.node_id
-        await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
         log.info("link.session.opened", peer=str(driver.peer.path))
 
     def _hear_life(self, child: CheckedPeer, hello: Hello) -> None:
@@ -224,21 +240,30 @@ class Hub:
             log.error("link.chain.unproved", code=error.code)
 
     def told(self, peer: Peer) -> Told:
-        """Return what to tell a peer of who holds what."""
-        held, receipts = self.store.told(peer)
-        neighbour = Neighbour(node_id=peer.node_id, path=peer.path)
+        """Return what to tell a peer of who holds what. Called in a reader's thread."""
+        greeting = self.store.greeting(peer)
+        if not greeting.problems.isdisjoint(_SESSIONS_OWN):
+            self.store.run(lambda tx: _forget_refusals(tx, peer.node_id))
         return Told(
-            lost=self.warden.wanted(neighbour),
-            held=held,
-            receipts=(*self.warden.proofs(), *receipts),
+            greeting=greeting,
+            lost=self.warden.wanted(Neighbour(node_id=peer.node_id, path=peer.path)),
+            receipts=(*self.warden.proofs(), *greeting.receipts),
         )
 
     async def heard(self, driver: Driver, told: Locate, said: Told) -> str:
         """Judge what a peer holds of this node's journals, and what it reminds us of."""
         peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
-        compared = await asyncio.to_thread(self.store.compare, told.held)
-        reminders = await asyncio.to_thread(self.store.reminded, peer.node_id, told.receipts)
-        self.warden.remind(peer, said.receipts, told.held)
+        compared: tuple[Compared, ...] = ()
+        reminders: tuple[Reminder, ...] = ()
+        # Most children hold nothing of this node's own yet, or have nothing to remind it of.
+        if told.held:
+            compared = await self.lookout.in_reader(self.store.compare, told.held)
+        if told.receipts:
+            reminders = await self.lookout.in_reader(
+                self.store.reminded, peer.node_id, told.receipts
+            )
+        problems = said.greeting.problems
+        self.warden.remind(peer, said.receipts, told.held, problems)
         return self.warden.compare(peer, compared, reminders, said.lost)
 
     def ingested(self, driver: Driver, outcome: Outcome) -> None:
@@ -266,7 +291,7 @@ class Hub:
         )
         self.store.submit(
             lambda tx: tx.raise_problem(
-                "LINK_REFUSED",
+                LINK_REFUSED,
                 journal=refusal.journal,
                 seq=refusal.seq,
                 peer=peer.node_id,
@@ -315,9 +340,42 @@ class Hub:
             self.chain = Chain(statement=anchor.statement, proofs=self.chain.proofs)
             self._save_chain(self.chain)
 
-    def _wake_all(self) -> None:
-        for driver in self._drivers.values():
-            driver.wake()
+    def _publish(self, news: News) -> None:
+        """Tell each link what is new for it, and no other."""
+        own = self.identity.path
+        concerned: set[Path] = set()
+        for origin in news.receipts_of:
+            if own.is_ancestor_of(origin):
+                concerned.add(_child_towards(own, origin))
+        for path, driver in list(self._standing_at.items()):
+            if own.is_ancestor_of(path):
+                if news.down or path in concerned:
+                    driver.news(news.down, receipts=path in concerned)
+            elif news.up or news.receipts_of:
+                driver.news(news.up, receipts=bool(news.receipts_of))
+        for target, heads in news.to.items():
+            addressed = self._standing_at.get(_child_towards(own, target))
+            if addressed is not None:
+                addressed.news(heads, receipts=False)
+
+    async def _tick(self) -> None:
+        """Let time pass for all sessions, and note in one job who has acknowledged what."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now_seconds, wall_ms = time.monotonic(), self.clock_ms()
+            acked: dict[NodeId, Mapping[int, int]] = {}
+            for driver in list(self._sessions.values()):
+                noted = driver.new_acks()
+                if noted is not None:
+                    acked[noted[0]] = noted[1]
+                await driver.tick(now_seconds, wall_ms)
+            if acked:
+                self._note_acks(acked)
+            self.lookout.catch_up()
+
+    def _note_acks(self, acked: Mapping[NodeId, Mapping[int, int]]) -> None:
+        """Remember how far peers are: `status` shows it after a restart too."""
+        self.store.submit(lambda tx: tx.note_acks(acked))
 
     def hello(self) -> Hello:
         """What this node says first."""
@@ -399,13 +457,18 @@ def own_proofs(chain: Chain) -> tuple[EnrolmentProof, ...]:
     return chain.proofs[last:]
 
 
+def _child_towards(own: Path, below: Path) -> Path:
+    """Return the child's path by which a node below is reached."""
+    return Path(below.labels[: own.depth + 1])
+
+
 def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:
     """Close what the peer refused in earlier sessions: what is still wrong, it refuses again."""
     problem = tables.problem
     tx.conn.execute(
         update(problem)
         .where(
-            problem.c.code.in_(("LINK_REFUSED", REVOKED_BY_PARENT)),
+            problem.c.code.in_(_SESSIONS_OWN),
             problem.c.peer == peer_id,
             problem.c.cleared_ms.is_(None),
         )

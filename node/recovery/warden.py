@@ -7,7 +7,7 @@ is over.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -165,8 +165,21 @@ class Warden:
         news = heard.missing.keys() - {each.journal for each in asked}
         return RESUMING if news else ""
 
-    def remind(self, peer: Neighbour, receipts: Iterable[Held], held: Iterable[Held]) -> None:
-        """Notice that a neighbour holds less than it has cosigned: it was rolled back."""
+    def remind(
+        self,
+        peer: Neighbour,
+        receipts: Iterable[Held],
+        held: Iterable[Held],
+        noted: Collection[str],
+    ) -> None:
+        """Notice that a neighbour holds less than it has cosigned: it was rolled back.
+
+        Args:
+            peer: Who it is.
+            receipts: What it has cosigned.
+            held: What it says that it holds.
+            noted: Codes of the open problems with it.
+        """
         held = tuple(held)
         sizes = {each.journal: parse_checkpoint(each.checkpoint).size for each in held}
         rolled_back = False
@@ -186,7 +199,7 @@ class Warden:
                     neighbour=str(peer.path),
                     held=f"{each.checkpoint.decode()}{each.cosignature}\n",
                 )
-        if not rolled_back:
+        if not rolled_back and PEER_ROLLED_BACK in noted:
             self._store.submit(lambda tx: tx.clear_code(PEER_ROLLED_BACK, peer.node_id))
 
     def ingested(self, peer: Neighbour, forked: tuple[Fork, ...]) -> None:
@@ -209,7 +222,7 @@ class Warden:
 
     def proofs(self) -> tuple[Held, ...]:
         """Return own checkpoints to show to neighbours: those of journals that are forked."""
-        found = [each for each in self._store.problems() if each.code == FORKED]
+        found = self._store.problems(code=FORKED)
         return tuple(
             Held(journal=journal_of(each.journal), checkpoint=str(each.params["held"]).encode())
             for each in found

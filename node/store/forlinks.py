@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from yidao.node.store import (
     cosigning,
     lanecursors,
+    linkreads,
     standing,
     tables,
 )
@@ -20,6 +22,43 @@ from yidao.node.store.values import (
 from yidao.sync.ids import JournalId, Lane, NodeId
 from yidao.sync.message import Held, Holding, Item, LaneCursor, Receipt
 from yidao.sync.routing import lane_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What to say to a peer at the start of a session.
+
+    Attributes:
+        cursors: Where we stand in its store.
+        holdings: What is held of the journals that come by it; only without cursors.
+        wanted: What it should send again, and from where.
+        held: The newest checkpoints that are held of its own journals.
+        receipts: Our newest checkpoints that it has cosigned.
+        problems: Codes of the open problems with it.
+    """
+
+    cursors: tuple[LaneCursor, ...]
+    holdings: tuple[Holding, ...]
+    wanted: tuple[Holding, ...]
+    held: tuple[Held, ...]
+    receipts: tuple[Held, ...]
+    problems: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """Where a peer stands in this store.
+
+    Attributes:
+        right: Its cursors that fit.
+        heads: For each lane the last position that could go to it, 0 if there is none
+            after its cursor.
+        position: How far the store was looked at.
+    """
+
+    right: tuple[LaneCursor, ...]
+    heads: Mapping[Lane, int]
+    position: int
 
 
 class StoreForLinks(StoreReads):
@@ -67,8 +106,7 @@ class StoreForLinks(StoreReads):
     def cursors(self, peer: Peer) -> tuple[LaneCursor, ...]:
         """Return where we stand in the peer's store; empty for a store new to us."""
         with self.read() as conn:
-            found = (lanecursors.read_cursor(conn, peer, lane) for lane in Lane)
-            return tuple(cursor for cursor in found if cursor is not None)
+            return linkreads.cursors_in(conn, peer.node_id, peer.store_id)
 
     def store_id_of(self, node_id: NodeId) -> bytes | None:
         """Return the store of a peer that our cursors are of; None if nothing came from it."""
@@ -78,7 +116,57 @@ class StoreForLinks(StoreReads):
     def cursor_is_ours(self, cursor: LaneCursor) -> bool:
         """Whether a peer's cursor fits this store."""
         with self.read() as conn:
-            return cursor.position == 0 or lanecursors.is_ours(conn, cursor)
+            return linkreads.is_ours(conn, cursor)
+
+    def standing_of(self, node_id: NodeId) -> linkreads.ChildStanding | None:
+        """Return how a node stands that may dial this one, or None if it is not enrolled."""
+        with self.read() as conn:
+            return linkreads.standing_of(conn, node_id)
+
+    def children(self) -> dict[NodeId, linkreads.ChildStanding]:
+        """Return how every child of this node stands."""
+        with self.read() as conn:
+            return linkreads.children_of(conn, self.identity.node_id)
+
+    def greeting(self, peer: Peer) -> Greeting:
+        """Return what to say to a peer at the start of a session."""
+        with self.read() as conn:
+            cursors = linkreads.cursors_in(conn, peer.node_id, peer.store_id)
+            return Greeting(
+                cursors=cursors,
+                holdings=() if cursors else lanecursors.read_holdings(conn, peer),
+                wanted=lanecursors.read_wanted(conn, peer),
+                held=standing.held_of(conn, peer),
+                receipts=standing.receipts_of(conn, peer.node_id),
+                problems=linkreads.open_codes(conn, peer.node_id),
+            )
+
+    def locate(self, peer: Peer, cursors: Sequence[LaneCursor]) -> Located:
+        """Judge a peer's cursors in this store, and look what lies after them for it."""
+        upward = self.identity.path.parent == peer.path
+        with self.read() as conn:
+            right = [cursor for cursor in cursors if linkreads.is_ours(conn, cursor)]
+            position = linkreads.seen_now(conn).position
+            after = {cursor.lane: cursor.position for cursor in right}
+            heads = linkreads.lane_heads(
+                conn, peer.path, upward=upward, after=after, up_to=position
+            )
+        return Located(right=tuple(right), heads=heads, position=position)
+
+    def seen(self) -> linkreads.Seen:
+        """Return how far the store is now."""
+        with self.read() as conn:
+            return linkreads.seen_now(conn)
+
+    def news(self, before: linkreads.Seen) -> linkreads.News:
+        """Return where to goes what came into the store since a look."""
+        with self.read() as conn:
+            return linkreads.news_since(conn, before)
+
+    def is_for_all(self, lane: Lane, after: int, up_to: int) -> bool:
+        """Whether what a lane brings between two positions is the same for every child."""
+        with self.read() as conn:
+            return linkreads.is_for_all(conn, lane, after, up_to)
 
     def holdings(self, peer: Peer) -> tuple[Holding, ...]:
         """Return what is held of the journals that come by this peer."""

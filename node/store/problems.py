@@ -89,9 +89,13 @@ def clear_code(conn: Connection, now_ms: int, code: str, peer: NodeId) -> None:
     conn.execute(update(problem).where(mine).values(cleared_ms=now_ms))
 
 
-def read_problems(conn: Connection, *, open_only: bool) -> tuple[Problem, ...]:
-    """Return problems, the latest seen first."""
+def read_problems(
+    conn: Connection, *, open_only: bool, code: str | None = None
+) -> tuple[Problem, ...]:
+    """Return problems, the latest seen first; with `code` those of that code alone."""
     query = select(problem).order_by(problem.c.last_ms.desc(), problem.c.id.desc())
+    if code is not None:
+        query = query.where(problem.c.code == code)
     if open_only:
         query = query.where(problem.c.cleared_ms.is_(None))
     return tuple(

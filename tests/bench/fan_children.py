@@ -62,9 +62,7 @@ class Child:
         self.why = ""
         self._out = asyncio.Queue()
         parent = Path.parse(family.parent_path)
-        settings = Settings(
-            data_dir=FilePath("/"), keepalive_seconds=family.keepalive_seconds
-        )
+        settings = Settings(data_dir=FilePath("/"), keepalive_seconds=family.keepalive_seconds)
         self._channel = grpc.aio.secure_channel(
             family.address,
             grpc.ssl_channel_credentials(family.root_pem, mine.tls_key, mine.tls_chain),
@@ -91,12 +89,8 @@ class Child:
         metadata = ((SESSION_KEY, os.urandom(16).hex()),)
         self._do(self._session.start())
         self._spawn(self._control(self._channel, metadata))
-        waiting = [
-            asyncio.create_task(event.wait()) for event in (self.flowing, self.failed)
-        ]
-        await asyncio.wait(
-            waiting, timeout=DIAL_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        waiting = [asyncio.create_task(event.wait()) for event in (self.flowing, self.failed)]
+        await asyncio.wait(waiting, timeout=DIAL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         return "" if self.flowing.is_set() else self.why or "TIMEOUT"
@@ -129,18 +123,18 @@ class Child:
                 self._spawn(self._data(channel, metadata))
                 self._spawn(self._query(channel, metadata))
                 self.flowing.set()
-        raise ConnectionError(f"control ended: {await stream.code()}")
+        self.why = self.why or f"control ended: {await stream.code()}"
+        self.failed.set()
 
-    async def _data(
-        self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]
-    ) -> None:
+    async def _data(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
         stream = _method(channel, DATA)(_drain(asyncio.Queue()), metadata=metadata)
         async for message in stream:
             assert self._session is not None
             self.frames += 1
             self._do(self._session.receive_frame(decode_frame(message), len(message)))
             self.acked_at = time.monotonic()
-        raise ConnectionError(f"data ended: {await stream.code()}")
+        self.why = self.why or f"data ended: {await stream.code()}"
+        self.failed.set()
 
     async def _query(
         self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]

@@ -41,6 +41,6 @@ class Family:
     @staticmethod
     def load(folder: FilePath) -> "Family":
         """Read what `save` wrote."""
-        family = pickle.loads((folder / CHILDREN_FILE).read_bytes())  # noqa: S301 (our own file)
+        family = pickle.loads((folder / CHILDREN_FILE).read_bytes())
         assert isinstance(family, Family)
         return family

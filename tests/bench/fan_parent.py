@@ -60,9 +60,7 @@ def enrol(node: DemoNode, count: int, keepalive_seconds: float) -> Family:
     for number in range(count):
         tls, path = generate_key(), Path.parse(f"/c{number:04}")
         child = node_id(os.urandom(16))
-        leaf = issue_leaf(
-            authority, tls.public_key(), identity.network, child, path, utc(now_ms)
-        )
+        leaf = issue_leaf(authority, tls.public_key(), identity.network, child, path, utc(now_ms))
         enrolment = Enrolment(
             node_id=child,
             path=path,
