@@ -10,7 +10,7 @@ cursors live in the receiver's store and positions in the sender's.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from yidao.api.errors import YidaoError
@@ -374,7 +374,8 @@ class Session:
             raise errors.PeerMismatch(field="node_id")
         if hello.path != self._peer_path:
             raise errors.PeerMismatch(field="path")
-        self._peer = hello
+        # The chain is for whoever opens the session, and then of no more use.
+        self._peer = replace(hello, chain=())
         return (effects.Opened(hello=hello),)
 
     def _check_resume(self, resume: Resume) -> None:

@@ -20,10 +20,11 @@ from typing import Any, Protocol
 from yidao.api.errors import YidaoError
 from yidao.node.link.errors import LinkFrameAfterFailure, LinkQuotaExceeded
 from yidao.node.link.lookout import Lookout
+from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.quota import Quota
 from yidao.node.logging import get_logger
-from yidao.node.store.forlinks import Greeting
+from yidao.node.store.forlinks import Greeting, Located
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
@@ -41,7 +42,7 @@ from yidao.sync.effects import (
 )
 from yidao.sync.ids import Lane, NodeId
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Held, Hello, Holding, Receipt, Refusal
+from yidao.sync.message import Held, Hello, Holding, LaneCursor, Receipt, Refusal
 from yidao.sync.session import Session
 from yidao.sync.wire import decode_control, decode_frame, encode_control
 
@@ -89,8 +90,11 @@ class Surroundings(Protocol):
     def over_quota(self, peer: CheckedPeer) -> None:
         """A child sent too much that had to be refused; its session ends."""
 
-    def told(self, peer: Peer) -> Told:
-        """Return what to tell the peer of who holds what. Called in a reader's thread."""
+    async def told(self, peer: Peer) -> Told:
+        """Return what to tell the peer of who holds what."""
+
+    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
+        """Judge the peer's cursors in this store."""
 
     async def heard(self, driver: "Driver", told: Locate, said: Told) -> str:
         """Judge what the peer holds; returns why the session must end, empty to go on."""
@@ -122,11 +126,11 @@ class Driver:
         self.session = session
         self.peer = peer
         self.progress = Progress()
-        self.control_out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.data_out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.opened_data = asyncio.Event()
+        self.control_out = Outbox()
+        self.data_out = Outbox()
+        self.opened_data = False
         self.located = asyncio.Event()
-        self.closed = asyncio.Event()
+        self.closed = False
         self.close_code = ""
         self._around = around
         self._clock_ms = clock_ms
@@ -135,7 +139,7 @@ class Driver:
         self._look_again = False
         self._heads: dict[Lane, int] = {}
         self._located_to = 0
-        self._receipts_due = True
+        self._receipts_due = False
         self._store_peer: Peer | None = None
         self._told = Told()
         self._receipts_mark = 0
@@ -162,11 +166,11 @@ class Driver:
 
     async def read_data(self, data_in: AsyncIterator[bytes]) -> None:
         """Take frames until the stream or the session ends."""
-        self.opened_data.set()
+        self.opened_data = True
         self.wake()
         try:
             async for data in data_in:
-                if self.closed.is_set():
+                if self.closed:
                     return
                 await self._run_effects(self.session.receive_frame(decode_frame(data), len(data)))
         except YidaoError as error:
@@ -175,7 +179,7 @@ class Driver:
     def wake(self) -> None:
         """Look again whether there is something to send."""
         self._look_again = True
-        if not self.progress.flowing or not self.opened_data.is_set():
+        if not self.progress.flowing or not self.opened_data:
             return
         if self._sending is None or self._sending.done():
             self._sending = self._task(self._send())
@@ -201,7 +205,7 @@ class Driver:
 
     async def close(self, code: str, retry_after_ms: int = 0) -> None:
         """Say goodbye and end the session."""
-        if not self.closed.is_set():
+        if not self.closed:
             await self._run_effects(self.session.close(code, retry_after_ms))
 
     async def _read_control(self, control_in: AsyncIterator[bytes]) -> None:
@@ -319,8 +323,7 @@ class Driver:
         peer = self._store_peer = Peer(
             node_id=self.peer.node_id, path=self.peer.path, store_id=hello.store_id
         )
-        told = await self._around.lookout.in_reader(self._around.told, peer)
-        self._told = told
+        told = self._told = await self._around.told(peer)
         said = told.greeting
         await self._run_effects(
             self.session.resume(
@@ -333,10 +336,7 @@ class Driver:
         )
 
     async def _locate(self, effect: Locate) -> None:
-        store = self._around.store
-        located = await self._around.lookout.in_reader(
-            store.locate, self._peer_in_store(), effect.cursors
-        )
+        located = await self._around.locate(self._peer_in_store(), effect.cursors)
         right = located.right
         # A cursor is an acknowledgement too: the one that the last session sent may be lost.
         self.progress.acked.update({int(each.lane): each.position for each in right})
@@ -348,7 +348,9 @@ class Driver:
         self._located_to = located.position
         self.progress.flowing = True
         self.located.set()
-        self.news(located.heads, receipts=True)
+        # Said and heard; thousands of sessions would keep it for hours.
+        self._told = Told()
+        self.news(located.heads, receipts=located.receipts)
 
     def _peer_in_store(self) -> Peer:
         if self._store_peer is None:
@@ -356,7 +358,7 @@ class Driver:
         return self._store_peer
 
     async def _fail(self, error: BaseException) -> None:
-        if self.closed.is_set():
+        if self.closed:
             return
         if isinstance(error, LinkQuotaExceeded):
             self._around.over_quota(self.peer)
@@ -374,6 +376,6 @@ class Driver:
         self.progress.flowing = False
         self.control_out.put_nowait(None)
         self.data_out.put_nowait(None)
-        self.closed.set()
+        self.closed = True
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)

@@ -6,9 +6,10 @@ line even where this side has not noticed yet.
 """
 
 import asyncio
+import functools
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from yidao.node.link.errors import (
     LinkPathMismatch,
     LinkSessionUnknown,
 )
-from yidao.node.link.lookout import Lookout
+from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
@@ -34,6 +35,7 @@ from yidao.node.logging import get_logger
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import aside, tables
+from yidao.node.store.forlinks import Located
 from yidao.node.store.linkreads import News
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
@@ -45,7 +47,14 @@ from yidao.sync.enrolment import verify_chain
 from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.lives import Heard, Lives
-from yidao.sync.message import LIFE_BYTES, EnrolmentProof, Hello, Receipt, Refusal
+from yidao.sync.message import (
+    LIFE_BYTES,
+    EnrolmentProof,
+    Hello,
+    LaneCursor,
+    Receipt,
+    Refusal,
+)
 from yidao.sync.record import decode_header
 from yidao.sync.session import Limits, Session
 
@@ -84,6 +93,8 @@ class Hub:
         self.clock_ms = clock_ms
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
         self.lookout = Lookout(store, self._readers, self._publish)
+        self._telling_all = Grouped(self.lookout.in_reader, self._tell_all)
+        self._locating = Grouped(self.lookout.in_reader, store.locate)
         self._settings = settings
         self._save_chain = save_chain
         self.queries = Queries(
@@ -239,16 +250,29 @@ class Hub:
             # They learn it from the journals too; only evidence of it is not complete here.
             log.error("link.chain.unproved", code=error.code)
 
-    def told(self, peer: Peer) -> Told:
-        """Return what to tell a peer of who holds what. Called in a reader's thread."""
-        greeting = self.store.greeting(peer)
-        if not greeting.problems.isdisjoint(_SESSIONS_OWN):
-            self.store.run(lambda tx: _forget_refusals(tx, peer.node_id))
-        return Told(
-            greeting=greeting,
-            lost=self.warden.wanted(Neighbour(node_id=peer.node_id, path=peer.path)),
-            receipts=(*self.warden.proofs(), *greeting.receipts),
-        )
+    async def told(self, peer: Peer) -> Told:
+        """Return what to tell a peer of who holds what."""
+        return await self._telling_all.ask(peer)
+
+    def _tell_all(self, peers: Sequence[Peer]) -> list[Told]:
+        """Find what to tell peers. Called in a reader's thread."""
+        found = []
+        for peer, greeting in zip(peers, self.store.greetings(peers), strict=True):
+            if not greeting.problems.isdisjoint(_SESSIONS_OWN):
+                self.store.run(functools.partial(_forget_refusals, peer_id=peer.node_id))
+            proofs = self.warden.proofs() if greeting.forked else ()
+            found.append(
+                Told(
+                    greeting=greeting,
+                    lost=self.warden.wanted(Neighbour(node_id=peer.node_id, path=peer.path)),
+                    receipts=(*proofs, *greeting.receipts),
+                )
+            )
+        return found
+
+    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
+        """Judge a peer's cursors in this store."""
+        return await self._locating.ask((peer, cursors))
 
     async def heard(self, driver: Driver, told: Locate, said: Told) -> str:
         """Judge what a peer holds of this node's journals, and what it reminds us of."""

@@ -7,10 +7,10 @@ thousand children costs one read and three thousand writes.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from yidao.node.store.linkreads import News, Seen
 from yidao.node.store.store import Store
@@ -20,6 +20,7 @@ from yidao.sync.lanes import ReadRequest
 from yidao.sync.message import Frame, Item
 from yidao.sync.wire import encode_frame
 
+A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,6 +29,8 @@ Found = tuple[tuple[Item, ...], int]
 
 # Reads that are kept until the next commit; each holds at most a frame.
 _KEPT: Final = 8
+# Sessions that are read for at once.
+_GROUP: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,52 @@ class _Shared:
     found: Found
     is_for_all: bool
     node_id: NodeId
+
+
+class Grouped(Generic[A, R]):
+    """Asks for many at once: whoever comes while a reader is busy is in the next group.
+
+    Each alone would cost a thread's turn and a snapshot, and after an outage all come.
+    """
+
+    def __init__(
+        self,
+        in_reader: Callable[[Callable[[], Sequence[R]]], Awaitable[Sequence[R]]],
+        read: Callable[[Sequence[A]], Sequence[R]],
+    ) -> None:
+        """Take how to ask.
+
+        Args:
+            in_reader: Runs something in a reader's thread.
+            read: Gives an answer for each that is asked for, in the same order.
+        """
+        self._in_reader = in_reader
+        self._read = read
+        self._waiting: list[tuple[A, asyncio.Future[R]]] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def ask(self, asked: A) -> R:
+        """Return the answer for one."""
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, answer))
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._answer_all())
+        return await answer
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+            asked = [each for each, _ in group]
+            try:
+                answers = await self._in_reader(functools.partial(self._read, asked))
+            except Exception as error:  # noqa: BLE001 - it is each asker's
+                for _, waiting in group:
+                    if not waiting.done():
+                        waiting.set_exception(error)
+                continue
+            for (_, waiting), answer in zip(group, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)
 
 
 class Lookout:

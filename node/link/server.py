@@ -28,6 +28,7 @@ from yidao.node.link.options import (
     SESSION_KEY,
     server_options,
 )
+from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import (
     Enrolled,
     Peer,
@@ -158,7 +159,7 @@ class LinkServer:
 
     async def _query(self, requests: AsyncIterator[bytes], context: Context) -> None:
         peer, chain = await self._admit_beside(context)
-        out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        out = Outbox()
         holding = asyncio.create_task(
             self._hub.queries.hold(peer.node_id, peer.path, requests, out)
         )
@@ -186,9 +187,7 @@ class LinkServer:
         log.info("link.renewal.granted", peer=str(peer.path))
         return answer.SerializeToString()
 
-    async def _write_all(
-        self, out: "asyncio.Queue[bytes | None]", context: Context, peer: Peer
-    ) -> None:
+    async def _write_all(self, out: Outbox, context: Context, peer: Peer) -> None:
         """Write what is put in, to the end; leave a peer that does not read.
 
         A peer that lives, and lets no byte of a stream through, would hold its session and

@@ -14,6 +14,7 @@ from typing import Final
 from yidao.node.keys import Identity
 from yidao.node.logging import get_logger
 from yidao.node.recovery.reopening import reopen
+from yidao.node.store.problems import NODE_FORKED
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -26,7 +27,7 @@ from yidao.sync.message import MAX_HELD, Held, Holding
 
 ROLLED_BACK: Final = "STATE_ROLLED_BACK"
 RESTORED: Final = "STORE_RESTORED"
-FORKED: Final = "NODE_FORKED"
+FORKED: Final = NODE_FORKED
 CLONED: Final = "NODE_CLONED"
 UNWITNESSED: Final = "EPOCH_UNWITNESSED"
 PEER_ROLLED_BACK: Final = "PEER_ROLLED_BACK"

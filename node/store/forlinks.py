@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from yidao.node.store import (
     cosigning,
@@ -35,6 +35,7 @@ class Greeting:
         held: The newest checkpoints that are held of its own journals.
         receipts: Our newest checkpoints that it has cosigned.
         problems: Codes of the open problems with it.
+        forked: A journal of this node is forked, which every neighbour must learn.
     """
 
     cursors: tuple[LaneCursor, ...]
@@ -43,6 +44,7 @@ class Greeting:
     held: tuple[Held, ...]
     receipts: tuple[Held, ...]
     problems: frozenset[str]
+    forked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +56,13 @@ class Located:
         heads: For each lane the last position that could go to it, 0 if there is none
             after its cursor.
         position: How far the store was looked at.
+        receipts: There may be cosignatures for it.
     """
 
     right: tuple[LaneCursor, ...]
     heads: Mapping[Lane, int]
     position: int
+    receipts: bool
 
 
 class StoreForLinks(StoreReads):
@@ -128,30 +132,47 @@ class StoreForLinks(StoreReads):
         with self.read() as conn:
             return linkreads.children_of(conn, self.identity.node_id)
 
-    def greeting(self, peer: Peer) -> Greeting:
-        """Return what to say to a peer at the start of a session."""
+    def greetings(self, peers: Sequence[Peer]) -> list[Greeting]:
+        """Return what to say to peers at the start of a session, in their order."""
         with self.read() as conn:
-            cursors = linkreads.cursors_in(conn, peer.node_id, peer.store_id)
-            return Greeting(
-                cursors=cursors,
-                holdings=() if cursors else lanecursors.read_holdings(conn, peer),
-                wanted=lanecursors.read_wanted(conn, peer),
-                held=standing.held_of(conn, peer),
-                receipts=standing.receipts_of(conn, peer.node_id),
-                problems=linkreads.open_codes(conn, peer.node_id),
-            )
+            known = linkreads.Known.of(conn, [peer.node_id for peer in peers])
+            return [self._greeting(conn, peer, known) for peer in peers]
 
-    def locate(self, peer: Peer, cursors: Sequence[LaneCursor]) -> Located:
-        """Judge a peer's cursors in this store, and look what lies after them for it."""
-        upward = self.identity.path.parent == peer.path
+    def _greeting(self, conn: Connection, peer: Peer, known: linkreads.Known) -> Greeting:
+        node_id = peer.node_id
+        cursors = known.cursors_in(node_id, peer.store_id)
+        return Greeting(
+            cursors=cursors,
+            holdings=lanecursors.read_holdings(conn, peer)
+            if not cursors and node_id in known.carriers
+            else (),
+            wanted=lanecursors.read_wanted(conn, peer) if node_id in known.refused else (),
+            held=standing.held_of(conn, peer) if node_id in known.writers else (),
+            receipts=standing.receipts_of(conn, node_id) if node_id in known.cosigners else (),
+            problems=known.problems.get(node_id, frozenset()),
+            forked=known.forked,
+        )
+
+    def locate(self, asked: Sequence[tuple[Peer, tuple[LaneCursor, ...]]]) -> list[Located]:
+        """Judge peers' cursors in this store, and look what lies after them for each."""
         with self.read() as conn:
-            right = [cursor for cursor in cursors if linkreads.is_ours(conn, cursor)]
-            position = linkreads.seen_now(conn).position
-            after = {cursor.lane: cursor.position for cursor in right}
-            heads = linkreads.lane_heads(
-                conn, peer.path, upward=upward, after=after, up_to=position
-            )
-        return Located(right=tuple(right), heads=heads, position=position)
+            look = linkreads.Locating(conn)
+            return [self._located(look, peer, cursors) for peer, cursors in asked]
+
+    def _located(
+        self, look: linkreads.Locating, peer: Peer, cursors: tuple[LaneCursor, ...]
+    ) -> Located:
+        right = tuple(cursor for cursor in cursors if look.is_ours(cursor))
+        after = {cursor.lane: cursor.position for cursor in right}
+        upward = self.identity.path.parent == peer.path
+        heads = {
+            lane: look.head_up(lane, after.get(lane, 0))
+            if upward
+            else look.head_down(lane, after.get(lane, 0), peer.path)
+            for lane in Lane
+        }
+        receipts = upward or any(each.is_within(peer.path) for each in look.cosigned)
+        return Located(right=right, heads=heads, position=look.position, receipts=receipts)
 
     def seen(self) -> linkreads.Seen:
         """Return how far the store is now."""

@@ -4,14 +4,16 @@ Thousands of children come back at once after an outage, and each commit is look
 all of them, so these reads are what a parent's time goes into.
 """
 
+import functools
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from yidao.node.store.aside import MARK
+from yidao.node.store.problems import NODE_FORKED
 from yidao.node.store.rawsql import fetch, run_many
 from yidao.sync.ids import Lane, NodeId, Path
 from yidao.sync.message import LaneCursor
@@ -67,26 +69,84 @@ def children_of(conn: Connection, parent_id: NodeId) -> dict[NodeId, ChildStandi
 
 
 _CURSORS: Final = (
-    "SELECT lane, store_id, position, checkpoint_sha256 FROM lane_cursor"
-    " WHERE peer_node_id = ? ORDER BY lane"
+    "SELECT peer_node_id, lane, store_id, position, checkpoint_sha256 FROM lane_cursor"
+    " WHERE peer_node_id IN {some} ORDER BY lane"
 )
+_CARRIERS: Final = "SELECT DISTINCT via FROM journal WHERE via IN {some}"
+_REFUSED: Final = (
+    "SELECT DISTINCT via FROM journal WHERE quarantine_code IS NOT NULL AND via IN {some}"
+)
+_WRITERS: Final = (
+    "SELECT DISTINCT node_id FROM journal WHERE checkpoint IS NOT NULL AND node_id IN {some}"
+)
+_COSIGNERS: Final = "SELECT DISTINCT cosigner FROM cosignature WHERE cosigner IN {some}"
+_PROBLEMS: Final = (
+    "SELECT DISTINCT peer, code FROM problem WHERE cleared_ms IS NULL AND peer IN {some}"
+)
+_FORKED: Final = "SELECT 1 FROM problem WHERE code = ? AND cleared_ms IS NULL LIMIT 1"
 
 
 def cursors_in(conn: Connection, node_id: NodeId, store_id: bytes) -> tuple[LaneCursor, ...]:
     """Return where we stand in a peer's store; empty for a store new to us."""
+    rows = fetch(conn, _CURSORS.replace("{some}", "(?)"), (node_id,))
     return tuple(
         LaneCursor(lane=Lane(lane), position=position, checkpoint_sha256=bytes(digest))
-        for lane, its_store, position, digest in fetch(conn, _CURSORS, (node_id,))
+        for _, lane, its_store, position, digest in rows
         if bytes(its_store) == store_id
     )
 
 
-_PROBLEMS: Final = "SELECT DISTINCT code FROM problem WHERE peer = ? AND cleared_ms IS NULL"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What one look finds of many peers, so that most of them need no look of their own.
 
+    Attributes:
+        carriers: By them came journals that are held.
+        refused: By them came journals that are in quarantine.
+        writers: Of them journals are held.
+        cosigners: They have cosigned something.
+        problems: Codes of the open problems with each.
+        forked: A journal of this node is forked.
+    """
 
-def open_codes(conn: Connection, node_id: NodeId) -> frozenset[str]:
-    """Return the codes of the open problems with one peer."""
-    return frozenset(row[0] for row in fetch(conn, _PROBLEMS, (node_id,)))
+    cursors: Mapping[NodeId, Sequence[tuple[bytes, LaneCursor]]]
+    carriers: Collection[NodeId]
+    refused: Collection[NodeId]
+    writers: Collection[NodeId]
+    cosigners: Collection[NodeId]
+    problems: Mapping[NodeId, frozenset[str]]
+    forked: bool
+
+    @classmethod
+    def of(cls, conn: Connection, peers: Sequence[NodeId]) -> "Known":
+        """Look at these peers; a few hundred at a time."""
+        some = f"({', '.join('?' * len(peers))})"
+
+        def among(statement: str) -> list[Any]:
+            return fetch(conn, statement.replace("{some}", some), peers)
+
+        cursors: dict[NodeId, list[tuple[bytes, LaneCursor]]] = {}
+        for peer, lane, store_id, position, digest in among(_CURSORS):
+            cursor = LaneCursor(lane=Lane(lane), position=position, checkpoint_sha256=bytes(digest))
+            cursors.setdefault(NodeId(bytes(peer)), []).append((bytes(store_id), cursor))
+        problems: dict[NodeId, set[str]] = {}
+        for peer, code in among(_PROBLEMS):
+            problems.setdefault(NodeId(bytes(peer)), set()).add(code)
+        return cls(
+            cursors=cursors,
+            carriers={NodeId(bytes(row[0])) for row in among(_CARRIERS)},
+            refused={NodeId(bytes(row[0])) for row in among(_REFUSED)},
+            writers={NodeId(bytes(row[0])) for row in among(_WRITERS)},
+            cosigners={NodeId(bytes(row[0])) for row in among(_COSIGNERS)},
+            problems={peer: frozenset(codes) for peer, codes in problems.items()},
+            forked=bool(fetch(conn, _FORKED, (NODE_FORKED,))),
+        )
+
+    def cursors_in(self, node_id: NodeId, store_id: bytes) -> tuple[LaneCursor, ...]:
+        """Return where we stand in a peer's store; empty for a store new to us."""
+        return tuple(
+            cursor for its_store, cursor in self.cursors.get(node_id, ()) if its_store == store_id
+        )
 
 
 _SEGMENT_AT: Final = (
@@ -190,19 +250,51 @@ _HAS_LETTERS: Final = (
 )
 
 
-def lane_heads(
-    conn: Connection, peer: Path, *, upward: bool, after: Mapping[Lane, int], up_to: int
-) -> dict[Lane, int]:
-    """Return the last position of each lane that could go to a peer; 0 if none after `after`."""
-    heads = {}
-    for lane in Lane:
-        bounds = (lane, after.get(lane, 0), up_to)
-        if upward:
-            rows = fetch(conn, _UP_HEAD, bounds)
-        else:
-            rows = fetch(conn, _DOWN_HEAD, (*bounds, str(peer), f"{peer}/%"))
-        heads[lane] = rows[0][0] if rows else 0
-    return heads
+class Locating:
+    """Judges where peers stand, in one snapshot; most of them stand at the same place."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self.position = seen_now(conn).position
+        self._ours: dict[LaneCursor, bool] = {}
+        self._down: dict[tuple[Lane, int], int | None] = {}
+
+    def is_ours(self, cursor: LaneCursor) -> bool:
+        """Whether a peer's cursor fits this store."""
+        known = self._ours.get(cursor)
+        if known is None:
+            known = self._ours[cursor] = is_ours(self._conn, cursor)
+        return known
+
+    def head_up(self, lane: Lane, after: int) -> int:
+        """Return the last position of a lane to the parent; 0 if there is none after."""
+        return self._last(_UP_HEAD, (lane, after, self.position))
+
+    def head_down(self, lane: Lane, after: int, child: Path) -> int:
+        """Return the last position of a lane that could go to a child; 0 if none after."""
+        place = (lane, after)
+        if place not in self._down:
+            # Without letters it is the same for all of them.
+            self._down[place] = (
+                self._child_head(lane, after, child)
+                if is_for_all(self._conn, lane, after, self.position)
+                else None
+            )
+        known = self._down[place]
+        return self._child_head(lane, after, child) if known is None else known
+
+    @functools.cached_property
+    def cosigned(self) -> Collection[Path]:
+        """The origins of all journals that were cosigned."""
+        ends = (0, seen_now(self._conn).cosignature)
+        return {Path.parse(row[0]) for row in fetch(self._conn, _COSIGNED, ends)} if ends[1] else ()
+
+    def _child_head(self, lane: Lane, after: int, child: Path) -> int:
+        return self._last(_DOWN_HEAD, (lane, after, self.position, str(child), f"{child}/%"))
+
+    def _last(self, statement: str, parameters: tuple[Any, ...]) -> int:
+        rows = fetch(self._conn, statement, parameters)
+        return rows[0][0] if rows else 0
 
 
 def is_for_all(conn: Connection, lane: Lane, after: int, up_to: int) -> bool:

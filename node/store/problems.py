@@ -1,6 +1,7 @@
 """Problems: what a person should know, once each, with a count, until it is mended."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 from sqlalchemy import Connection, insert, select, update
@@ -8,6 +9,9 @@ from sqlalchemy import Connection, insert, select, update
 from yidao.node.store.tables import problem
 from yidao.node.store.values import Problem
 from yidao.sync.ids import JournalId, NodeId
+
+#: A journal of this node was signed twice.
+NODE_FORKED: Final = "NODE_FORKED"
 
 
 def journal_text(journal: JournalId | None) -> str:

@@ -78,11 +78,10 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
         LaneCursor(lane=Lane.BULK, position=9, checkpoint_sha256=bytes(32)),
         LaneCursor(lane=Lane.URGENT, position=4, checkpoint_sha256=bytes(32)),
     )
-    located = Located(right=cursors[:1], heads={}, position=9)
-    store = SimpleNamespace(locate=lambda _peer, _cursors: located)
+    located = Located(right=cursors[:1], heads={}, position=9, receipts=False)
 
-    async def in_reader(function: Callable[..., object], *args: object) -> object:
-        return function(*args)
+    async def locate(*_asked: object) -> Located:
+        return located
 
     async def heard(*_said: object) -> str:
         return ""
@@ -90,9 +89,7 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
     driver = Driver(
         session=SimpleNamespace(located=lambda _lanes: ()),  # type: ignore[arg-type]
         peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
-        around=SimpleNamespace(  # type: ignore[arg-type]
-            store=store, heard=heard, lookout=SimpleNamespace(in_reader=in_reader)
-        ),
+        around=SimpleNamespace(locate=locate, heard=heard),  # type: ignore[arg-type]
         clock_ms=lambda: 0,
     )
     driver._store_peer = StorePeer(

@@ -357,7 +357,7 @@ def test_open_streams_of_a_revoked_node_are_closed_whatever_it_does(tmp_path: Fi
             await _until(lambda: "thief" in root.hub._sessions)
             driver = root.hub._sessions["thief"]
             streams += [stream(DATA), stream(QUERY)]
-            await _until(lambda: driver.opened_data.is_set() and bool(root.server._questioners))
+            await _until(lambda: driver.opened_data and bool(root.server._questioners))
             await _revoke(root)
             async with asyncio.timeout(10):
                 for each in streams:
