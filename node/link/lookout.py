@@ -110,6 +110,7 @@ class Lookout:
         self._seen = Seen()
         self._looking: asyncio.Task[None] | None = None
         self._again = False
+        self._stopped = False
         self._reads: dict[tuple[Lane, int, int, int], asyncio.Future[_Shared]] = {}
         self._encoded: tuple[Frame, bytes] | None = None
 
@@ -130,6 +131,7 @@ class Lookout:
 
     def stop(self) -> None:
         """Look no more."""
+        self._stopped = True
         if self._looking is not None:
             self._looking.cancel()
 
@@ -182,6 +184,8 @@ class Lookout:
     def _committed(self) -> None:
         self._reads.clear()
         self._encoded = None
+        if self._stopped:
+            return
         if self._looking is not None and not self._looking.done():
             self._again = True
         else:
