@@ -11,7 +11,6 @@ before the peer sees an acknowledgement.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -145,7 +144,7 @@ class Driver:
         self._receipts_mark = 0
         self._ingest_failed = False
         self._noted_acks: dict[int, int] = {}
-        self._ingests: deque[tuple[Ingest, Future[Outcome]]] = deque()
+        self._ingests: list[tuple[Ingest, Future[Outcome]]] = []
         self._finishing: asyncio.Task[None] | None = None
 
     async def run(self, control_in: AsyncIterator[bytes]) -> None:
@@ -241,7 +240,7 @@ class Driver:
 
     async def _finish_ingests(self) -> None:
         while self._ingests:
-            ingest, future = self._ingests.popleft()
+            ingest, future = self._ingests.pop(0)
             outcome = await asyncio.wrap_future(future)
             self._around.ingested(self, outcome)
             quota = self._around.quota_of(self.peer)

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, ParamSpec, TypeVar
 
+from yidao.api.errors import YidaoError
+from yidao.node.logging import get_logger
 from yidao.node.store.linkreads import News, Seen
 from yidao.node.store.store import Store
 from yidao.node.store.values import Peer
@@ -23,6 +25,8 @@ from yidao.sync.wire import encode_frame
 A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+log = get_logger()
 
 #: Items of a lane, and how far it is scanned with them.
 Found = tuple[tuple[Item, ...], int]
@@ -195,7 +199,11 @@ class Lookout:
         self._again = True
         while self._again:
             self._again = False
-            news = await self.in_reader(self._store.news, self._seen)
+            try:
+                news = await self.in_reader(self._store.news, self._seen)
+            except YidaoError as error:
+                log.warning("link.look.failed", code=error.code)
+                return  # `catch_up` looks again
             self._seen = news.seen
             self._publish(news)
 

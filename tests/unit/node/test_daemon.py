@@ -1,5 +1,6 @@
 """What the composition root itself decides."""
 
+import resource
 from datetime import timedelta
 from pathlib import Path as FilePath
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 
 from yidao.node.children import Children
 from yidao.node.config import Settings
-from yidao.node.daemon import ProtobufSlow, self_test
+from yidao.node.daemon import OPEN_FILES, ProtobufSlow, raise_file_limit, self_test
 from yidao.sync.ids import Path
 
 
@@ -54,3 +55,17 @@ def test_a_slow_protobuf_parser_stops_the_start(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(api_implementation, "Type", lambda: "python")
     with pytest.raises(ProtobufSlow):
         self_test()
+
+
+def test_a_low_limit_of_open_files_is_raised() -> None:
+    """As far as the system lets us, and never lowered: each child is a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
