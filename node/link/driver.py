@@ -183,7 +183,7 @@ class Driver:
         if self._sending is None or self._sending.done():
             self._sending = self._task(self._send())
 
-    def news(self, heads: Mapping[Lane, int], *, receipts: bool) -> None:
+    def arrived(self, heads: Mapping[Lane, int], *, receipts: bool) -> None:
         """Hear how far lanes to this peer reach now, and whether there are receipts for it."""
         for lane, position in heads.items():
             self._heads[lane] = max(position, self._heads.get(lane, 0))
@@ -349,7 +349,7 @@ class Driver:
         self.located.set()
         # Said and heard; thousands of sessions would keep it for hours.
         self._told = Told()
-        self.news(located.heads, receipts=located.receipts)
+        self.arrived(located.heads, receipts=located.receipts)
 
     def _peer_in_store(self) -> Peer:
         if self._store_peer is None:

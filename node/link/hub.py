@@ -8,8 +8,7 @@ line even where this side has not noticed yet.
 import asyncio
 import functools
 import secrets
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -30,13 +29,14 @@ from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
+from yidao.node.link.ticking import Ticker, deliver
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import aside, tables
 from yidao.node.store.forlinks import Located
-from yidao.node.store.linkreads import News
+from yidao.node.store.linkreads import Arrivals
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -60,7 +60,6 @@ from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
-_TICK_SECONDS = 1.0
 LINK_REFUSED = "LINK_REFUSED"
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 OVER_QUOTA = "CHILD_OVER_QUOTA"
@@ -129,7 +128,8 @@ class Hub:
             start: What vouches for the store; the warden waits on it.
         """
         self.lookout.start()
-        self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        ticker = Ticker(self.store, self.lookout, self._sessions, self.clock_ms)
+        self._ticking = asyncio.get_running_loop().create_task(ticker.run())
         self.warden.watch(start)
 
     async def stop(self) -> None:
@@ -364,42 +364,8 @@ class Hub:
             self.chain = Chain(statement=anchor.statement, proofs=self.chain.proofs)
             self._save_chain(self.chain)
 
-    def _publish(self, news: News) -> None:
-        """Tell each link what is new for it, and no other."""
-        own = self.identity.path
-        concerned: set[Path] = set()
-        for origin in news.receipts_of:
-            if own.is_ancestor_of(origin):
-                concerned.add(_child_towards(own, origin))
-        for path, driver in list(self._standing_at.items()):
-            if own.is_ancestor_of(path):
-                if news.down or path in concerned:
-                    driver.news(news.down, receipts=path in concerned)
-            elif news.up or news.receipts_of:
-                driver.news(news.up, receipts=bool(news.receipts_of))
-        for target, heads in news.to.items():
-            addressed = self._standing_at.get(_child_towards(own, target))
-            if addressed is not None:
-                addressed.news(heads, receipts=False)
-
-    async def _tick(self) -> None:
-        """Let time pass for all sessions, and note in one job who has acknowledged what."""
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            now_seconds, wall_ms = time.monotonic(), self.clock_ms()
-            acked: dict[NodeId, Mapping[int, int]] = {}
-            for driver in list(self._sessions.values()):
-                noted = driver.new_acks()
-                if noted is not None:
-                    acked[noted[0]] = noted[1]
-                await driver.tick(now_seconds, wall_ms)
-            if acked:
-                self._note_acks(acked)
-            self.lookout.catch_up()
-
-    def _note_acks(self, acked: Mapping[NodeId, Mapping[int, int]]) -> None:
-        """Remember how far peers are: `status` shows it after a restart too."""
-        self.store.submit(lambda tx: tx.note_acks(acked))
+    def _publish(self, arrivals: Arrivals) -> None:
+        deliver(arrivals, self.identity.path, self._standing_at)
 
     def hello(self) -> Hello:
         """What this node says first."""
@@ -479,11 +445,6 @@ def own_proofs(chain: Chain) -> tuple[EnrolmentProof, ...]:
     kinds = [decode_header(proof.header).kind for proof in chain.proofs]
     last = max(index for index, kind in enumerate(kinds) if kind == KIND_ENROLLED)
     return chain.proofs[last:]
-
-
-def _child_towards(own: Path, below: Path) -> Path:
-    """Return the child's path by which a node below is reached."""
-    return Path(below.labels[: own.depth + 1])
 
 
 def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Generic, ParamSpec, TypeVar
 
 from yidao.api.errors import YidaoError
 from yidao.node.logging import get_logger
-from yidao.node.store.linkreads import News, Seen
+from yidao.node.store.linkreads import Arrivals, Seen
 from yidao.node.store.store import Store
 from yidao.node.store.values import Peer
 from yidao.sync.ids import Lane, NodeId
@@ -99,7 +99,7 @@ class Lookout:
         self,
         store: Store,
         readers: ThreadPoolExecutor,
-        publish: Callable[[News], None],
+        publish: Callable[[Arrivals], None],
     ) -> None:
         """Take where to look.
 
@@ -200,12 +200,12 @@ class Lookout:
         while self._again:
             self._again = False
             try:
-                news = await self.in_reader(self._store.news, self._seen)
+                arrivals = await self.in_reader(self._store.arrivals, self._seen)
             except YidaoError as error:
                 log.warning("link.look.failed", code=error.code)
                 return  # `catch_up` looks again
-            self._seen = news.seen
-            self._publish(news)
+            self._seen = arrivals.seen
+            self._publish(arrivals)
 
     def _read(self, peer: Peer, request: ReadRequest) -> Found:
         if request.journal is not None:

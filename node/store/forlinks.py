@@ -179,10 +179,10 @@ class StoreForLinks(StoreReads):
         with self.read() as conn:
             return linkreads.seen_now(conn)
 
-    def news(self, before: linkreads.Seen) -> linkreads.News:
+    def arrivals(self, before: linkreads.Seen) -> linkreads.Arrivals:
         """Return where to goes what came into the store since a look."""
         with self.read() as conn:
-            return linkreads.news_since(conn, before)
+            return linkreads.arrivals_since(conn, before)
 
     def is_for_all(self, lane: Lane, after: int, up_to: int) -> bool:
         """Whether what a lane brings between two positions is the same for every child."""

@@ -174,7 +174,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class Arrivals:
     """What came into the store between two looks, by where it goes.
 
     Attributes:
@@ -197,7 +197,7 @@ _HEAD: Final = (
     "SELECT (SELECT last_position FROM store_head WHERE id = 1),"
     " (SELECT COALESCE(MAX(id), 0) FROM cosignature)"
 )
-_NEWS: Final = (
+_ARRIVALS: Final = (
     "SELECT up_lane, down_lane, down_target, MAX(position + record_count - 1) FROM segment"
     " WHERE position > ? AND position <= ? GROUP BY up_lane, down_lane, down_target"
 )
@@ -213,7 +213,7 @@ def seen_now(conn: Connection) -> Seen:
     return Seen(position=position, cosignature=cosignature)
 
 
-def news_since(conn: Connection, before: Seen) -> News:
+def arrivals_since(conn: Connection, before: Seen) -> Arrivals:
     """Return what came since a look."""
     seen = seen_now(conn)
     up: dict[Lane, int] = {}
@@ -221,7 +221,7 @@ def news_since(conn: Connection, before: Seen) -> News:
     to: dict[Path, dict[Lane, int]] = {}
     if seen.position > before.position:
         for up_lane, down_lane, target, last in fetch(
-            conn, _NEWS, (before.position, seen.position)
+            conn, _ARRIVALS, (before.position, seen.position)
         ):
             if up_lane is not None:
                 up[Lane(up_lane)] = max(last, up.get(Lane(up_lane), 0))
@@ -232,7 +232,7 @@ def news_since(conn: Connection, before: Seen) -> News:
     if seen.cosignature > before.cosignature:
         rows = fetch(conn, _COSIGNED, (before.cosignature, seen.cosignature))
         receipts_of = tuple(Path.parse(row[0]) for row in rows)
-    return News(seen=seen, up=up, down=down, to=to, receipts_of=receipts_of)
+    return Arrivals(seen=seen, up=up, down=down, to=to, receipts_of=receipts_of)
 
 
 _UP_HEAD: Final = (

@@ -24,7 +24,7 @@ def letter_to(source: Any, target: Any, name: str) -> None:
     source.append(f"to:{target.identity.node_id.hex()}", source.draft(name))
 
 
-class TestNews:
+class TestArrivals:
     def test_a_look_says_where_everything_goes_and_the_next_one_nothing(
         self, fan: tuple[Any, list[Any]]
     ) -> None:
@@ -33,28 +33,28 @@ class TestNews:
         before = root.store.seen()
         positions = root.append("down", root.draft("a"), root.draft("b"))
         letter_to(root, first, "c")
-        news = root.store.news(before)
-        assert news.seen == Seen(position=root.store.last_position(), cosignature=0)
-        assert news.down == {Lane.URGENT: positions[-1]}
-        ((target, heads),) = news.to.items()
+        arrivals = root.store.arrivals(before)
+        assert arrivals.seen == Seen(position=root.store.last_position(), cosignature=0)
+        assert arrivals.down == {Lane.URGENT: positions[-1]}
+        ((target, heads),) = arrivals.to.items()
         assert (target, max(heads.values())) == (Path.parse("/31"), root.store.last_position())
-        assert news.up == {}, "a root has nobody above"
-        again = root.store.news(news.seen)
+        assert arrivals.up == {}, "a root has nobody above"
+        again = root.store.arrivals(arrivals.seen)
         assert (again.up, again.down, again.to, again.receipts_of) == ({}, {}, {}, ())
 
-    def test_a_child_has_news_for_its_parent_and_of_receipts(
+    def test_a_child_has_something_for_its_parent_and_receipts_are_told(
         self, fan: tuple[Any, list[Any]], carry_all: Callable[..., Any]
     ) -> None:
         """What was cosigned is told by the origins of its journals."""
         root, (first, *_) = fan
         before = first.store.seen()
         first.append("up:15", first.draft("a"))
-        assert Lane.BULK in first.store.news(before).up
+        assert Lane.BULK in first.store.arrivals(before).up
         seen = root.store.seen()
         carry_all(first, root)
-        news = root.store.news(seen)
-        assert news.receipts_of == (Path.parse("/31"),)
-        assert news.seen.cosignature > seen.cosignature
+        arrivals = root.store.arrivals(seen)
+        assert arrivals.receipts_of == (Path.parse("/31"),)
+        assert arrivals.seen.cosignature > seen.cosignature
 
 
 class TestLocate:
