@@ -127,7 +127,7 @@ def test_fan_in_storms(parent: Parent, rows: Rows) -> None:
     node, family, folder = parent
     node.start()
     pid = started(node)
-    seconds, memory, refused = [], [], []
+    seconds, memory, again = [], [], []
     with children_of(family, folder) as children:
         before = rss_kib(pid)
         assert not children.ask("dial")["failed"]
@@ -135,11 +135,11 @@ def test_fan_in_storms(parent: Parent, rows: Rows) -> None:
             children.ask("drop")
             dialled = children.ask("dial")
             seconds.append(dialled["seconds"])
-            refused.append(dialled["failed"])
+            assert not dialled["failed"], dialled
+            again.append(dialled["again"])
             time.sleep(1.0)
             memory.append((rss_kib(pid) - before) / CHILDREN)
     node.stop()
-    assert not any(refused), refused
     many = f"{CHILDREN} children in one other process on the same 2 cores; {VERSIONS}"
     rows.add(
         Row(
@@ -147,8 +147,9 @@ def test_fan_in_storms(parent: Parent, rows: Rows) -> None:
             unit="s",
             runs=tuple(seconds),
             target=at_most(20, "value"),
-            note="every child dials at once, unthrottled and with no second try, until its "
-            f"session flows; none was refused; {many}",
+            note="every child dials at once and unthrottled, until the session of each flows; who "
+            "is refused waits as a real dialer does (1 to 2 s, then longer) and dials again: "
+            f"second dials a storm {again}; {many}",
         )
     )
     half = STORMS // 2

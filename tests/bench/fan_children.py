@@ -3,7 +3,7 @@
 Each child has a certificate and an enrolment of its own, a TCP connection of its own and
 the real session machine; like a real node it opens a control, a data and a query stream.
 Two things are missing: it stores nothing, so that it acknowledges a frame as soon as it
-was parsed, and it does not dial again by itself, so that each dial is counted.
+was parsed, and it dials only when it is told to.
 
 The process is told what to do by lines on its input and answers each by one JSON line.
 """
@@ -11,6 +11,7 @@ The process is told what to do by lines on its input and answers each by one JSO
 import asyncio
 import json
 import os
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,6 +26,7 @@ from tests.bench.fan_family import Enrolled, Family
 from yidao.node.config import Settings
 from yidao.node.link.credentials import target_name
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
+from yidao.sync.backoff import Backoff
 from yidao.sync.effects import Effects, Ingest, Locate, Opened, SendControl
 from yidao.sync.ids import NetworkId, NodeId, Path
 from yidao.sync.message import Frame, Hello, LaneCursor
@@ -53,9 +55,27 @@ class Child:
         self.acked_at = 0.0
         self.frames = 0
         self.why = ""
+        self.dials = 0
 
     async def dial(self) -> str:
-        """Connect once; returns "" when records flow, else why they do not."""
+        """Connect, and again after the waits of a real dialer; "" when records flow, else why not.
+
+        The first dial waits for nothing.
+        """
+        settings = Settings(data_dir=FilePath("/"))
+        backoff = Backoff(
+            min_seconds=settings.backoff_min_seconds, max_seconds=settings.backoff_max_seconds
+        )
+        deadline = time.monotonic() + DIAL_SECONDS
+        self.dials = 1
+        while (why := await self._dial_once()) and time.monotonic() < deadline:
+            await self.drop()
+            delay_seconds, backoff = backoff.next(random.random())
+            await asyncio.sleep(delay_seconds)
+            self.dials += 1
+        return why
+
+    async def _dial_once(self) -> str:
         family, mine = self._family, self._enrolled
         self.flowing.clear()
         self.failed.clear()
@@ -219,6 +239,7 @@ class Children:
         return {
             "seconds": time.monotonic() - started,
             "failed": len(failed),
+            "again": sum(child.dials - 1 for child in self._all),
             "why": sorted(set(failed))[:5],
         }
 
