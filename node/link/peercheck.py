@@ -1,4 +1,4 @@
-"""Who is at the other end: our own check of a peer's certificates, on every stream.
+"""Who is at the other end: our own check of a peer's certificates, for every stream.
 
 TLS alone is not enough. gRPC resumes sessions, and a resumed session accepts a
 certificate that has expired meanwhile; an open connection never looks again. So

@@ -1,4 +1,4 @@
-"""The port where children's links arrive: mutual TLS, our own peer check on every stream.
+"""The port where children's links arrive: mutual TLS, our own peer check for every stream.
 
 Streams carry raw bytes: `yidao.sync.wire` parses them under caps that hold
 before any work is done, and reports what is wrong as a typed error.
