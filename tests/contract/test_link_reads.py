@@ -62,8 +62,9 @@ class TestLocate:
         """For every child and every place to stand: beyond the head a lane has nothing."""
         root, children = fan
         root.append("down", root.draft("a"))
-        letter_to(root, children[0], "b")
-        root.append("down", root.draft("c"))
+        root.append("down", root.draft("b"))
+        # Asked for after one that it is not for, and behind everything that is for all.
+        letter_to(root, children[1], "c")
         last = root.store.last_position()
         items, _ = root.store.read_lane(children[1].peer, Lane.URGENT, 0, last, 1 << 20)
         cursor = LaneCursor(
