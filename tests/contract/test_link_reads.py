@@ -26,7 +26,7 @@ def letter_to(source: Any, target: Any, name: str) -> None:
 
 class TestArrivals:
     def test_a_look_says_where_everything_goes_and_the_next_one_nothing(
-        self, fan: tuple[Any, list[Any]]
+        self, fan: tuple[Any, list[Any]], carry_all: Callable[..., Any]
     ) -> None:
         """Up, down to all, to one; each with the last position of its lane."""
         root, (first, *_) = fan
@@ -41,12 +41,7 @@ class TestArrivals:
         assert arrivals.up == {}, "a root has nobody above"
         again = root.store.arrivals(arrivals.seen)
         assert (again.up, again.down, again.to, again.receipts_of) == ({}, {}, {}, ())
-
-    def test_a_child_has_something_for_its_parent_and_receipts_are_told(
-        self, fan: tuple[Any, list[Any]], carry_all: Callable[..., Any]
-    ) -> None:
-        """What was cosigned is told by the origins of its journals."""
-        root, (first, *_) = fan
+        # A child has something for its parent; what was cosigned is told by its origins.
         before = first.store.seen()
         first.append("up:15", first.draft("a"))
         assert Lane.BULK in first.store.arrivals(before).up
@@ -62,7 +57,7 @@ class TestLocate:
         """For every child and every place to stand: beyond the head a lane has nothing."""
         root, children = fan
         root.append("down", root.draft("a"))
-        root.append("down", root.draft("b"))
+        (shared,) = root.append("down", root.draft("b"))
         # Asked for after one that it is not for, and behind everything that is for all.
         letter_to(root, children[1], "c")
         last = root.store.last_position()
@@ -80,41 +75,15 @@ class TestLocate:
                 start = after.get(lane, 0)
                 read, _ = root.store.read_lane(peer, lane, start, last, 1 << 20)
                 assert found.heads[lane] == (read[-1].last_position if read else 0)
-
-    def test_a_cursor_of_another_store_is_not_right(self, fan: tuple[Any, list[Any]]) -> None:
-        """Its lane starts over."""
-        root, (first, *_) = fan
-        root.append("down", root.draft("a"))
-        last = root.store.last_position()
+        # What is of another store is not right, and its lane starts over.
         false = LaneCursor(lane=Lane.URGENT, position=last, checkpoint_sha256=bytes(32))
-        (found,) = root.store.locate([(first.peer, (false,))])
+        (found,) = root.store.locate([(children[0].peer, (false,))])
         assert found.right == ()
-        assert found.heads[Lane.URGENT] == last
-
-    def test_receipts_are_looked_for_where_there_are_some(
-        self, fan: tuple[Any, list[Any]], carry_all: Callable[..., Any]
-    ) -> None:
-        """Only the child whose journals were cosigned needs to be looked for."""
-        root, children = fan
-        children[1].append("up:15", children[1].draft("a"))
-        carry_all(children[1], root)
-        found = root.store.locate([(child.peer, ()) for child in children])
-        assert [each.receipts for each in found] == [False, True, False]
-        assert [bool(root.store.receipts(child.peer)[0]) for child in children] == [
-            each.receipts for each in found
-        ]
-
-    def test_what_is_for_one_is_not_for_all(self, fan: tuple[Any, list[Any]]) -> None:
-        """Only a stretch without letters may be read once for all children."""
-        root, children = fan
-        start = root.store.last_position()
-        root.append("down", root.draft("a"))
-        middle = root.store.last_position()
-        letter_to(root, children[2], "b")
-        last = root.store.last_position()
-        lanes = {lane for lane in Lane if not root.store.is_for_all(lane, start, last)}
+        assert found.heads[Lane.URGENT] == shared
+        # Only a stretch without letters may be read once for all children.
+        lanes = {lane for lane in Lane if not root.store.is_for_all(lane, 0, last)}
         assert len(lanes) == 1
-        assert all(root.store.is_for_all(lane, start, middle) for lane in Lane)
+        assert all(root.store.is_for_all(lane, 0, shared) for lane in Lane)
 
 
 class TestGreetings:
@@ -143,6 +112,10 @@ class TestGreetings:
         assert [bool(each.held) for each in found] == [True, False, False]
         assert [each.problems for each in found] == [set(), set(), {"LINK_REFUSED"}]
         assert not any(each.forked for each in found)
+        # Receipts are looked for where journals were cosigned.
+        located = root.store.locate([(peer, ()) for peer in peers])
+        assert [each.receipts for each in located] == [True, False, False]
+        assert [bool(root.store.receipts(peer)[0]) for peer in peers] == [True, False, False]
 
 
 class TestStanding:
@@ -161,11 +134,7 @@ class TestStanding:
             assert found.tls_sha256 == child.enrolment.tls_sha256
             assert (found.revoked, found.aside) == (False, node_id == away)
         assert root.store.standing_of(bytes(16)) is None
-
-    def test_acknowledgements_of_many_are_noted_at_once(self, fan: tuple[Any, list[Any]]) -> None:
-        """As if each had been noted alone; a later one replaces."""
-        root, children = fan
-        ids = [child.identity.node_id for child in children]
+        # Acknowledgements of many are noted as if each had been noted alone.
         root.store.run(lambda tx: tx.note_acks({node_id: {1: 5, 2: 7} for node_id in ids}))
         root.store.run(lambda tx: tx.note_acks({ids[0]: {2: 9}}))
         assert root.store.acknowledged(ids[0]) == {Lane(1): 5, Lane(2): 9}
