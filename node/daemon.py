@@ -8,11 +8,12 @@ the other way round, and a kill at any moment loses nothing that was answered.
 import asyncio
 import os
 import random
+import resource
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path as FilePath
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 from google.protobuf.internal import api_implementation
 
@@ -37,6 +38,9 @@ from yidao.node.systemd import notify_ready
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.selftest import self_test_for
 from yidao.sync.suite import ED25519_SHA256
+
+# As the unit file of `yidao systemd` has it.
+OPEN_FILES: Final = 65_536
 
 log = get_logger()
 
@@ -71,6 +75,7 @@ def serve(data: FilePath, overrides: Mapping[str, str | float]) -> None:
     check_clock(system_clock_ms())
     self_test()
     forget_environment_proxies()
+    raise_file_limit()
     with datadir.FolderLock.take(folder):
         uvloop.run(Daemon(settings, log_file).run())
 
@@ -85,6 +90,17 @@ def self_test() -> None:
     if api_implementation.Type() != "upb":
         raise ProtobufSlow(found=api_implementation.Type())
     self_test_for([ED25519_SHA256])
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as thousands of children need, where the system lets us.
+
+    The usual limit of 1,024 is there for programs that use `select`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Daemon:

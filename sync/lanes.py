@@ -14,7 +14,6 @@ that follows one which did not arrive. `Inbound` asks the same within one sessio
 before any work is done for a frame, and keeps count of the credit that is out.
 """
 
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -91,7 +90,7 @@ class _Sending:
     skips: bool
     under_way_bytes: int = 0
     waiting: tuple[Frame, bytes] | None = None
-    backfill: deque[Holding] = field(default_factory=deque)
+    backfill: list[Holding] = field(default_factory=list)
 
     @property
     def cleared_position(self) -> int:
@@ -281,7 +280,8 @@ class Outbound:
         # session need not scan from the beginning again.
         if not missing or missing[-1] is not items[-1]:
             missing = (*missing, *items[-1:])
-        return missing
+        # The same value, so that whoever sends it to many may know it again.
+        return items if len(missing) == len(items) else missing
 
 
 def _backfill_request(lane: Lane, sending: _Sending, max_bytes: int, up_to: int) -> ReadRequest:
@@ -300,7 +300,7 @@ def _take_backfill(
     request: ReadRequest, sending: _Sending, items: tuple[Item, ...]
 ) -> Frame | None:
     if not items:
-        sending.backfill.popleft()
+        sending.backfill.pop(0)
         return None
     if {item.seal.journal for item in items} != {request.journal} or (
         items[0].seal.first_seq < request.from_seq
@@ -333,7 +333,7 @@ class Inbound:
         self._expected = dict(self._durable)
         self._started: set[Lane] = set()
         self._wanted = {holding.journal for holding in wanted}
-        self._pending: deque[tuple[Frame, int]] = deque()
+        self._pending: list[tuple[Frame, int]] = []
         self._pending_bytes = 0
         self._number = 0
 
@@ -371,7 +371,7 @@ class Inbound:
 
     def durable(self) -> Ack:
         """Count the oldest frame as durable and return what to say of it."""
-        frame, size_bytes = self._pending.popleft()
+        frame, size_bytes = self._pending.pop(0)
         self._pending_bytes -= size_bytes
         if not frame.backfill:
             self._durable[frame.lane] = frame.last_position

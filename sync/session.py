@@ -9,8 +9,8 @@ Nothing here is durable. Losing a session at any point loses nothing, because
 cursors live in the receiver's store and positions in the sender's.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from yidao.api.errors import YidaoError
@@ -88,13 +88,20 @@ class Session:
         peer_node_id: Who the peer's certificate says it is.
         peer_path: Where that node stands, our parent or our child.
         limits: Sizes and times.
+        encode: Gives a frame's bytes; of `encode_frame`, which may be remembered.
 
     Raises:
         NotAdjacent: The peer is neither our parent nor our child.
     """
 
     def __init__(
-        self, *, own: Hello, peer_node_id: NodeId, peer_path: Path, limits: Limits | None = None
+        self,
+        *,
+        own: Hello,
+        peer_node_id: NodeId,
+        peer_path: Path,
+        limits: Limits | None = None,
+        encode: Callable[[Frame], bytes] = encode_frame,
     ) -> None:
         if not is_adjacent(own.path, peer_path):
             raise errors.NotAdjacent(own=str(own.path), peer=str(peer_path))
@@ -102,6 +109,7 @@ class Session:
         self._peer_node_id = peer_node_id
         self._peer_path = peer_path
         self._limits = limits or Limits()
+        self._encode = encode
         self._state = State.NEW
         self._peer: Hello | None = None
         self._peer_resume: Resume | None = None
@@ -301,7 +309,7 @@ class Session:
         self._state = after
         if frame is None:
             return ()
-        return _sent(outbound.offer(frame, encode_frame(frame)))
+        return _sent(outbound.offer(frame, self._encode(frame)))
 
     def send_receipts(self, receipts: Iterable[Receipt]) -> Effects:
         """Pass cosignatures on towards their origins."""
@@ -366,7 +374,8 @@ class Session:
             raise errors.PeerMismatch(field="node_id")
         if hello.path != self._peer_path:
             raise errors.PeerMismatch(field="path")
-        self._peer = hello
+        # The chain is for whoever opens the session, and then of no more use.
+        self._peer = replace(hello, chain=())
         return (effects.Opened(hello=hello),)
 
     def _check_resume(self, resume: Resume) -> None:

@@ -21,6 +21,7 @@ from yidao.node.link.driver import Driver
 from yidao.node.link.errors import PeerRevoked
 from yidao.node.link.hub import SESSION_REPLACED, Hub
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
+from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
 from yidao.node.recovery.warden import RESUMING
@@ -155,7 +156,7 @@ class Dialer:
     ) -> None:
         """Questions live beside the records: their stream may end without the session."""
         await driver.located.wait()
-        out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        out = Outbox()
         stream = _method(channel, QUERY)(_drain(out), metadata=metadata)
         parent = self._parent
         try:
@@ -170,6 +171,6 @@ def _method(channel: grpc.aio.Channel, name: str) -> Method:
     return method
 
 
-async def _drain(queue: "asyncio.Queue[bytes | None]") -> AsyncIterator[bytes]:
+async def _drain(queue: Outbox) -> AsyncIterator[bytes]:
     while (message := await queue.get()) is not None:
         yield message

@@ -1,27 +1,29 @@
 """Drives one session: the sans-IO machine of `yidao.sync.session` on real streams and a real store.
 
-A driver belongs to one connection and lives on the event loop. It has four
-tasks: read control, read data, send what the store holds for the peer, and
-finish ingests in the order in which they were submitted. Both sides of a
-connection run the same code; only who opens the streams differs.
+A driver belongs to one connection and lives on the event loop. It reads control
+and data all the time; it sends what the store holds for the peer, and finishes
+ingests in the order in which they were submitted, in tasks that end when there is
+nothing more to do, since a parent may have thousands of drivers that wait. Both
+sides of a connection run the same code; only who opens the streams differs.
 
 What reaches the store is durable before the session hears of it, and so
 before the peer sees an acknowledgement.
 """
 
 import asyncio
-import functools
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 from yidao.api.errors import YidaoError
 from yidao.node.link.errors import LinkFrameAfterFailure, LinkQuotaExceeded
+from yidao.node.link.lookout import Lookout
+from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.quota import Quota
 from yidao.node.logging import get_logger
+from yidao.node.store.forlinks import Greeting, Located
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
@@ -37,32 +39,32 @@ from yidao.sync.effects import (
     StoreAck,
     StoreReceipt,
 )
-from yidao.sync.ids import Lane
+from yidao.sync.ids import Lane, NodeId
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Held, Hello, Holding, Item, Receipt, Refusal
+from yidao.sync.message import Held, Hello, Holding, LaneCursor, Receipt, Refusal
 from yidao.sync.session import Session
 from yidao.sync.wire import decode_control, decode_frame, encode_control
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_TICK_SECONDS = 1.0
 
 log = get_logger()
 
 
+_NOTHING_KNOWN = Greeting(
+    cursors=(), holdings=(), wanted=(), held=(), receipts=(), problems=frozenset()
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a Resume says beside cursors.
+    """What a Resume says.
 
     Attributes:
+        greeting: What the store says.
         lost: Own journals that the peer is asked to give back.
-        held: What is held of the peer's journals.
         receipts: Own checkpoints that the peer must know.
     """
 
+    greeting: Greeting = _NOTHING_KNOWN
     lost: tuple[Holding, ...] = ()
-    held: tuple[Held, ...] = ()
     receipts: tuple[Held, ...] = ()
 
 
@@ -70,7 +72,7 @@ class Surroundings(Protocol):
     """What a driver needs of the node around it."""
 
     store: Store
-    readers: ThreadPoolExecutor
+    lookout: Lookout
 
     async def greeted(self, driver: "Driver", hello: Hello) -> None:
         """Check what the peer says of itself. Raises a typed error to refuse it."""
@@ -87,8 +89,11 @@ class Surroundings(Protocol):
     def over_quota(self, peer: CheckedPeer) -> None:
         """A child sent too much that had to be refused; its session ends."""
 
-    def told(self, peer: Peer) -> Told:
-        """Return what to tell the peer of who holds what. Called in a reader's thread."""
+    async def told(self, peer: Peer) -> Told:
+        """Return what to tell the peer of who holds what."""
+
+    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
+        """Judge the peer's cursors in this store."""
 
     async def heard(self, driver: "Driver", told: Locate, said: Told) -> str:
         """Judge what the peer holds; returns why the session must end, empty to go on."""
@@ -120,51 +125,51 @@ class Driver:
         self.session = session
         self.peer = peer
         self.progress = Progress()
-        self.control_out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.data_out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.opened_data = asyncio.Event()
+        self.control_out = Outbox()
+        self.data_out = Outbox()
+        self.opened_data = False
         self.located = asyncio.Event()
-        self.closed = asyncio.Event()
+        self.closed = False
         self.close_code = ""
         self._around = around
         self._clock_ms = clock_ms
-        self._wake = asyncio.Event()
+        self._ended: asyncio.Future[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._look_again = False
+        self._heads: dict[Lane, int] = {}
+        self._located_to = 0
+        self._receipts_due = False
         self._store_peer: Peer | None = None
         self._told = Told()
         self._receipts_mark = 0
         self._ingest_failed = False
         self._noted_acks: dict[int, int] = {}
-        self._ingests: asyncio.Queue[tuple[Ingest, Future[Outcome]]] = asyncio.Queue()
+        self._ingests: list[tuple[Ingest, Future[Outcome]]] = []
+        self._finishing: asyncio.Task[None] | None = None
 
     async def run(self, control_in: AsyncIterator[bytes]) -> None:
         """Hold the session until it closes; returns in good order, whatever ended it."""
-        work = {
-            "control": self._read_control(control_in),
-            "send": self._send(),
-            "ingest": self._finish_ingests(),
-            "tick": self._tick(),
-            "closing": self._until_closed(),
-        }
-        tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
+        self._ended = asyncio.get_running_loop().create_future()
+        reading = self._task(self._read_control(control_in), ends=True)
         try:
             await self._run_effects(self.session.start())
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done() and (error := task.exception()) is not None:
-                    await self._fail(error)
+            await self._ended
+        except Exception as error:  # noqa: BLE001 - a defect of ours is raised again
+            await self._fail(error)
         finally:
             self._shut()
+            tasks = [each for each in (reading, self._sending, self._finishing) if each]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def read_data(self, data_in: AsyncIterator[bytes]) -> None:
         """Take frames until the stream or the session ends."""
-        self.opened_data.set()
+        self.opened_data = True
         self.wake()
         try:
             async for data in data_in:
-                if self.closed.is_set():
+                if self.closed:
                     return
                 await self._run_effects(self.session.receive_frame(decode_frame(data), len(data)))
         except YidaoError as error:
@@ -172,11 +177,34 @@ class Driver:
 
     def wake(self) -> None:
         """Look again whether there is something to send."""
-        self._wake.set()
+        self._look_again = True
+        if not self.progress.flowing or not self.opened_data:
+            return
+        if self._sending is None or self._sending.done():
+            self._sending = self._task(self._send())
+
+    def arrived(self, heads: Mapping[Lane, int], *, receipts: bool) -> None:
+        """Hear how far lanes to this peer reach now, and whether there are receipts for it."""
+        for lane, position in heads.items():
+            self._heads[lane] = max(position, self._heads.get(lane, 0))
+        self._receipts_due = self._receipts_due or receipts
+        if heads or receipts:
+            self.wake()
+
+    async def tick(self, now_seconds: float, wall_ms: int) -> None:
+        """Let time pass; about once a second."""
+        await self._run_effects(self.session.tick(now_seconds, wall_ms))
+
+    def new_acks(self) -> tuple[NodeId, Mapping[int, int]] | None:
+        """Return who acknowledged and up to where, if that is not noted yet."""
+        if self._store_peer is None or self.progress.acked == self._noted_acks:
+            return None
+        self._noted_acks = dict(self.progress.acked)
+        return self._store_peer.node_id, self._noted_acks
 
     async def close(self, code: str, retry_after_ms: int = 0) -> None:
         """Say goodbye and end the session."""
-        if not self.closed.is_set():
+        if not self.closed:
             await self._run_effects(self.session.close(code, retry_after_ms))
 
     async def _read_control(self, control_in: AsyncIterator[bytes]) -> None:
@@ -185,21 +213,24 @@ class Driver:
             await self._run_effects(self.session.receive(decode_control(data)))
 
     async def _send(self) -> None:
-        store = self._around.store
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if not self.progress.flowing or not self.opened_data.is_set():
-                continue
-            while (request := self.session.next_read(store.last_position())) is not None:
-                items, scanned_to = await self._in_reader(self._read_store, request)
+        lookout = self._around.lookout
+        while self._look_again:
+            self._look_again = False
+            while (request := self._next_read()) is not None:
+                items, scanned_to = await lookout.read(self._peer_in_store(), request)
                 await self._run_effects(self.session.frame_read(request, items, scanned_to))
-            await self._send_receipts()
+            if self._receipts_due:
+                self._receipts_due = False
+                await self._send_receipts()
+
+    def _next_read(self) -> ReadRequest | None:
+        head = max(self._located_to, self._around.lookout.position)
+        return self.session.next_read(head, self._heads)
 
     async def _send_receipts(self) -> None:
         """Send the cosignatures that came up since the last time towards their origins."""
         while True:
-            receipts, mark = await self._in_reader(
+            receipts, mark = await self._around.lookout.in_reader(
                 self._around.store.receipts, self._peer_in_store(), self._receipts_mark
             )
             self._receipts_mark = mark
@@ -207,15 +238,9 @@ class Driver:
                 return
             await self._run_effects(self.session.send_receipts(receipts))
 
-    async def _in_reader(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._around.readers, functools.partial(function, *args, **kwargs)
-        )
-
     async def _finish_ingests(self) -> None:
-        while True:
-            ingest, future = await self._ingests.get()
+        while self._ingests:
+            ingest, future = self._ingests.pop(0)
             outcome = await asyncio.wrap_future(future)
             self._around.ingested(self, outcome)
             quota = self._around.quota_of(self.peer)
@@ -226,27 +251,21 @@ class Driver:
             if quota is not None:
                 quota.refused(outcome.refused_items)
 
-    async def _until_closed(self) -> None:
-        await self.closed.wait()
+    def _task(self, work: Coroutine[Any, Any, None], *, ends: bool = False) -> asyncio.Task[None]:
+        """Run something beside; the session ends with its error, or with it if it `ends`."""
+        task = asyncio.create_task(work)
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            self._note_acks()
-            await self._run_effects(self.session.tick(time.monotonic(), self._clock_ms()))
+        def done(task: asyncio.Task[None]) -> None:
+            if self._ended is None or self._ended.done():
+                return
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                self._ended.set_exception(error)
+            elif ends:
+                self._ended.set_result(None)
 
-    def _note_acks(self) -> None:
-        """Remember, once a second, how far the peer is: `status` shows it after a restart too."""
-        if self._store_peer is None or self.progress.acked == self._noted_acks:
-            return
-        peer, acked = self._store_peer, dict(self.progress.acked)
-        self._noted_acks = acked
-
-        def note(tx: Tx) -> None:
-            for lane, position in acked.items():
-                tx.peer_acked(peer, Lane(lane), position)
-
-        self._around.store.submit(note)
+        task.add_done_callback(done)
+        return task
 
     async def _run_effects(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -294,31 +313,30 @@ class Driver:
                 self._ingest_failed = True
                 raise
 
-        self._ingests.put_nowait((effect, self._around.store.submit(ingest)))
+        self._ingests.append((effect, self._around.store.submit(ingest)))
+        if self._finishing is None or self._finishing.done():
+            self._finishing = self._task(self._finish_ingests())
 
     async def _greet(self, hello: Hello) -> None:
         await self._around.greeted(self, hello)
-        store = self._around.store
         peer = self._store_peer = Peer(
             node_id=self.peer.node_id, path=self.peer.path, store_id=hello.store_id
         )
-        cursors = store.cursors(peer)
-        holdings = () if cursors else store.holdings(peer)
-        told = await self._in_reader(self._around.told, peer)
-        self._told = told
+        told = self._told = await self._around.told(peer)
+        said = told.greeting
         await self._run_effects(
             self.session.resume(
-                cursors,
-                holdings=holdings,
-                wanted=(*told.lost, *store.wanted(peer)),
-                held=told.held,
+                said.cursors,
+                holdings=said.holdings,
+                wanted=(*told.lost, *said.wanted),
+                held=said.held,
                 receipts=told.receipts,
             )
         )
 
     async def _locate(self, effect: Locate) -> None:
-        store = self._around.store
-        right = [cursor for cursor in effect.cursors if store.cursor_is_ours(cursor)]
+        located = await self._around.locate(self._peer_in_store(), effect.cursors)
+        right = located.right
         # A cursor is an acknowledgement too: the one that the last session sent may be lost.
         self.progress.acked.update({int(each.lane): each.position for each in right})
         reason = await self._around.heard(self, effect, self._told)
@@ -326,9 +344,12 @@ class Driver:
             await self._run_effects(self.session.close(reason))
             return
         await self._run_effects(self.session.located([each.lane for each in right]))
+        self._located_to = located.position
         self.progress.flowing = True
         self.located.set()
-        self.wake()
+        # Said and heard; thousands of sessions would keep it for hours.
+        self._told = Told()
+        self.arrived(located.heads, receipts=located.receipts)
 
     def _peer_in_store(self) -> Peer:
         if self._store_peer is None:
@@ -336,7 +357,7 @@ class Driver:
         return self._store_peer
 
     async def _fail(self, error: BaseException) -> None:
-        if self.closed.is_set():
+        if self.closed:
             return
         if isinstance(error, LinkQuotaExceeded):
             self._around.over_quota(self.peer)
@@ -354,23 +375,6 @@ class Driver:
         self.progress.flowing = False
         self.control_out.put_nowait(None)
         self.data_out.put_nowait(None)
-        self.closed.set()
-
-    def _read_store(self, request: ReadRequest) -> tuple[tuple[Item, ...], int]:
-        store, peer = self._around.store, self._peer_in_store()
-        if request.journal is not None:
-            items = store.read_backfill(
-                peer,
-                request.journal,
-                request.from_seq,
-                request.up_to_position,
-                request.max_bytes,
-            )
-            return items, request.up_to_position
-        return store.read_lane(
-            peer,
-            request.lane,
-            request.after_position,
-            request.up_to_position,
-            request.max_bytes,
-        )
+        self.closed = True
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)

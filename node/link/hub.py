@@ -6,8 +6,9 @@ line even where this side has not noticed yet.
 """
 
 import asyncio
+import functools
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,15 +25,20 @@ from yidao.node.link.errors import (
     LinkPathMismatch,
     LinkSessionUnknown,
 )
+from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
+from yidao.node.link.ticking import Ticker, deliver
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
 from yidao.node.received import Received
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import aside, tables
+from yidao.node.store.forlinks import Located
+from yidao.node.store.linkreads import Arrivals
+from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
@@ -40,17 +46,27 @@ from yidao.sync.effects import Locate
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.fencing import Standing, Start
-from yidao.sync.ids import NodeId
+from yidao.sync.ids import NodeId, Path
 from yidao.sync.lives import Heard, Lives
-from yidao.sync.message import LIFE_BYTES, EnrolmentProof, Hello, Receipt, Refusal
+from yidao.sync.message import (
+    LIFE_BYTES,
+    EnrolmentProof,
+    Hello,
+    LaneCursor,
+    Receipt,
+    Refusal,
+)
 from yidao.sync.record import decode_header
 from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
+LINK_REFUSED = "LINK_REFUSED"
 REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
 OVER_QUOTA = "CHILD_OVER_QUOTA"
 SESSION_REPLACED = "SESSION_REPLACED"
+# What is still wrong, the peer says again in the next session.
+_SESSIONS_OWN = (LINK_REFUSED, REVOKED_BY_PARENT)
 KEYS_CHANGED = "KEYS_CHANGED"
 
 log = get_logger()
@@ -75,7 +91,10 @@ class Hub:
         self.chain = chain
         self.root_pem = root_pem
         self.clock_ms = clock_ms
-        self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
+        self.lookout = Lookout(store, self._readers, self._publish)
+        self._telling_all = Grouped(self.lookout.in_reader, self._tell_all)
+        self._locating = Grouped(self.lookout.in_reader, store.locate)
         self._settings = settings
         self._save_chain = save_chain
         self.queries = Queries(
@@ -96,7 +115,9 @@ class Hub:
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
         self._telling: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
         self._drivers: dict[NodeId, Driver] = {}
+        self._standing_at: dict[Path, Driver] = {}
         self._sessions: dict[str, Driver] = {}
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
@@ -108,21 +129,21 @@ class Hub:
         Args:
             start: What vouches for the store; the warden waits on it.
         """
-        loop = asyncio.get_running_loop()
-
-        def wake(_position: int) -> None:
-            loop.call_soon_threadsafe(self._wake_all)
-
-        self.store.on_commit(wake)
+        self.lookout.start()
+        ticker = Ticker(self.store, self.lookout, self._sessions, self.clock_ms)
+        self._ticking = asyncio.get_running_loop().create_task(ticker.run())
         self.warden.watch(start)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
         self.warden.stop()
+        if self._ticking is not None:
+            self._ticking.cancel()
         for driver in list(self._drivers.values()):
             await driver.close("NODE_STOPPING")
         self.queries.stop()
-        self.readers.shutdown(wait=False, cancel_futures=True)
+        self.lookout.stop()
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     def open(self, peer: CheckedPeer, session_key: str | None = None) -> tuple[Driver, str]:
         """Make the driver of a new connection and register it."""
@@ -132,6 +153,7 @@ class Hub:
             peer_node_id=peer.node_id,
             peer_path=peer.path,
             limits=self._limits(),
+            encode=self.lookout.encode,
         )
         driver = Driver(session=session, peer=peer, around=self, clock_ms=self.clock_ms)
         self._sessions[key] = driver
@@ -141,6 +163,7 @@ class Hub:
         """Let the newest session of a peer win."""
         older = self._drivers.get(driver.peer.node_id)
         self._drivers[driver.peer.node_id] = driver
+        self._standing_at[driver.peer.path] = driver
         if older is not None and older is not driver:
             log.info("link.session.replaced", peer=str(driver.peer.path))
             await older.close(SESSION_REPLACED)
@@ -154,6 +177,8 @@ class Hub:
             self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
         if self._drivers.get(peer.node_id) is driver:
             del self._drivers[peer.node_id]
+        if self._standing_at.get(peer.path) is driver:
+            del self._standing_at[peer.path]
         log.info("link.session.closed", peer=str(peer.path), code=driver.close_code)
 
     def session(self, session_key: str, peer: CheckedPeer) -> Driver:
@@ -162,10 +187,14 @@ class Hub:
         Raises:
             LinkSessionUnknown: There is none of that name with that peer.
         """
-        driver = self._sessions.get(session_key)
+        driver = self.find(session_key)
         if driver is None or driver.peer.node_id != peer.node_id:
             raise LinkSessionUnknown
         return driver
+
+    def find(self, session_key: str) -> Driver | None:
+        """Return the session of that name, whoever it is with."""
+        return self._sessions.get(session_key)
 
     async def greeted(self, driver: Driver, hello: Hello) -> None:
         """Check the peer's hello; a parent's chain teaches the keys of all above."""
@@ -180,8 +209,6 @@ class Hub:
             quota.check()
             self._hear_life(driver.peer, hello)
         await self.registered(driver)
-        peer_id = driver.peer.node_id
-        await asyncio.wrap_future(self.store.submit(lambda tx: _forget_refusals(tx, peer_id)))
         log.info("link.session.opened", peer=str(driver.peer.path))
 
     def _hear_life(self, child: CheckedPeer, hello: Hello) -> None:
@@ -225,22 +252,44 @@ class Hub:
             # They learn it from the journals too; only evidence of it is not complete here.
             log.error("link.chain.unproved", code=error.code)
 
-    def told(self, peer: Peer) -> Told:
+    async def told(self, peer: Peer) -> Told:
         """Return what to tell a peer of who holds what."""
-        held, receipts = self.store.told(peer)
-        neighbour = Neighbour(node_id=peer.node_id, path=peer.path)
-        return Told(
-            lost=self.warden.wanted(neighbour),
-            held=held,
-            receipts=(*self.warden.proofs(), *receipts),
-        )
+        return await self._telling_all.ask(peer)
+
+    def _tell_all(self, peers: Sequence[Peer]) -> list[Told]:
+        """Find what to tell peers. Called in a reader's thread."""
+        found = []
+        for peer, greeting in zip(peers, self.store.greetings(peers), strict=True):
+            if not greeting.problems.isdisjoint(_SESSIONS_OWN):
+                self.store.run(functools.partial(_forget_refusals, peer_id=peer.node_id))
+            proofs = self.warden.proofs() if greeting.forked else ()
+            found.append(
+                Told(
+                    greeting=greeting,
+                    lost=self.warden.wanted(Neighbour(node_id=peer.node_id, path=peer.path)),
+                    receipts=(*proofs, *greeting.receipts),
+                )
+            )
+        return found
+
+    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
+        """Judge a peer's cursors in this store."""
+        return await self._locating.ask((peer, cursors))
 
     async def heard(self, driver: Driver, told: Locate, said: Told) -> str:
         """Judge what a peer holds of this node's journals, and what it reminds us of."""
         peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
-        compared = await asyncio.to_thread(self.store.compare, told.held)
-        reminders = await asyncio.to_thread(self.store.reminded, peer.node_id, told.receipts)
-        self.warden.remind(peer, said.receipts, told.held)
+        compared: tuple[Compared, ...] = ()
+        reminders: tuple[Reminder, ...] = ()
+        # Most children hold nothing of this node's own yet, or have nothing to remind it of.
+        if told.held:
+            compared = await self.lookout.in_reader(self.store.compare, told.held)
+        if told.receipts:
+            reminders = await self.lookout.in_reader(
+                self.store.reminded, peer.node_id, told.receipts
+            )
+        problems = said.greeting.problems
+        self.warden.remind(peer, said.receipts, told.held, problems)
         return self.warden.compare(peer, compared, reminders, said.lost)
 
     def ingested(self, driver: Driver, outcome: Outcome) -> None:
@@ -276,7 +325,7 @@ class Hub:
         )
         self.store.submit(
             lambda tx: tx.raise_problem(
-                "LINK_REFUSED",
+                LINK_REFUSED,
                 journal=refusal.journal,
                 seq=refusal.seq,
                 peer=peer.node_id,
@@ -325,9 +374,8 @@ class Hub:
             self.chain = Chain(statement=anchor.statement, proofs=self.chain.proofs)
             self._save_chain(self.chain)
 
-    def _wake_all(self) -> None:
-        for driver in self._drivers.values():
-            driver.wake()
+    def _publish(self, arrivals: Arrivals) -> None:
+        deliver(arrivals, self.identity.path, self._standing_at)
 
     def hello(self) -> Hello:
         """What this node says first."""
@@ -415,7 +463,7 @@ def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:
     tx.conn.execute(
         update(problem)
         .where(
-            problem.c.code.in_(("LINK_REFUSED", REVOKED_BY_PARENT)),
+            problem.c.code.in_(_SESSIONS_OWN),
             problem.c.peer == peer_id,
             problem.c.cleared_ms.is_(None),
         )

@@ -1,4 +1,4 @@
-"""Who is at the other end: our own check of a peer's certificates, on every stream.
+"""Who is at the other end: our own check of a peer's certificates, for every stream.
 
 TLS alone is not enough. gRPC resumes sessions, and a resumed session accepts a
 certificate that has expired meanwhile; an open connection never looks again. So
@@ -16,7 +16,9 @@ these steps:
 6. The peer is enrolled, at that path, with that key, and was not revoked.
 """
 
+import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +47,8 @@ MAX_CERTIFICATES: Final = MAX_DEPTH
 # An honest certificate of this profile has about 700 bytes.
 MAX_CERTIFICATE_BYTES: Final = 4096
 MAX_CHAIN_BYTES: Final = MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES
+# Chains whose proof is remembered, at less than 1 KB each.
+MAX_REMEMBERED: Final = 16_384
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -82,6 +86,43 @@ class _Names:
     network: NetworkId
     node_id: NodeId
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """What a chain proves by itself, steps 1 to 5; it does so from `since` to `until`."""
+
+    node_id: NodeId
+    path: Path
+    tls_sha256: bytes
+    since: datetime
+    until: datetime
+
+
+class ProvedChains:
+    """Remembers what chains prove, so that whoever comes back costs no signature check again.
+
+    A chain proves the same under the same roots for as long as all its certificates are
+    valid; who is enrolled is asked each time. What was refused is not remembered.
+    """
+
+    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+        self._limit = limit
+        self._known: OrderedDict[bytes, Proved] = OrderedDict()
+
+    def prove(
+        self, chain_pem: bytes, *, root_pem: bytes, network: NetworkId, now: datetime
+    ) -> Proved:
+        """Return what `prove_chain` does, which see; for one network."""
+        digest = hashlib.sha256(root_pem + b"\0" + chain_pem).digest()
+        known = self._known.get(digest)
+        if known is None or not known.since <= now <= known.until:
+            known = prove_chain(chain_pem, root_pem=root_pem, network=network, now=now)
+            self._known[digest] = known
+            if len(self._known) > self._limit:
+                self._known.popitem(last=False)
+        self._known.move_to_end(digest)
+        return known
 
 
 def peer_chain(auth_context: Mapping[str, Sequence[bytes]]) -> bytes:
@@ -126,6 +167,16 @@ def check_peer(
     Raises:
         PeerCheckError: The first step that fails.
     """
+    proved = prove_chain(chain_pem, root_pem=root_pem, network=network, now=now)
+    return check_enrolment(proved, enrolled(proved.node_id))  # (6)
+
+
+def prove_chain(chain_pem: bytes, *, root_pem: bytes, network: NetworkId, now: datetime) -> Proved:
+    """Return what a chain proves without the enrolment: steps 1 to 5.
+
+    Raises:
+        PeerCheckError: The first step that fails.
+    """
     chain = load_chain(chain_pem)  # (1)
     for depth, certificate in enumerate(chain):  # (2)
         _check_key(certificate, depth)
@@ -137,7 +188,15 @@ def check_peer(
     if names.network != network:
         raise errors.PeerNetworkMismatch
     _check_authorities(chain[1:], names.path)
-    return _check_enrolment(chain[0], names, enrolled)  # (6)
+    key = chain[0].public_key()
+    assert isinstance(key, EllipticCurvePublicKey), "step 2 lets nothing else through"
+    return Proved(
+        node_id=names.node_id,
+        path=names.path,
+        tls_sha256=key_sha256(key),
+        since=max(each.not_valid_before_utc for each in verified),
+        until=min(each.not_valid_after_utc for each in verified),
+    )
 
 
 def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
@@ -269,23 +328,22 @@ def _fence(certificate: x509.Certificate) -> Path | None:
         return None
 
 
-def _check_enrolment(
-    leaf: x509.Certificate, names: _Names, enrolled: Callable[[NodeId], Enrolled | None]
-) -> Peer:
-    known = enrolled(names.node_id)
+def check_enrolment(proved: Proved, known: Enrolled | None) -> Peer:
+    """Return the peer if its chain is that of the node that is enrolled: step 6.
+
+    Raises:
+        PeerCheckError: It is not.
+    """
     if known is None:
-        raise errors.PeerNotEnrolled(node=names.node_id.hex())
-    if known.path != names.path:
-        raise errors.PeerPathMismatch(expected=str(known.path), found=str(names.path))
-    key = leaf.public_key()
-    assert isinstance(key, EllipticCurvePublicKey), "step 2 lets nothing else through"
-    tls_sha256 = key_sha256(key)
-    if tls_sha256 != known.tls_sha256:
-        raise errors.PeerKeyMismatch(path=str(names.path))
+        raise errors.PeerNotEnrolled(node=proved.node_id.hex())
+    if known.path != proved.path:
+        raise errors.PeerPathMismatch(expected=str(known.path), found=str(proved.path))
+    if proved.tls_sha256 != known.tls_sha256:
+        raise errors.PeerKeyMismatch(path=str(proved.path))
     # Last: only who holds the enrolled key is told what became of the node.
     if known.revoked:
-        raise errors.PeerRevoked(path=str(names.path))
-    return Peer(node_id=names.node_id, path=names.path, tls_sha256=tls_sha256)
+        raise errors.PeerRevoked(path=str(proved.path))
+    return Peer(node_id=proved.node_id, path=proved.path, tls_sha256=proved.tls_sha256)
 
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -47,8 +47,17 @@ from yidao.sync.query import (
 MAX_UNDER_WAY: Final = 256
 #: What may wait to be read by a neighbour that goes on asking: more than all windows together.
 MAX_WAITING: Final = 2 * WINDOW_PAGES * MAX_UNDER_WAY
-# Errors that come back are of the whole question; nothing follows on them.
-Outgoing = asyncio.Queue[bytes | None]
+
+
+class Outgoing(Protocol):
+    """Where messages for a peer are put; `None` ends its stream."""
+
+    def put_nowait(self, message: bytes | None) -> None:
+        """Put one behind those that wait."""
+
+    def qsize(self) -> int:
+        """How many wait."""
+
 
 log = get_logger()
 

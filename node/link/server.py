@@ -1,4 +1,4 @@
-"""The port where children's links arrive: mutual TLS, our own peer check on every stream.
+"""The port where children's links arrive: mutual TLS, our own peer check for every stream.
 
 Streams carry raw bytes: `yidao.sync.wire` parses them under caps that hold
 before any work is done, and reports what is wrong as a typed error.
@@ -28,15 +28,25 @@ from yidao.node.link.options import (
     SESSION_KEY,
     server_options,
 )
-from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
+from yidao.node.link.outbox import Outbox
+from yidao.node.link.peercheck import (
+    Enrolled,
+    Peer,
+    ProvedChains,
+    check_enrolment,
+    peer_chain,
+)
 from yidao.node.link.renewal import Renewals, first_request
 from yidao.node.link.renewerrors import RenewRefusal
 from yidao.node.logging import get_logger
+from yidao.node.store.linkreads import ChildStanding
 from yidao.sync.ids import NodeId
 
 # How often the peers of open streams are looked at again, since gRPC never does. A node
 # that was revoked, here or above, must be out within 60 s.
 RECHECK_SECONDS = 30.0
+# Peers that are looked at again before anything else gets its turn.
+_AT_ONCE = 200
 # How long one message may wait to be read, in keepalives: 256 KiB then pass at 2 KB/s.
 UNREAD_BEATS = 5
 
@@ -68,6 +78,7 @@ class LinkServer:
         self._settings = settings
         self._renewals = renewals
         self._server: grpc.aio.Server | None = None
+        self._proved = ProvedChains()
         self._chains: dict[Driver, bytes] = {}
         self._questioners: dict[asyncio.Task[None], bytes] = {}
 
@@ -102,16 +113,19 @@ class LinkServer:
 
     async def recheck(self) -> None:
         """Close the streams whose peer would not pass the check now."""
-        for driver, chain in list(self._chains.items()):
+        children = await asyncio.to_thread(self._hub.store.children)
+        for number, (driver, chain) in enumerate(list(self._chains.items()), start=1):
             try:
-                self._check(chain)
+                self._check(chain, children.get)
             except YidaoError as error:
                 log.warning("link.peer.expelled", peer=str(driver.peer.path), code=error.code)
                 await driver.close(error.code)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         # A stream of questions needs no session, so that it does not end with one.
         for holding, chain in list(self._questioners.items()):
             try:
-                self._check(chain)
+                self._check(chain, children.get)
             except YidaoError:
                 holding.cancel()
 
@@ -131,7 +145,7 @@ class LinkServer:
             self._hub.forget(driver, key)
 
     async def _data(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        peer, _ = await self._admit(context)
+        peer, _ = await self._admit_beside(context)
         try:
             driver = self._hub.session(_metadata(context, SESSION_KEY) or "", peer)
         except YidaoError as error:
@@ -144,8 +158,8 @@ class LinkServer:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _query(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        peer, chain = await self._admit(context)
-        out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        peer, chain = await self._admit_beside(context)
+        out = Outbox()
         holding = asyncio.create_task(
             self._hub.queries.hold(peer.node_id, peer.path, requests, out)
         )
@@ -173,9 +187,7 @@ class LinkServer:
         log.info("link.renewal.granted", peer=str(peer.path))
         return answer.SerializeToString()
 
-    async def _write_all(
-        self, out: "asyncio.Queue[bytes | None]", context: Context, peer: Peer
-    ) -> None:
+    async def _write_all(self, out: Outbox, context: Context, peer: Peer) -> None:
         """Write what is put in, to the end; leave a peer that does not read.
 
         A peer that lives, and lets no byte of a stream through, would hold its session and
@@ -192,13 +204,26 @@ class LinkServer:
                 # no call of its own: one message stays with it until the connection ends.
                 raise asyncio.CancelledError from None
 
+    async def _admit_beside(self, context: Context) -> tuple[Peer, bytes]:
+        """Admit a stream beside a session: whoever shows the session's own chain was checked.
+
+        It is looked at again with its session (`recheck`), and ends with it.
+        """
+        driver = self._hub.find(_metadata(context, SESSION_KEY) or "")
+        if driver is not None and (chain := self._chains.get(driver)) is not None:
+            try:
+                if _chain(context) == chain:
+                    return driver.peer, chain
+            except YidaoError:
+                # It is refused with its reason below.
+                pass
+        return await self._admit(context)
+
     async def _admit(self, context: Context) -> tuple[Peer, bytes]:
         started = time.monotonic()
         try:
-            chain = peer_chain(
-                {name: tuple(values) for name, values in context.auth_context().items()}
-            )
-            peer = self._check(chain)
+            chain = _chain(context)
+            peer = self._check(chain, self._hub.store.standing_of)
         except YidaoError as error:
             log.warning(
                 "link.peer.refused",
@@ -208,25 +233,28 @@ class LinkServer:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, error.code)
         return peer, chain
 
-    def _check(self, chain: bytes) -> Peer:
+    def _check(self, chain: bytes, known: Callable[[NodeId], ChildStanding | None]) -> Peer:
         hub = self._hub
-        peer = check_peer(
+        proved = self._proved.prove(
             chain,
             root_pem=hub.root_pem,
             network=hub.identity.network,
             now=datetime.fromtimestamp(hub.clock_ms() / 1000, UTC),
-            enrolled=self._enrolled,
         )
-        if hub.store.is_aside(peer.node_id):
+        node = known(proved.node_id)
+        if node is None or node.path.parent != hub.identity.path:
+            # Only a direct child of this node may dial it.
+            return check_enrolment(proved, None)
+        peer = check_enrolment(
+            proved, Enrolled(path=node.path, tls_sha256=node.tls_sha256, revoked=node.revoked)
+        )
+        if node.aside:
             raise LinkNodeAside(path=str(peer.path))
         return peer
 
-    def _enrolled(self, node_id: NodeId) -> Enrolled | None:
-        """Only a direct child of this node may dial it."""
-        node = self._hub.store.enrolled(node_id)
-        if node is None or node.path.parent != self._hub.identity.path:
-            return None
-        return Enrolled(path=node.path, tls_sha256=node.tls_sha256, revoked=node.revoked)
+
+def _chain(context: Context) -> bytes:
+    return peer_chain({name: tuple(values) for name, values in context.auth_context().items()})
 
 
 def _metadata(context: Context, name: str) -> str | None:

@@ -7,13 +7,14 @@ is over.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from yidao.node.keys import Identity
 from yidao.node.logging import get_logger
 from yidao.node.recovery.reopening import reopen
+from yidao.node.store.problems import NODE_FORKED
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -26,7 +27,7 @@ from yidao.sync.message import MAX_HELD, Held, Holding
 
 ROLLED_BACK: Final = "STATE_ROLLED_BACK"
 RESTORED: Final = "STORE_RESTORED"
-FORKED: Final = "NODE_FORKED"
+FORKED: Final = NODE_FORKED
 CLONED: Final = "NODE_CLONED"
 UNWITNESSED: Final = "EPOCH_UNWITNESSED"
 PEER_ROLLED_BACK: Final = "PEER_ROLLED_BACK"
@@ -165,8 +166,21 @@ class Warden:
         news = heard.missing.keys() - {each.journal for each in asked}
         return RESUMING if news else ""
 
-    def remind(self, peer: Neighbour, receipts: Iterable[Held], held: Iterable[Held]) -> None:
-        """Notice that a neighbour holds less than it has cosigned: it was rolled back."""
+    def remind(
+        self,
+        peer: Neighbour,
+        receipts: Iterable[Held],
+        held: Iterable[Held],
+        noted: Collection[str],
+    ) -> None:
+        """Notice that a neighbour holds less than it has cosigned: it was rolled back.
+
+        Args:
+            peer: Who it is.
+            receipts: What it has cosigned.
+            held: What it says that it holds.
+            noted: Codes of the open problems with it.
+        """
         held = tuple(held)
         sizes = {each.journal: parse_checkpoint(each.checkpoint).size for each in held}
         rolled_back = False
@@ -186,7 +200,7 @@ class Warden:
                     neighbour=str(peer.path),
                     held=f"{each.checkpoint.decode()}{each.cosignature}\n",
                 )
-        if not rolled_back:
+        if not rolled_back and PEER_ROLLED_BACK in noted:
             self._store.submit(lambda tx: tx.clear_code(PEER_ROLLED_BACK, peer.node_id))
 
     def ingested(self, peer: Neighbour, forked: tuple[Fork, ...]) -> None:
@@ -209,7 +223,7 @@ class Warden:
 
     def proofs(self) -> tuple[Held, ...]:
         """Return own checkpoints to show to neighbours: those of journals that are forked."""
-        found = [each for each in self._store.problems() if each.code == FORKED]
+        found = self._store.problems(code=FORKED)
         return tuple(
             Held(journal=journal_of(each.journal), checkpoint=str(each.params["held"]).encode())
             for each in found

@@ -1,10 +1,7 @@
 """Cursors of lanes: ours in other stores (receiver-owned), and what peers acknowledged of ours."""
 
-import hashlib
-
 from sqlalchemy import Connection, insert, select, update
 
-from yidao.node.store import segments
 from yidao.node.store.errors import JournalRevoked
 from yidao.node.store.journals import journal_of
 from yidao.node.store.tables import journal as journal_table
@@ -54,16 +51,6 @@ def write_cursor(conn: Connection, peer: Peer, cursor: LaneCursor) -> None:
         conn.execute(
             insert(lane_cursor).values(peer_node_id=peer.node_id, lane=cursor.lane, **values)
         )
-
-
-def is_ours(conn: Connection, cursor: LaneCursor) -> bool:
-    """Whether a peer's cursor names the end of a segment of this store, by its checkpoint."""
-    found = segments.segment_at(conn, cursor.position)
-    return (
-        found is not None
-        and found.last_position == cursor.position
-        and hashlib.sha256(found.checkpoint).digest() == cursor.checkpoint_sha256
-    )
 
 
 def write_ack(conn: Connection, node_id: NodeId, lane: Lane, position: int) -> None:

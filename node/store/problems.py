@@ -1,6 +1,7 @@
 """Problems: what a person should know, once each, with a count, until it is mended."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 from sqlalchemy import Connection, insert, select, update
@@ -8,6 +9,9 @@ from sqlalchemy import Connection, insert, select, update
 from yidao.node.store.tables import problem
 from yidao.node.store.values import Problem
 from yidao.sync.ids import JournalId, NodeId
+
+#: A journal of this node was signed twice.
+NODE_FORKED: Final = "NODE_FORKED"
 
 
 def journal_text(journal: JournalId | None) -> str:
@@ -89,9 +93,13 @@ def clear_code(conn: Connection, now_ms: int, code: str, peer: NodeId) -> None:
     conn.execute(update(problem).where(mine).values(cleared_ms=now_ms))
 
 
-def read_problems(conn: Connection, *, open_only: bool) -> tuple[Problem, ...]:
-    """Return problems, the latest seen first."""
+def read_problems(
+    conn: Connection, *, open_only: bool, code: str | None = None
+) -> tuple[Problem, ...]:
+    """Return problems, the latest seen first; with `code` those of that code alone."""
     query = select(problem).order_by(problem.c.last_ms.desc(), problem.c.id.desc())
+    if code is not None:
+        query = query.where(problem.c.code == code)
     if open_only:
         query = query.where(problem.c.cleared_ms.is_(None))
     return tuple(

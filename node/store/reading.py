@@ -152,10 +152,10 @@ class StoreReads(ABC):
             node = trust.enrolled(conn, node_id)
             return () if node is None else epochs.cosign_keys_of(conn, node)
 
-    def problems(self, *, open_only: bool = True) -> tuple[Problem, ...]:
-        """Return problems, the latest seen first."""
+    def problems(self, *, open_only: bool = True, code: str | None = None) -> tuple[Problem, ...]:
+        """Return problems, the latest seen first; with `code` those of that code alone."""
         with self.read() as conn:
-            return problems.read_problems(conn, open_only=open_only)
+            return problems.read_problems(conn, open_only=open_only, code=code)
 
     def absences(self, journal: JournalId, seq: int) -> tuple[Gone, ...]:
         """Return which parts of a record are gone, and by which records."""

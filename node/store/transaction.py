@@ -1,12 +1,12 @@
 """What a job may do inside the writer's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, epochs, lanecursors, letters, problems, trust
+from yidao.node.store import cosigning, epochs, lanecursors, letters, linkreads, problems, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
@@ -126,6 +126,10 @@ class Tx:
     def peer_acked(self, peer: Peer, lane: Lane, position: int) -> None:
         """Note up to where a peer holds our records durably."""
         lanecursors.write_ack(self._scope.conn, peer.node_id, lane, position)
+
+    def note_acks(self, acked: Mapping[NodeId, Mapping[int, int]]) -> None:
+        """Note the same for many peers at once, by peer and lane."""
+        linkreads.note_acks(self._scope.conn, acked)
 
     def learn(self, enrolment: Enrolment, parent_id: NodeId) -> None:
         """Write an enrolment down that a verified chain proved.

@@ -1,5 +1,6 @@
 """What the composition root itself decides."""
 
+import resource
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 
 from yidao.node.children import Children
 from yidao.node.config import Settings
-from yidao.node.daemon import ProtobufSlow, self_test
+from yidao.node.daemon import OPEN_FILES, ProtobufSlow, raise_file_limit, self_test
 from yidao.sync.ids import Path
 
 
@@ -64,3 +65,17 @@ def test_an_idle_daemon_does_without_what_only_work_needs() -> None:
     code = f"import sys, yidao.node.daemon; sys.exit(str([*{{*{spared}}} & {{*sys.modules}}]))"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stderr == "[]\n"
+
+
+def test_a_low_limit_of_open_files_is_raised() -> None:
+    """As far as the system lets us, and never lowered: each child is a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

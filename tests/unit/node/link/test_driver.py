@@ -11,6 +11,7 @@ import pytest
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkFrameAfterFailure
 from yidao.node.link.peercheck import Peer
+from yidao.node.store.forlinks import Located
 from yidao.node.store.values import Peer as StorePeer
 from yidao.sync.effects import Ingest, Locate
 from yidao.sync.errors import LaneGap
@@ -60,6 +61,8 @@ def test_nothing_is_stored_behind_a_frame_that_failed() -> None:
         driver._store_peer = StorePeer(node_id=node_id, path=Path.parse("/33"), store_id=bytes(16))
         for frame in ("first", "second", "third"):
             driver._submit(Ingest(frame=frame, size_bytes=1))  # type: ignore[arg-type]
+        assert driver._finishing is not None
+        driver._finishing.cancel()
         return queue.run(SimpleNamespace(ingest=ingest))
 
     first, second, third = asyncio.run(run())
@@ -75,7 +78,10 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
         LaneCursor(lane=Lane.BULK, position=9, checkpoint_sha256=bytes(32)),
         LaneCursor(lane=Lane.URGENT, position=4, checkpoint_sha256=bytes(32)),
     )
-    store = SimpleNamespace(cursor_is_ours=lambda cursor: cursor.lane is Lane.BULK)
+    located = Located(right=cursors[:1], heads={}, position=9, receipts=False)
+
+    async def locate(*_asked: object) -> Located:
+        return located
 
     async def heard(*_said: object) -> str:
         return ""
@@ -83,8 +89,11 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
     driver = Driver(
         session=SimpleNamespace(located=lambda _lanes: ()),  # type: ignore[arg-type]
         peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
-        around=SimpleNamespace(store=store, heard=heard),  # type: ignore[arg-type]
+        around=SimpleNamespace(locate=locate, heard=heard),  # type: ignore[arg-type]
         clock_ms=lambda: 0,
+    )
+    driver._store_peer = StorePeer(
+        node_id=NodeId(bytes(16)), path=Path.parse("/33"), store_id=bytes(16)
     )
     asyncio.run(driver._locate(Locate(cursors=cursors)))
     assert driver.progress.acked == {int(Lane.BULK): 9}

@@ -21,7 +21,15 @@ from yidao.node.link.credentials import (
     live_server_credentials,
     target_name,
 )
-from yidao.node.link.peercheck import Enrolled, Peer, check_peer, peer_chain
+from yidao.node.link.peercheck import (
+    Enrolled,
+    Peer,
+    Proved,
+    ProvedChains,
+    check_peer,
+    peer_chain,
+    prove_chain,
+)
 from yidao.sync.ids import NetworkId, NodeId, Path
 
 NETWORK = NetworkId(bytes(range(16)))
@@ -390,3 +398,36 @@ def test_a_new_root_certificate_is_accepted_while_the_server_runs(
             assert not await answered()
 
     run(test)
+
+
+def test_what_a_chain_proved_is_remembered_no_longer_than_it_holds(
+    tree: tuple[Office, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the same roots and within all lives it is not verified again; else it is."""
+    city = tree[-1]
+    roots, chain = city.certificates.root_pem, city.certificates.tls_chain_pem
+    verified: list[bytes] = []
+
+    def counted(chain_pem: bytes, **given: Any) -> Proved:
+        verified.append(given["root_pem"])
+        return prove_chain(chain_pem, **given)
+
+    monkeypatch.setattr("yidao.node.link.peercheck.prove_chain", counted)
+    proved, now = ProvedChains(limit=1), datetime.now(UTC)
+
+    def prove(root_pem: bytes, when: datetime, chain_pem: bytes = chain) -> Proved:
+        return proved.prove(chain_pem, root_pem=root_pem, network=NETWORK, now=when)
+
+    assert prove(roots, now) is prove(roots, now)
+    assert len(verified) == 1
+    with pytest.raises(errors.PeerCertificateExpired):
+        prove(roots, now + timedelta(days=4_000))
+    assert prove(roots, now).path == city.path
+    stranger = office(None)
+    with pytest.raises(errors.PeerChainUntrusted):
+        prove(stranger.certificates.root_pem, now)
+    assert len(verified) == 3
+    # The oldest is forgotten first.
+    prove(roots, now, tree[0].certificates.tls_chain_pem)
+    prove(roots, now)
+    assert len(verified) == 5

@@ -145,7 +145,7 @@ def drive(child: Quota, *refused_items: int) -> tuple[Session, Around, list[floa
             future: Future[Any] = Future()
             future.set_result(SimpleNamespace(refusals=(), refused_items=number))
             ingest = Ingest(frame=SimpleNamespace(), size_bytes=3_000)  # type: ignore[arg-type]
-            driver._ingests.put_nowait((ingest, future))
+            driver._ingests.append((ingest, future))
         finishing = asyncio.create_task(driver._finish_ingests())
         await asyncio.wait([finishing], timeout=0.05)
         finishing.cancel()
