@@ -4,7 +4,9 @@ Sender. The store is one line of positions; each lane is scanned along it on its
 own. A lane is scanned only as far as every higher lane has been: a journal is
 declared in the control lane before its first record, so its declaration always
 goes first. Credit bounds what is under way (docs/architecture.md): bytes that the
-receiver granted, one pool for all lanes. Bulk never overdraws it. Control and
+receiver granted, one pool for all lanes. Of bulk there is under way what the link carries
+in about a second: it begins with 1 MiB, grows by what is acknowledged within a tick, and
+begins anew when something has been under way for a whole tick. Bulk never overdraws it. Control and
 urgent may, by one frame each, so that no backlog of bulk stops a directive.
 
 Receiver. A session's frames are numbered, so that one that is missing is noticed
@@ -26,6 +28,8 @@ from yidao.sync.wire import NUMBER_BYTES, with_number
 
 # A sender never believes in more credit than this, whatever a peer grants.
 MAX_CREDIT_BYTES: Final = 256 << 20
+# What of bulk is under way at least, whatever the line is like.
+LEAST_BULK_BYTES: Final = 1 << 20
 
 
 def advance(cursor: LaneCursor | None, frame: Frame) -> LaneCursor | None:
@@ -129,6 +133,8 @@ class Outbound:
         returned: Collection[Holding] = (),
     ) -> None:
         self._credit_bytes = min(credit_bytes, MAX_CREDIT_BYTES)
+        self._bulk_bytes = LEAST_BULK_BYTES
+        self._lagging_bytes = 0
         self._number = 0
         self._held = {holding.journal: holding.size for holding in holdings}
         self._lanes: dict[Lane, _Sending] = {}
@@ -263,9 +269,22 @@ class Outbound:
         sending.acked_position = position
         sending.under_way_bytes = max(0, sending.under_way_bytes - credit_bytes)
         self._credit_bytes = credit
+        if lane is Lane.BULK:
+            in_time_bytes = max(0, credit_bytes - self._lagging_bytes)
+            self._lagging_bytes = max(0, self._lagging_bytes - credit_bytes)
+            self._bulk_bytes = min(self._bulk_bytes + in_time_bytes, MAX_CREDIT_BYTES)
+
+    def tick(self) -> None:
+        """Let about a second pass: what is still under way since the last one is slow."""
+        if self._lagging_bytes:
+            self._bulk_bytes = LEAST_BULK_BYTES
+        self._lagging_bytes = self._lanes[Lane.BULK].under_way_bytes
 
     def _has_room(self, lane: Lane, size_bytes: int) -> bool:
-        if size_bytes <= self._credit_bytes:
+        bulk_bytes = self._lanes[Lane.BULK].under_way_bytes
+        if size_bytes <= self._credit_bytes and (
+            lane is not Lane.BULK or not bulk_bytes or bulk_bytes + size_bytes <= self._bulk_bytes
+        ):
             return True
         # The overdrafts. Bulk's is for a window that is smaller than one segment.
         if lane is Lane.BULK:
@@ -335,6 +354,7 @@ class Inbound:
         self._wanted = {holding.journal for holding in wanted}
         self._pending: list[tuple[Frame, int]] = []
         self._pending_bytes = 0
+        self._was_crowded = False
         self._number = 0
 
     def accept(self, frame: Frame, size_bytes: int) -> None:
@@ -364,6 +384,22 @@ class Inbound:
         self._number = frame.number
         self._pending.append((frame, size_bytes))
         self._pending_bytes += size_bytes
+        self._was_crowded |= self._pending_bytes > self._window_bytes // 2
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the peer has filled more than half of its credit since this was asked last."""
+        was_crowded, self._was_crowded = self._was_crowded, False
+        return was_crowded
+
+    def granted(self, credit_bytes: int) -> Ack:
+        """Let the peer send so much more before it is durable, and return how to say it.
+
+        In the control lane, where nothing is under way for long: it belongs to no frame.
+        """
+        self._window_bytes += credit_bytes
+        position = self._durable[Lane.CONTROL]
+        return Ack(lane=Lane.CONTROL, position=position, credit_bytes=credit_bytes)
 
     def is_next(self, frame: Frame) -> bool:
         """Whether `frame` is the oldest one that is not durable."""

@@ -246,8 +246,20 @@ class Session:
         self._pulse.heard()
         return (effects.Ingest(frame=frame, size_bytes=size_bytes),)
 
-    def ingested(self, done: effects.Ingest, refusals: Iterable[Refusal] = ()) -> Effects:
+    @property
+    def wants_room(self) -> bool:
+        """Whether the peer would send more than its credit lets it; asked once a frame."""
+        return self._inbound is not None and self._inbound.is_crowded
+
+    def ingested(
+        self, done: effects.Ingest, refusals: Iterable[Refusal] = (), room_bytes: int = 0
+    ) -> Effects:
         """Tell the peer that a frame is durable, fsynced, and what of it was refused.
+
+        Args:
+            done: The frame.
+            refusals: Of its journals.
+            room_bytes: What the peer may have under way more than until now.
 
         Raises:
             SessionMisused: It is not the oldest frame that was to be stored.
@@ -260,6 +272,8 @@ class Session:
             raise errors.SessionMisused(state=self._state.value, event=Event.INGESTED.value)
         self._state = after
         said: list[Control] = [*refusals, inbound.durable()]
+        if room_bytes:
+            said.append(inbound.granted(room_bytes))
         return tuple([effects.SendControl(message=message) for message in said])
 
     # What we send.
@@ -330,6 +344,8 @@ class Session:
         if self._state in (State.NEW, State.CLOSED):
             return ()
         under_way = self._outbound.under_way_bytes if self._outbound else 0
+        if self._outbound:
+            self._outbound.tick()
         beat = self._pulse.tick(now_seconds, under_way)
         limits = self._limits
         if self._pulse.silent_seconds(now_seconds) >= limits.silence_seconds:

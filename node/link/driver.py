@@ -22,6 +22,7 @@ from yidao.node.link.lookout import Lookout
 from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.quota import Quota
+from yidao.node.link.room import Room
 from yidao.node.logging import get_logger
 from yidao.node.store.forlinks import Greeting, Located
 from yidao.node.store.store import Store
@@ -73,6 +74,7 @@ class Surroundings(Protocol):
 
     store: Store
     lookout: Lookout
+    room: Room
 
     async def greeted(self, driver: "Driver", hello: Hello) -> None:
         """Check what the peer says of itself. Raises a typed error to refuse it."""
@@ -143,6 +145,7 @@ class Driver:
         self._told = Told()
         self._receipts_mark = 0
         self._ingest_failed = False
+        self._lent_bytes = 0
         self._noted_acks: dict[int, int] = {}
         self._ingests: list[tuple[Ingest, Future[Outcome]]] = []
         self._finishing: asyncio.Task[None] | None = None
@@ -162,6 +165,8 @@ class Driver:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._around.room.give_back(self._lent_bytes)
+            self._lent_bytes = 0
 
     async def read_data(self, data_in: AsyncIterator[bytes]) -> None:
         """Take frames until the stream or the session ends."""
@@ -247,7 +252,11 @@ class Driver:
             if quota is not None:
                 # It is durable; what waits is the acknowledgement, and the credit in it.
                 await asyncio.sleep(quota.spend(ingest.size_bytes))
-            await self._run_effects(self.session.ingested(ingest, outcome.refusals))
+            more = 0
+            if self.session.wants_room:
+                more = self._around.room.lend(self._lent_bytes)
+                self._lent_bytes += more
+            await self._run_effects(self.session.ingested(ingest, outcome.refusals, more))
             if quota is not None:
                 quota.refused(outcome.refused_items)
 

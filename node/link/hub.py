@@ -29,6 +29,7 @@ from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
+from yidao.node.link.room import Room
 from yidao.node.link.ticking import Ticker, deliver
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
@@ -112,6 +113,7 @@ class Hub:
         )
         self.warden.on_reopened(self._adopt)
         self.received = Received()
+        self.room = Room()
         self._life = secrets.token_bytes(LIFE_BYTES)
         self._lives: dict[NodeId, Lives] = {}
         self._telling: asyncio.Task[None] | None = None

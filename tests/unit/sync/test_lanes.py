@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -202,6 +203,31 @@ class TestCredit:
         sender.acked(Lane.BULK, 2, 10)
         assert len(sender.release()) == 1
         assert sender.credit_bytes == -350
+
+    def test_bulk_under_way_grows_with_what_is_acknowledged_in_time(
+        self, make_item: MakeItem
+    ) -> None:
+        """Whatever the credit is, 1 MiB at first; more on a fast line; anew once it is slow."""
+        sender, third = outbound(credit_bytes=100 << 20), (1 << 20) // 3
+        assert to_bulk(sender, 99) is not None
+        numbers = itertools.count(2)
+
+        def fill() -> int:
+            """Send until something waits; how many frames went."""
+            sent = len(sender.release())
+            while sender.next_read(99, 100) is not None:
+                sent += len(self.send(sender, make_item(next(numbers)), third))
+            return sent
+
+        assert fill() == 3
+        sender.acked(Lane.BULK, 3, 2 * third)
+        assert fill() == 4
+        sender.tick()
+        sender.acked(Lane.BULK, 4, third)
+        assert sender.release() == [], "four are under way since the tick: nothing grows"
+        sender.tick()
+        sender.acked(Lane.BULK, 8, 4 * third)
+        assert fill() == 3
 
     def test_no_credit_at_all_stops_bulk(self) -> None:
         """A receiver that grants nothing gets no bulk."""
@@ -446,6 +472,19 @@ class TestInbound:
             receiver.accept(late, 60)
         receiver.durable()
         receiver.accept(late, 60)
+
+    def test_room_is_asked_for_and_given(self, make_item: MakeItem) -> None:
+        """A window that was more than half full gets more, which belongs to no frame."""
+        receiver = self.inbound()
+        receiver.accept(self.frame(make_item, 5, 7), 50)
+        assert not receiver.is_crowded
+        receiver.accept(self.frame(make_item, 7, 8), 10)
+        assert receiver.is_crowded
+        assert not receiver.is_crowded, "asked once for each time"
+        assert receiver.granted(100) == Ack(lane=Lane.CONTROL, position=0, credit_bytes=100)
+        receiver.accept(self.frame(make_item, 8, 9), 140)
+        with pytest.raises(errors.CreditExceeded):
+            receiver.accept(self.frame(make_item, 9, 10), 1)
 
     def test_urgent_frame_has_room_in_a_full_window(self, make_item: MakeItem) -> None:
         """A directive is taken when bulk has used the whole window, a flood of them is not."""

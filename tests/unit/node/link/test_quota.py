@@ -11,9 +11,11 @@ from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkQuotaExceeded
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.quota import BURST_SECONDS, MINUTE, Quota, Quotas
+from yidao.node.link.room import Room
 from yidao.sync.effects import Ingest
 from yidao.sync.ids import NodeId, Path
 
+MIB = 1 << 20
 CHILD = NodeId(bytes(16))
 SIBLING = NodeId(bytes(15) + b"1")
 
@@ -95,11 +97,23 @@ def test_a_child_has_one_quota_and_its_sibling_another() -> None:
     quotas.of(SIBLING).check()
 
 
+def test_room_is_lent_in_steps_and_shared() -> None:
+    """At most 7 MiB to one session, and no more than there is; what comes back is lent again."""
+    room, lent = Room(10 * MIB), 0
+    for _ in range(7):
+        lent += room.lend(lent)
+    assert (lent, room.lend(lent)) == (7 * MIB, 0)
+    assert [room.lend(each * MIB) for each in range(4)] == [MIB, MIB, MIB, 0]
+    room.give_back(lent)
+    assert room.lend(0) == MIB
+
+
 class Around:
     """The node around a driver, with a quota for its child."""
 
     def __init__(self, child: Quota) -> None:
         self.child = child
+        self.room = Room(MIB * 3 // 2)
         self.shown: list[str] = []
 
     def quota_of(self, _peer: Peer) -> Quota:
@@ -117,12 +131,16 @@ class Session:
 
     def __init__(self) -> None:
         self.said: list[tuple[Any, ...]] = []
+        self.room_bytes = 0
 
     def start(self) -> tuple[()]:
         return ()
 
-    def ingested(self, done: Ingest, refusals: object) -> tuple[()]:
+    wants_room = True
+
+    def ingested(self, done: Ingest, refusals: object, room_bytes: int) -> tuple[()]:
         self.said.append(("ingested", done.size_bytes, refusals))
+        self.room_bytes += room_bytes
         return ()
 
     def close(self, code: str, retry_after_ms: int) -> tuple[()]:
@@ -169,6 +187,8 @@ def test_the_acknowledgement_waits_and_with_it_the_credit() -> None:
     """The third frame of 3,000 bytes is 5,000 over the burst: five seconds until it is said."""
     session, around, slept = drive(quota(Clock()), 0, 0, 0)
     assert [said[0] for said in session.said] == ["ingested"] * 3
+    # What could be lent; and it comes back with the end of the session.
+    assert session.room_bytes == MIB * 3 // 2
     assert slept == [pytest.approx(2.0), pytest.approx(5.0)]
     assert around.shown == []
 
