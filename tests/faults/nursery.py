@@ -8,6 +8,7 @@ a line, see `Asked`; answers `{"pid": n}` at once, and `{"pid": n, "code": c}` w
 daemon has ended.
 """
 
+import importlib
 import json
 import os
 import select
@@ -24,7 +25,8 @@ class Asked(TypedDict):
 
     `run` are the words of the command; `gate` is a named pipe or empty: the daemon
     waits until somebody opens it, which is time to attach a tracer. `most_bytes` is
-    how large a file may become, 0 for any size.
+    how large a file may become, 0 for any size. `before` is called in the new process, in
+    order: a function, `tests.faults.links:enter`, and its one argument.
     """
 
     run: list[str]
@@ -32,6 +34,7 @@ class Asked(TypedDict):
     environment: dict[str, str]
     gate: str
     most_bytes: int
+    before: list[tuple[str, str]]
 
 
 def main() -> None:
@@ -99,6 +102,9 @@ def _become(asked: Asked) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], resource.RLIM_INFINITY))
     if asked["gate"]:
         os.close(os.open(asked["gate"], os.O_RDONLY))
+    for function, argument in asked["before"]:
+        module, _, name = function.partition(":")
+        getattr(importlib.import_module(module), name)(argument)
     sys.argv = ["yidao", *asked["run"]]
 
 
