@@ -18,7 +18,7 @@ from tests.faults.daemons import Daemon, Load, Pair, rows, wait_until
 from tests.faults.links import Proxy
 from tests.faults.network import arrived_oldest_first
 from tests.faults.report import record
-from tests.faults.watch import is_even, losses, problems, status
+from tests.faults.watch import is_even, losses, parent, problems, rss_kib, status
 from yidao.node.demo.tree import free_ports
 from yidao.node.link.errors import JoinTokenExpired, JoinTokenUsed
 from yidao.node.setup import join_network
@@ -28,6 +28,8 @@ pytestmark = pytest.mark.e2e
 _AHEAD = 400 * DAY_SECONDS
 _BACK = -10 * YEAR_SECONDS
 _HOUR = 3_600
+# What caches may still take up after the tenth day of thirty.
+_GROWTH_KIB = 4_096
 
 
 @dataclass
@@ -228,3 +230,28 @@ def test_clocks_of_every_kind(here: Field, tmp_path: Path, subtests: pytest.Subt
     arrived_oldest_first(here.pair)
     acked = here.pair.office.acked
     record("R54-R57 clocks", injected=here.steps, acked=len(acked), lost=0)
+
+
+@pytest.mark.long
+def test_a_parent_that_is_away_for_thirty_days(here: Field) -> None:
+    """R45: a month by the clocks of both, rows every day, and a certificate that ends meanwhile."""
+    root, office = here.pair.both
+    root.settings["YIDAO_RENEW_ENDED_DAYS"] = "7"
+    root.stop()
+    memory = []
+    for day in range(1, 31):
+        here.office_clock.set(day * DAY_SECONDS)
+        for _ in range(10):
+            office.submit(rows(100))
+        memory.append(rss_kib(office))
+    assert _certificate_state(office) == "over"
+    assert parent(office).lag >= 30_000
+    here.root_clock.set(30 * DAY_SECONDS)
+    root.start()
+    # It asks for a new certificate by itself, at the door where an ended one may be shown.
+    wait_until("the child is let in again", lambda: parent(office).state == "connected", 300)
+    here.settle()
+    assert sum(memory[-5:]) / 5 - sum(memory[10:15]) / 5 < _GROWTH_KIB, memory
+    assert here.pair.healed() == []
+    arrived_oldest_first(here.pair)
+    record("R45 parent away for 30 days", injected=30, acked=len(office.acked), lost=0)
