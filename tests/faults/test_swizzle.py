@@ -1,4 +1,4 @@
-"""R69: links stop one by one and come back in another order, as FoundationDB's swizzle-clog does."""
+"""R69: links stop one by one and come back in another order (FoundationDB's swizzle-clog)."""
 
 import random
 from collections.abc import Iterator

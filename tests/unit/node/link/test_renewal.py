@@ -482,7 +482,7 @@ def test_the_root_certifies_itself(place: Place) -> None:
 
 
 def test_a_clock_that_was_ahead_is_made_good(place: Place) -> None:
-    """What the root certified in a wrong year it certifies again, and nobody waits for that year."""
+    """What was certified in a wrong year is certified again, and nobody waits for that year."""
     now_ms = [system_clock_ms() + 400 * 86_400_000]
     root = Renewer(
         store=place.store,
