@@ -28,8 +28,8 @@ pytestmark = pytest.mark.e2e
 _AHEAD = 400 * DAY_SECONDS
 _BACK = -10 * YEAR_SECONDS
 _HOUR = 3_600
-# What caches may still take up after the tenth day of thirty.
-_GROWTH_KIB = 4_096
+# The writer's page cache, `cache_size` in `store.engine`, fills up first; and a little beside.
+_CACHE_KIB = 64_000 + 8_000
 
 
 @dataclass
@@ -254,5 +254,5 @@ def test_a_parent_that_is_away_for_thirty_days(here: Field) -> None:
     here.settle()
     assert here.pair.healed() == []
     arrived_oldest_first(here.pair)
-    assert sum(memory[-5:]) / 5 - sum(memory[10:15]) / 5 < _GROWTH_KIB, memory
+    assert memory[-1] - memory[0] < _CACHE_KIB, memory
     record("R45 parent away for 30 days", injected=30, acked=len(office.acked), lost=0)
