@@ -44,7 +44,7 @@ from yidao.node.expiries import Expiries, certificates_of
 from yidao.node.feeds import FeedDecider
 from yidao.node.frontiers import StatementDecider
 from yidao.node.health import Health
-from yidao.node.jobs import Job, Jobs, every
+from yidao.node.jobs import Every, Job, Jobs
 from yidao.node.keychanges import KeyChanges, settled
 from yidao.node.keys import Chain, Identity, KeyFolder
 from yidao.node.link.admission import Admission, Policy, load_authority
@@ -160,7 +160,7 @@ class Assembly:
         gathering = answer_questions(affairs, hub, node_service)
         admissions = Admissions(store, system_clock_ms, secrets.token_bytes)
         admitting = AdmissionServicer(affairs.desk, admissions, children)
-        requests = Job(name="requests", trigger=every(600), run=admissions.close_expired)
+        requests = Job(name="requests", trigger=Every(600), run=admissions.close_expired)
         return Parts(
             startup=startup,
             store=store,
@@ -355,9 +355,9 @@ class Assembly:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
-        counting = Job(name="audit", trigger=every(WINDOW_MS / 1_000), run=tell_counted)
+        counting = Job(name="audit", trigger=Every(WINDOW_MS / 1_000), run=tell_counted)
         watches = {"certificate": watch.run, "expiries": expiries.run, "renewal": renewer.run}
-        watching = [Job(name=name, trigger=every(60), run=run) for name, run in watches.items()]
+        watching = [Job(name=name, trigger=Every(60), run=run) for name, run in watches.items()]
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
             [*routine, *watch_jobs(store, self._settings), counting, *watching, *more],

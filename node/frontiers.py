@@ -96,7 +96,7 @@ class Statements:
         heads = await asyncio.to_thread(self._store.heads)
         # The statement itself makes the `node` journal grow, which calls for no other one.
         own = [head for head in heads if head.own and head.size]
-        again = now_ms - at_ms >= DAILY_MS
+        again = abs(now_ms - at_ms) >= DAILY_MS
         grown = [head for head in own if again or told.get(_name(head)) != head.size]
         if any(head.journal.channel != _CHANNEL for head in grown) or (again and own):
             await asyncio.wrap_future(self._store.submit(lambda tx: self._state(tx, grown, told)))

@@ -1,25 +1,51 @@
 """What a node does by the clock: reminders, cosigning above the parent, upkeep of the store.
 
-Jobs run on the event loop by APScheduler. When a job last ran is kept in the
-store, so that a job whose time came while the node was down runs once at the
-next start, however many times it was missed.
+What runs at an interval runs by the clock that never jumps, so that neither a clock that was
+wrong nor one that was put right stops it or makes it run a thousand times. Only what belongs
+to a time of the day asks for that time. When a job last ran is kept in the store, so that
+a job whose time came while the node was down runs once at the next start, however many times
+it was missed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
+from typing import Final
 
 from yidao.api.errors import YidaoError
 from yidao.node.logging import get_logger
 
 log = get_logger()
 
-_SECOND_MS = 1000
+# How often a job of a time of the day looks at the clock, which may have been set meanwhile.
+_LOOK_SECONDS: Final = 20.0
+_DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """At a fixed interval."""
+
+    seconds: float
+
+    def after(self, last_ms: int) -> int:
+        """Return the first time after another one, Unix milliseconds."""
+        return last_ms + int(self.seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Once a day, UTC."""
+
+    hour: int
+    minute: int = 0
+
+    def after(self, last_ms: int) -> int:
+        """Return the first time after another one, Unix milliseconds."""
+        offset_ms = self.hour * _HOUR_MS + self.minute * _MINUTE_MS
+        return last_ms + _DAY_MS - (last_ms - offset_ms) % _DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +54,15 @@ class Job:
 
     Attributes:
         name: Stable; under this name its last run is remembered.
-        run: What to do; a typed error is logged and the job tried again next time.
+        run: What to do; an error is logged and the job tried again next time.
         catch_up: Run once at the start if its time came while the node was down.
             What runs every few seconds anyway needs no memory.
     """
 
     name: str
-    trigger: BaseTrigger
+    trigger: Every | Daily
     run: Callable[[], Awaitable[None]]
     catch_up: bool = False
-
-
-def every(seconds: float) -> BaseTrigger:
-    """Run at a fixed interval."""
-    return IntervalTrigger(seconds=seconds, timezone=UTC)
-
-
-def daily(hour: int, minute: int = 0) -> BaseTrigger:
-    """Run once a day, UTC."""
-    return CronTrigger(hour=hour, minute=minute, timezone=UTC)
 
 
 class LastRuns:
@@ -60,51 +76,62 @@ class LastRuns:
 
 
 class Jobs:
-    """Runs the jobs of one node."""
+    """Runs the jobs of one node, on the event loop."""
 
     def __init__(
-        self, jobs: Sequence[Job], last_runs: LastRuns, clock_ms: Callable[[], int]
+        self,
+        jobs: Sequence[Job],
+        last_runs: LastRuns,
+        clock_ms: Callable[[], int],
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._last_runs = last_runs
         self._clock_ms = clock_ms
-        self._scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
-        )
+        self._look_seconds = look_seconds
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Schedule every job; those that were missed while the node was down run now."""
+        """Begin with every job; those that were missed while the node was down run now."""
         now_ms = self._clock_ms()
         for job in self._jobs:
-            first = {"next_run_time": _moment(now_ms)} if self.missed(job, now_ms) else {}
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, **first)
-        self._scheduler.start()
+            work = self._keep(job, missed=self.missed(job, now_ms))
+            self._tasks.append(asyncio.create_task(work, name=f"job {job.name}"))
 
     def stop(self) -> None:
         """Run nothing more."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
 
     def missed(self, job: Job, now_ms: int) -> bool:
         """Whether the job's time came since it last ran. A job that never ran was not missed."""
         if not job.catch_up:
             return False
         last_ms = self._last_runs.read(job.name)
-        if last_ms is None:
-            return False
-        # One second on, since a cron trigger may name the very moment of the last run.
-        due = job.trigger.get_next_fire_time(_moment(last_ms), _moment(last_ms + _SECOND_MS))
-        return due is not None and due <= _moment(now_ms)
+        return last_ms is not None and job.trigger.after(last_ms) <= now_ms
+
+    async def _keep(self, job: Job, *, missed: bool) -> None:
+        looked_ms = self._clock_ms()
+        if missed:
+            await self._run(job)
+        while True:
+            if isinstance(job.trigger, Every):
+                await asyncio.sleep(job.trigger.seconds)
+                await self._run(job)
+                continue
+            await asyncio.sleep(self._look_seconds)
+            now_ms = self._clock_ms()
+            if job.trigger.after(looked_ms) <= now_ms:
+                await self._run(job)
+            looked_ms = now_ms
 
     async def _run(self, job: Job) -> None:
         try:
             await job.run()
+            if job.catch_up:
+                await self._last_runs.write(job.name, self._clock_ms())
         except YidaoError as error:
             log.error("jobs.job.failed", job=job.name, code=error.code)
-            return
-        if job.catch_up:
-            await self._last_runs.write(job.name, self._clock_ms())
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / _SECOND_MS, UTC)
+        except Exception:
+            # A defect of one run must not be the end of what protects the node.
+            log.exception("jobs.job.crashed", job=job.name)

@@ -114,7 +114,9 @@ class Renewer:
     async def run(self) -> None:
         """Renew what is due; a failure is named in the log, and tried again in an hour."""
         now = utc(self._clock_ms())
-        if not self.due(now) or (self._not_before is not None and now < self._not_before):
+        # A time that is further off than any wait was noted by a clock that was ahead.
+        waits = self._not_before is not None and now < self._not_before <= now + RETRY
+        if waits or not self.due(now):
             return
         self._not_before = now + RETRY
         try:
@@ -131,6 +133,9 @@ class Renewer:
         current = self._live.current
         leaf = x509.load_pem_x509_certificate(current.tls_chain_pem)
         if is_due(leaf, now, LEAF_SHARE - self._early):
+            return True
+        if self._store.identity.path.depth == 0 and now < leaf.not_valid_before_utc:
+            # Made here by a clock that was ahead: until then nobody below would come in.
             return True
         if not current.ca_chain_pem:
             return False

@@ -13,7 +13,7 @@ from yidao.node.completeness import Completeness
 from yidao.node.config import Settings
 from yidao.node.feeds import Feeds
 from yidao.node.frontiers import Statements
-from yidao.node.jobs import Job, LastRuns, daily, every
+from yidao.node.jobs import Daily, Every, Job, LastRuns
 from yidao.node.link.hub import Hub
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.logging import get_logger
@@ -65,11 +65,11 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
         )
 
     return (
-        Job(name="cosign", trigger=every(settings.cosign_interval_seconds), run=cosign),
-        Job(name="peer-recheck", trigger=every(RECHECK_SECONDS), run=links.recheck),
-        Job(name="letters", trigger=every(_LETTERS_SECONDS), run=shed_letters),
-        Job(name="wal-checkpoint", trigger=every(_WAL_SECONDS), run=checkpoint_wal),
-        Job(name="health", trigger=every(_HEALTH_SECONDS), run=snapshot),
+        Job(name="cosign", trigger=Every(settings.cosign_interval_seconds), run=cosign),
+        Job(name="peer-recheck", trigger=Every(RECHECK_SECONDS), run=links.recheck),
+        Job(name="letters", trigger=Every(_LETTERS_SECONDS), run=shed_letters),
+        Job(name="wal-checkpoint", trigger=Every(_WAL_SECONDS), run=checkpoint_wal),
+        Job(name="health", trigger=Every(_HEALTH_SECONDS), run=snapshot),
     )
 
 
@@ -86,14 +86,14 @@ def watch_jobs(store: Store, settings: Settings) -> Sequence[Job]:
     )
     reminders = Reminders(store, lambda: utc(system_clock_ms()).date(), is_workday)
     return (
-        Job(name="alarms", trigger=every(_ALARM_SECONDS), run=alarms.run),
-        Job(name="incidents", trigger=every(_ALARM_SECONDS), run=incidents.run),
-        Job(name="statements", trigger=every(_STATEMENT_SECONDS), run=statements.run),
-        Job(name="feeds", trigger=every(_STATEMENT_SECONDS), run=feeds.run),
-        Job(name="completeness", trigger=every(_STATEMENT_SECONDS), run=completeness.run),
-        Job(name="witness", trigger=every(_WITNESS_SECONDS), run=witness.run),
-        Job(name="receipts", trigger=every(_STATEMENT_SECONDS), run=receipts.run),
-        Job(name="reminders", trigger=daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True),
+        Job(name="alarms", trigger=Every(_ALARM_SECONDS), run=alarms.run),
+        Job(name="incidents", trigger=Every(_ALARM_SECONDS), run=incidents.run),
+        Job(name="statements", trigger=Every(_STATEMENT_SECONDS), run=statements.run),
+        Job(name="feeds", trigger=Every(_STATEMENT_SECONDS), run=feeds.run),
+        Job(name="completeness", trigger=Every(_STATEMENT_SECONDS), run=completeness.run),
+        Job(name="witness", trigger=Every(_WITNESS_SECONDS), run=witness.run),
+        Job(name="receipts", trigger=Every(_STATEMENT_SECONDS), run=receipts.run),
+        Job(name="reminders", trigger=Daily(_REMINDER_HOUR_UTC), run=reminders.run, catch_up=True),
     )
 
 

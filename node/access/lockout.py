@@ -21,12 +21,18 @@ class Tries:
     locked_until_ms: int = 0
 
     def minutes_left(self, now_ms: int) -> int:
-        """How many minutes the lock lasts, 0 if there is none."""
-        return max(0, -(-(self.locked_until_ms - now_ms) // 60_000))
+        """How many minutes the lock lasts, 0 if there is none.
+
+        One that would last twice as long as any lock was set by a clock that was ahead, and
+        counts as over: else it would hold until that day comes.
+        """
+        left_ms = self.locked_until_ms - now_ms
+        return -(-left_ms // 60_000) if 0 < left_ms <= 2 * LOCK_MS else 0
 
     def failed(self, now_ms: int) -> "Tries":
         """Count one more; the fifth locks. A lock that is over has cleared the count."""
-        failures = 1 if 0 < self.locked_until_ms <= now_ms else self.failures + 1
+        is_over = self.locked_until_ms > 0 and not self.minutes_left(now_ms)
+        failures = 1 if is_over else self.failures + 1
         if failures < MAX_FAILURES:
             return Tries(failures=failures)
         return Tries(failures=failures, locked_until_ms=now_ms + LOCK_MS)

@@ -281,6 +281,7 @@ class Sessions:
                 or_(
                     table.opened_ms <= now_ms - LIFE_MS,
                     table.seen_ms <= now_ms - self._idle_seconds * 1_000,
+                    table.seen_ms >= now_ms + self._idle_seconds * 1_000,
                 )
             )
         )
@@ -300,7 +301,8 @@ class Sessions:
         return is_due and read_key(conn, profile.name) is None
 
     def _is_over(self, opened_ms: int, seen_ms: int, now_ms: int) -> bool:
-        return now_ms - opened_ms >= LIFE_MS or now_ms - seen_ms >= self._idle_seconds * 1_000
+        # Seen in the future: by a clock that was ahead, and would never idle until then.
+        return now_ms - opened_ms >= LIFE_MS or abs(now_ms - seen_ms) >= self._idle_seconds * 1_000
 
     def _expire(self, tx: Tx, digest: bytes, name: str, source: str) -> None:
         gone = tx.conn.execute(

@@ -50,8 +50,9 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
         scope: The transaction.
         interval_seconds: A journal is not cosigned again before; 0 = now.
     """
-    latest_s = scope.now_ms // 1000 - interval_seconds
-    rows = scope.conn.execute(_due(scope.identity.node_id, latest_s)).all()
+    rows = scope.conn.execute(
+        _due(scope.identity.node_id, scope.now_ms // 1000, interval_seconds)
+    ).all()
     for row in rows:
         head = scope.heads.by_pk(row.journal_id)
         found = checkpoint_of(scope.conn, row.journal_id, row.size)
@@ -60,8 +61,11 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
     return len(rows)
 
 
-def _due(own: NodeId, latest_s: int) -> Select[Any]:
-    """Ask for journals with news from the tier below that were last cosigned by `latest_s`."""
+def _due(own: NodeId, now_s: int, interval_s: int) -> Select[Any]:
+    """Ask for journals with news from the tier below that were last cosigned an interval ago.
+
+    A cosignature from further in the future is of a clock that was ahead, and stops nothing.
+    """
     below = enrolment_table.alias("below")
     mine = (
         select(
@@ -85,7 +89,11 @@ def _due(own: NodeId, latest_s: int) -> Select[Any]:
             journal_table.c.node_id != below.c.node_id,
             journal_table.c.own.is_(False),
             journal_table.c.via == table.c.cosigner,
-            or_(mine.c.time_s.is_(None), mine.c.time_s <= latest_s),
+            or_(
+                mine.c.time_s.is_(None),
+                mine.c.time_s <= now_s - interval_s,
+                mine.c.time_s > now_s + interval_s,
+            ),
         )
         .group_by(table.c.journal_id, mine.c.size)
         .having(or_(mine.c.size.is_(None), theirs > mine.c.size))

@@ -92,6 +92,19 @@ def test_higher_tiers_wait_for_their_interval(line: Any, carry_all: Carry) -> No
     assert root.store.run(lambda tx: tx.cosign_due(60)) == 1
 
 
+def test_a_clock_that_was_ahead_does_not_stop_higher_tiers(line: Any, carry_all: Carry) -> None:
+    """What was cosigned in a wrong year counts for nothing once the clock is right again."""
+    root, city, county = line
+    right_ms = root.clock.now_ms
+    carry_all(city, root)
+    for name, now_ms in (("a", right_ms + 400 * 86_400_000), ("b", right_ms)):
+        root.clock.now_ms = now_ms
+        county.append("up:15", county.draft(name))
+        carry_all(county, city)
+        carry_all(city, root)
+        assert root.store.run(lambda tx: tx.cosign_due(60)) >= 1
+
+
 def test_a_tier_two_above_learns_of_the_middle_ones_receipt(tree: Any, carry_all: Carry) -> None:
     """What the city cosigns on demand goes up as a receipt, so that the root can add its own."""
     root = tree.node("/")

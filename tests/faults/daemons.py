@@ -126,6 +126,8 @@ class Daemon:
         memory: The folder that stands for this machine's memory, see `recovery.witness`.
         acked: Ids of the records that a client was told are durable.
         pid: Of the process, 0 if none was started.
+        settings: Given to every start by its environment.
+        before: Done in its process before it starts, see `nursery.Asked`.
     """
 
     nursery: Nursery
@@ -135,6 +137,8 @@ class Daemon:
     link_port: int
     acked: list[bytes] = field(default_factory=list)
     pid: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
+    before: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def socket(self) -> Path:
@@ -161,7 +165,8 @@ class Daemon:
         """Start the daemon and return its process id at once; see `nursery.Asked`."""
         assert not self.running
         self.memory.mkdir(exist_ok=True)
-        told = {**_ACCOUNT, "XDG_RUNTIME_DIR": str(self.memory), **(environment or {})}
+        memory = {"XDG_RUNTIME_DIR": str(self.memory)}
+        told = {**_ACCOUNT, **memory, **self.settings, **(environment or {})}
         self.pid = self.nursery.start(
             Asked(
                 run=["run", "--data", str(self.folder)],
@@ -169,6 +174,7 @@ class Daemon:
                 environment=told,
                 gate=str(gate or ""),
                 most_bytes=most_bytes,
+                before=self.before,
             )
         )
         return self.pid

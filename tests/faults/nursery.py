@@ -8,6 +8,7 @@ standard input, one JSON object a line, see `Asked`; answers `{"pid": n}` at onc
 `{"pid": n, "code": c}` when one has ended.
 """
 
+import importlib
 import json
 import os
 import select
@@ -25,7 +26,8 @@ class Asked(TypedDict):
     `run` are the words of the command; `gate` is a named pipe or empty: the daemon
     waits until somebody opens it, which is time to attach a tracer. `most_bytes` is
     how large a file may become, 0 for any size. `errors` is where standard error goes
-    if not to the log.
+    if not to the log. `before` is called in the new process, in order: a function,
+    `tests.faults.links:enter`, and its one argument.
     """
 
     run: list[str]
@@ -34,6 +36,7 @@ class Asked(TypedDict):
     gate: str
     most_bytes: int
     errors: NotRequired[str]
+    before: NotRequired[list[tuple[str, str]]]
 
 
 def main() -> None:
@@ -105,6 +108,9 @@ def _become(asked: Asked) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], resource.RLIM_INFINITY))
     if asked["gate"]:
         os.close(os.open(asked["gate"], os.O_RDONLY))
+    for function, argument in asked.get("before", []):
+        module, _, name = function.partition(":")
+        getattr(importlib.import_module(module), name)(argument)
     # As `python -m yidao.node` has it, whose name then stands in what is said.
     started = sys.modules["__main__"] = sys.modules["yidao.node.__main__"]
     sys.argv = [str(started.__file__), *asked["run"]]

@@ -95,6 +95,15 @@ def test_the_fifth_wrong_password_locks_for_ten_minutes() -> None:
     assert tries.failed(1_000 + LOCK_MS) == Tries(failures=1)
 
 
+def test_a_lock_of_a_clock_that_was_ahead_is_over() -> None:
+    """Once the clock is right again, nobody is locked out until that day; a swing ends no lock."""
+    ahead_ms = 400 * 86_400_000
+    tries = Tries(failures=MAX_FAILURES - 1).failed(ahead_ms)
+    assert tries.minutes_left(ahead_ms - 30_000) == 11
+    assert tries.minutes_left(1_000) == 0
+    assert tries.failed(1_000) == Tries(failures=1)
+
+
 def test_names_that_nobody_has_are_locked_too_and_bounded() -> None:
     """A flood of invented names forgets the oldest, and no more memory is taken."""
     strangers = Strangers()

@@ -9,7 +9,7 @@ import pytest
 from yidao.node import workdays
 from yidao.node.affairs.reporting.due import due_returns
 from yidao.node.affairs.standards.queries import packs_in_force
-from yidao.node.jobs import Job, Jobs, daily
+from yidao.node.jobs import Daily, Job, Jobs
 from yidao.node.reminders import DUE_SOON, OVERDUE, Reminders
 from yidao.node.routine import last_runs
 from yidao.node.store.store import Store
@@ -95,7 +95,7 @@ def test_a_reminder_missed_while_the_node_was_down_is_caught_up(registered):
 
     async def run_jobs(store: Store, now_ms: int, seconds: float) -> None:
         reminders = Reminders(store, lambda: late, weekday)
-        job = Job(name="reminders", trigger=daily(0), run=reminders.run, catch_up=True)
+        job = Job(name="reminders", trigger=Daily(0), run=reminders.run, catch_up=True)
         jobs = Jobs([job], last_runs(store), lambda: now_ms)
         jobs.start()
         await asyncio.sleep(seconds)

@@ -113,6 +113,16 @@ def test_five_wrong_passwords_lock_for_ten_minutes(office: Office) -> None:
     ]
 
 
+def test_a_session_of_a_clock_that_was_ahead_is_over(office: Office) -> None:
+    """Else it would hold until that day; a swing of a minute ends nothing."""
+    office.add("li", "filler")
+    mine = office.machine.with_token(office.machine.sign_in("li", OWN).token)
+    office.later(-MINUTE_MS)
+    mine.packs()
+    office.later(-400 * 24 * 60 * MINUTE_MS)
+    refused("SESSION_ENDED", mine.packs)
+
+
 def test_guesses_at_the_same_time_are_counted_one_by_one(office: Office) -> None:
     """Ten at once are five and a lock; none of them slips through."""
     office.add("li", "filler")

@@ -481,6 +481,47 @@ def test_the_root_certifies_itself(place: Place) -> None:
     assert leaf.public_key() == place.founded_leaf.public_key()
 
 
+def test_a_clock_that_was_ahead_is_made_good(place: Place) -> None:
+    """What was certified in a wrong year is certified again, and nobody waits for that year."""
+    now_ms = [system_clock_ms() + 400 * 86_400_000]
+    root = Renewer(
+        store=place.store,
+        folder=place.keys,
+        live=place.live,
+        settings=place.settings,
+        clock_ms=lambda: now_ms[0],
+    )
+    place.age(25 * DAY)
+    child = Renewer(
+        store=place.child_store,
+        folder=place.child_keys,
+        live=LiveCertificates(place.child_keys),
+        settings=place.child_settings(),
+        clock_ms=lambda: now_ms[0],
+    )
+
+    async def run_both() -> None:
+        await root.run()
+        await child.run()
+
+    def begins() -> datetime:
+        leaf = x509.load_pem_x509_certificate(place.live.tls_chain_pem())
+        return leaf.not_valid_before_utc
+
+    async def live_through() -> None:
+        # Nobody listens, and in that year the child asks in vain.
+        await run_both()
+        assert begins() > real_now()
+        now_ms[0] = system_clock_ms()
+        async with place.serving():
+            await run_both()
+
+    asyncio.run(live_through())
+    assert begins() < real_now()
+    shown = x509.load_pem_x509_certificate(place.child_keys.read(TLS_CHAIN))
+    assert shown.not_valid_after_utc > real_now() + 25 * DAY
+
+
 def test_a_revoked_node_gets_nothing(place: Place) -> None:
     """Neither before the end of its certificate nor after it."""
     place.age(33 * DAY)
