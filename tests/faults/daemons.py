@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -72,6 +72,8 @@ class Nursery:
             env=clean_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # An interrupt from the keyboard is for the tests, which then end their daemons.
+            start_new_session=True,
         )
         self._born: queue.Queue[int] = queue.Queue()
         self._codes: dict[int, int] = {}
@@ -157,6 +159,7 @@ class Daemon:
         *,
         gate: Path | None = None,
         most_bytes: int = 0,
+        shims: Sequence[str] = (),
     ) -> int:
         """Start the daemon and return its process id at once; see `nursery.Asked`."""
         assert not self.running
@@ -169,13 +172,14 @@ class Daemon:
                 environment=told,
                 gate=str(gate or ""),
                 most_bytes=most_bytes,
+                shims=list(shims),
             )
         )
         return self.pid
 
-    def start(self, environment: Mapping[str, str] | None = None, *, most_bytes: int = 0) -> None:
+    def start(self) -> None:
         """Start the daemon and return once its local API answers."""
-        self.begin(environment, most_bytes=most_bytes)
+        self.begin()
         self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -184,11 +188,19 @@ class Daemon:
         Raises:
             AssertionError: The process ended, or took too long.
         """
-        wait_until(f"start {self.path}", lambda: self.status() is not None)
+
+        def ready() -> bool:
+            assert self.running, f"{self.path} ended: {self.said()[-800:]}"
+            return self.status() is not None
+
+        wait_until(f"start {self.path}", ready)
+
+    def said(self) -> str:
+        """Give what stands in the log."""
+        return self.log.read_text(errors="replace")
 
     def status(self) -> Status | None:
         """Give the health, None while nobody answers."""
-        assert self.running, f"{self.path} ended: {self.log.read_text(errors='replace')[-800:]}"
         try:
             with self.client() as client:
                 return client.status()
@@ -258,6 +270,8 @@ class Load:
         self._daemon = daemon
         self._rows_a_call = rows_a_call
         self._ended = threading.Event()
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.defect: BaseException | None = None
 
@@ -267,13 +281,24 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        self._may_go_on.set()
         self._thread.join()
         if self.defect is not None:
             raise self.defect
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Begin no further call while a test looks at what it has."""
+        self._may_go_on.clear()
+        try:
+            yield
+        finally:
+            self._may_go_on.set()
+
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
+                self._may_go_on.wait()
                 try:
                     self._daemon.submit(rows(self._rows_a_call))
                 except YidaoError:
@@ -291,6 +316,7 @@ class Pair:
 
     def __init__(self, nursery: Nursery, folder: Path) -> None:
         self.folder = folder
+        self._counted = 0
         self.root, self.office = (
             Daemon(
                 nursery=nursery,
@@ -323,7 +349,7 @@ class Pair:
     def settle(self) -> None:
         """Let both send everything, then stop them in order, the office first."""
         self.start()
-        wait_until("both have nothing to send", lambda: all(map(_is_idle, self.both)))
+        wait_until("both have nothing to send", lambda: all(map(is_idle, self.both)))
         self.office.stop()
         self.root.stop()
 
@@ -331,6 +357,11 @@ class Pair:
         """End both as a power cut would."""
         for daemon in self.both:
             daemon.kill()
+
+    def newly_acked(self) -> int:
+        """Count the records that the office acknowledged since this was asked last."""
+        before, self._counted = self._counted, len(self.office.acked)
+        return self._counted - before
 
     def faults(self) -> list[str]:
         """Give what is wrong with the stores of both, which do not run."""
@@ -404,6 +435,7 @@ def found(nursery: Nursery, folder: Path) -> Pair:
 
 
 def _is_linked(daemon: Daemon) -> bool:
+    assert daemon.running, f"{daemon.path} ended: {daemon.said()[-800:]}"
     status = daemon.status()
     return (
         status is not None
@@ -413,7 +445,8 @@ def _is_linked(daemon: Daemon) -> bool:
     )
 
 
-def _is_idle(daemon: Daemon) -> bool:
+def is_idle(daemon: Daemon) -> bool:
+    """Whether nothing waits for any peer of a daemon that answers."""
     status = daemon.status()
     return status is not None and not any(peer.lag for peer in status.peers)
 

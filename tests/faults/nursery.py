@@ -18,6 +18,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NotRequired, TypedDict
 
+from tests.faults import shims
+
 
 class Asked(TypedDict):
     """A daemon to start.
@@ -25,7 +27,8 @@ class Asked(TypedDict):
     `run` are the words of the command; `gate` is a named pipe or empty: the daemon
     waits until somebody opens it, which is time to attach a tracer. `most_bytes` is
     how large a file may become, 0 for any size. `errors` is where standard error goes
-    if not to the log.
+    if not to the log. `shims` are names of functions of `tests.faults.shims`, by which
+    this daemon differs from ours.
     """
 
     run: list[str]
@@ -34,6 +37,7 @@ class Asked(TypedDict):
     gate: str
     most_bytes: int
     errors: NotRequired[str]
+    shims: NotRequired[list[str]]
 
 
 def main() -> None:
@@ -103,6 +107,8 @@ def _become(asked: Asked) -> None:
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], resource.RLIM_INFINITY))
+    for name in asked.get("shims", ()):
+        getattr(shims, name)()
     if asked["gate"]:
         os.close(os.open(asked["gate"], os.O_RDONLY))
     # As `python -m yidao.node` has it, whose name then stands in what is said.
