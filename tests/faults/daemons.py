@@ -266,7 +266,8 @@ def _row(number: int) -> Row:
 class Load:
     """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for."""
 
-    def __init__(self, daemon: Daemon, rows_a_call: int = 5) -> None:
+    def __init__(self, daemon: Daemon, rows_a_call: int = 5, pause_seconds: float = 0.0) -> None:
+        self._pause_seconds = pause_seconds
         self._daemon = daemon
         self._rows_a_call = rows_a_call
         self._ended = threading.Event()
@@ -301,6 +302,7 @@ class Load:
                 self._may_go_on.wait()
                 try:
                     self._daemon.submit(rows(self._rows_a_call))
+                    self._ended.wait(self._pause_seconds)
                 except YidaoError:
                     self._ended.wait(0.02)
         except BaseException as defect:  # noqa: BLE001 (it is raised at the end)

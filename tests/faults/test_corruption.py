@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from tests.contract.conftest import Node, Tree
 from tests.faults import invariants
@@ -110,11 +110,19 @@ def _contents(conn: sqlite3.Connection) -> list[list[object]]:
     return [conn.execute(query).fetchall() for query in SIGNED.values()]
 
 
+# One engine for all, since it remembers how statements are compiled.
+_loaded_now: list[sqlite3.Connection] = []
+_engine = create_engine("sqlite://", creator=lambda: _loaded_now[-1], poolclass=NullPool)
+
+
 def _verdict(conn: sqlite3.Connection, identity: Identity) -> list[str]:
-    """What `yidao store verify` says of a database: names of faults, or of the error."""
-    engine = create_engine("sqlite://", creator=lambda: conn, poolclass=StaticPool)
+    """What `yidao store verify` says of a database: names of faults, or of the error.
+
+    The connection is closed afterwards.
+    """
+    _loaded_now[:] = [conn]
     try:
-        with engine.connect() as opened:
+        with _engine.connect() as opened:
             report = proving.scrub(opened, identity)
     except Exception as error:
         if isinstance(error, YidaoError) or is_from_database(error):

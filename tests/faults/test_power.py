@@ -119,7 +119,7 @@ def _campaign(machine: Machine, folder: Path, copies: int, seed: int) -> tuple[i
     chance = random.Random(seed)
     acked = machine.pair.office.acked
     lost, others = 0, []
-    with Load(machine.pair.office, rows_a_call=2) as load:
+    with Load(machine.pair.office, rows_a_call=2, pause_seconds=0.03) as load:
         wait_until("the load runs", lambda: len(acked) > 10)
         for _ in range(copies):
             time.sleep(chance.uniform(0.0, 0.1))
