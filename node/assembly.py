@@ -72,6 +72,7 @@ from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.node.tree import Tree
 from yidao.node.witnesses import WitnessDecider
 from yidao.sync.enrolment import verify_chain
+from yidao.sync.fencing import Standing
 
 SOCKET_NAME = "local.sock"
 
@@ -145,12 +146,14 @@ class Assembly:
         noting = [*_noting(roots), WitnessDecider(), IncidentDecider()]
         store.start(affairs.projectors, [*affairs.deciders, *noting])
         check_met_suites(store)
-        await asyncio.to_thread(self._state_mode, affairs.access)
+        if not store.fence.reason:
+            await asyncio.to_thread(self._state_mode, affairs.access)
         if identity.path.depth == 0:
             chain = await asyncio.to_thread(record_founding, store, self._keys, store.identity)
         hub = self._hub(store, store.identity, chain, roots)
         hub.warden.on_reopened(self._adopt)
         hub.warden.on_turned(startup.follow)
+        hub.warden.on_turned(functools.partial(self._state_mode_later, affairs.access))
         hub.warden.begin(startup.start)
         renewals = self._renewals(hub, certificates)
         links = LinkServer(hub, certificates, self._settings, renewals)
@@ -193,6 +196,13 @@ class Assembly:
             identity = replace(identity, cosign_pq=None)
         check_own_suites(identity)
         return identity
+
+    def _state_mode_later(self, access: Access, standing: Standing) -> None:
+        """State the mode of a node that could not seal when it started."""
+        if standing is Standing.ACTIVE:
+            loop = asyncio.get_running_loop()
+            # The fence opens once everybody has heard of the turn.
+            loop.call_soon(loop.run_in_executor, None, self._state_mode, access)
 
     def _state_mode(self, access: Access) -> None:
         access.state_mode()

@@ -37,7 +37,7 @@ def prepare(path: Path, *, create: bool = True) -> Path:
     if create and not folder.exists() and not folder.is_symlink():
         _make(folder)
     _check_entry(folder)
-    _check_write(folder)
+    check_write(folder)
     return folder
 
 
@@ -76,8 +76,12 @@ def _check_entry(folder: Path) -> None:
         raise errors.FolderExposed(path=str(folder), mode=f"{stat.S_IMODE(entry.st_mode):04o}")
 
 
-def _check_write(folder: Path) -> None:
-    """Write and remove a small file: the only honest test of a mount or a quota."""
+def check_write(folder: Path) -> None:
+    """Write and remove a small file: the only honest test of a mount or a quota.
+
+    Raises:
+        FolderNotWritable, FolderFull: It cannot be written.
+    """
     trial = folder / f".trial.{os.getpid()}"
     try:
         trial.write_bytes(b"\0" * 4096)

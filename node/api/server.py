@@ -31,6 +31,7 @@ from yidao.api.local.v1 import (
 from yidao.node.api.access_service import AccessServicer
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.records_service import RecordsServicer
+from yidao.node.datadir import check_write
 
 # One error for both ends of the socket.
 
@@ -154,7 +155,11 @@ class LocalServer:
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
-        """Open the socket; from now on calls are answered."""
+        """Open the socket; from now on calls are answered.
+
+        Raises:
+            FolderNotWritable, FolderFull: The socket cannot be made in its folder.
+        """
         [guard] = [each.guard for each in self._servicers if isinstance(each, AccessServicer)]
         server = grpc.aio.server(
             interceptors=(guard,),
@@ -172,6 +177,10 @@ class LocalServer:
         try:
             server.add_insecure_port(f"unix:{self._path}")
             await server.start()
+        except RuntimeError:
+            # gRPC does not say why; a file in the socket's place does.
+            check_write(self._path.parent)
+            raise
         finally:
             os.umask(mask)
         self._path.chmod(0o600)

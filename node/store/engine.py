@@ -168,7 +168,12 @@ def _create_sqlite(path: Path, random: Callable[[int], bytes]) -> None:
 
 
 def _check_is_store(path: Path) -> None:
-    """Look at the file without changing it, before a pragma could."""
+    """Look at the file without changing what it holds, before a pragma could.
+
+    Closing this only connection moves the log of a process that died into the database,
+    and syncs it. Nothing may rest on that log before: where a sync had failed, it may be
+    in memory only, and look whole.
+    """
     if path.stat().st_size == 0:
         raise errors.StoreEmpty(path=str(path))
     try:

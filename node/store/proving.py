@@ -220,6 +220,9 @@ class _Walk:
             try:
                 found = unpack_parts(row.first_seq, row.blob)
             except errors.StoreInconsistent:
+                found = []
+            # A part whose number was changed would be missing at its record, and seen nowhere.
+            if not found or any(not row.first_seq <= seq <= row.last_seq for seq, _ in found):
                 self._fault(max(row.first_seq, held.first_seq), held.position, PART_TAMPERED)
                 continue
             for seq, part in found:

@@ -50,7 +50,9 @@ class _Errand:
 
 def end_process(error: BaseException) -> None:
     """End the process at once: after a failed fsync nothing here may be believed."""
-    log.critical("store.disk.failed", error=type(error).__name__)
+    cause = getattr(error, "orig", error)
+    reason = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    log.critical("store.disk.failed", error=type(error).__name__, reason=reason)
     os._exit(FATAL_EXIT_CODE)
 
 

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -72,6 +72,8 @@ class Nursery:
             env=clean_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # An interrupt from the keyboard is for the tests, which then end their daemons.
+            start_new_session=True,
         )
         self._born: queue.Queue[int] = queue.Queue()
         self._codes: dict[int, int] = {}
@@ -161,6 +163,7 @@ class Daemon:
         *,
         gate: Path | None = None,
         most_bytes: int = 0,
+        shims: Sequence[str] = (),
     ) -> int:
         """Start the daemon and return its process id at once; see `nursery.Asked`."""
         assert not self.running
@@ -175,13 +178,14 @@ class Daemon:
                 gate=str(gate or ""),
                 most_bytes=most_bytes,
                 before=self.before,
+                shims=list(shims),
             )
         )
         return self.pid
 
-    def start(self, environment: Mapping[str, str] | None = None, *, most_bytes: int = 0) -> None:
+    def start(self) -> None:
         """Start the daemon and return once its local API answers."""
-        self.begin(environment, most_bytes=most_bytes)
+        self.begin()
         self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -190,11 +194,19 @@ class Daemon:
         Raises:
             AssertionError: The process ended, or took too long.
         """
-        wait_until(f"start {self.path}", lambda: self.status() is not None)
+
+        def ready() -> bool:
+            assert self.running, f"{self.path} ended: {self.said()[-800:]}"
+            return self.status() is not None
+
+        wait_until(f"start {self.path}", ready)
+
+    def said(self) -> str:
+        """Give what stands in the log."""
+        return self.log.read_text(errors="replace")
 
     def status(self) -> Status | None:
         """Give the health, None while nobody answers."""
-        assert self.running, f"{self.path} ended: {self.log.read_text(errors='replace')[-800:]}"
         try:
             with self.client() as client:
                 return client.status()
@@ -260,10 +272,13 @@ def _row(number: int) -> Row:
 class Load:
     """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for."""
 
-    def __init__(self, daemon: Daemon, rows_a_call: int = 5) -> None:
+    def __init__(self, daemon: Daemon, rows_a_call: int = 5, pause_seconds: float = 0.0) -> None:
+        self._pause_seconds = pause_seconds
         self._daemon = daemon
         self._rows_a_call = rows_a_call
         self._ended = threading.Event()
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.defect: BaseException | None = None
 
@@ -273,15 +288,27 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        self._may_go_on.set()
         self._thread.join()
         if self.defect is not None:
             raise self.defect
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Begin no further call while a test looks at what it has."""
+        self._may_go_on.clear()
+        try:
+            yield
+        finally:
+            self._may_go_on.set()
+
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
+                self._may_go_on.wait()
                 try:
                     self._daemon.submit(rows(self._rows_a_call))
+                    self._ended.wait(self._pause_seconds)
                 except YidaoError:
                     self._ended.wait(0.02)
         except BaseException as defect:  # noqa: BLE001 (it is raised at the end)
@@ -297,6 +324,7 @@ class Pair:
 
     def __init__(self, nursery: Nursery, folder: Path) -> None:
         self.folder = folder
+        self._counted = 0
         self.root, self.office = (
             Daemon(
                 nursery=nursery,
@@ -329,7 +357,7 @@ class Pair:
     def settle(self) -> None:
         """Let both send everything, then stop them in order, the office first."""
         self.start()
-        wait_until("both have nothing to send", lambda: all(map(_is_idle, self.both)))
+        wait_until("both have nothing to send", lambda: all(map(is_idle, self.both)))
         self.office.stop()
         self.root.stop()
 
@@ -337,6 +365,11 @@ class Pair:
         """End both as a power cut would."""
         for daemon in self.both:
             daemon.kill()
+
+    def newly_acked(self) -> int:
+        """Count the records that the office acknowledged since this was asked last."""
+        before, self._counted = self._counted, len(self.office.acked)
+        return self._counted - before
 
     def faults(self) -> list[str]:
         """Give what is wrong with the stores of both, which do not run."""
@@ -410,6 +443,7 @@ def found(nursery: Nursery, folder: Path) -> Pair:
 
 
 def _is_linked(daemon: Daemon) -> bool:
+    assert daemon.running, f"{daemon.path} ended: {daemon.said()[-800:]}"
     status = daemon.status()
     return (
         status is not None
@@ -419,7 +453,8 @@ def _is_linked(daemon: Daemon) -> bool:
     )
 
 
-def _is_idle(daemon: Daemon) -> bool:
+def is_idle(daemon: Daemon) -> bool:
+    """Whether nothing waits for any peer of a daemon that answers."""
     status = daemon.status()
     return status is not None and not any(peer.lag for peer in status.peers)
 

@@ -11,17 +11,31 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
-from tests.sim.invariants import NodeView, PartKey, Promise, TreeView, always, healed, name
+from tests.sim.invariants import (
+    NodeView,
+    PartKey,
+    Promise,
+    TreeView,
+    always,
+    decode_header,
+    healed,
+    name,
+)
 from yidao.api.errors import YidaoError
 from yidao.node.store.packing import unpack_headers, unpack_parts
-from yidao.sync.checkpoint import open_checkpoint, verify_cosignature
+from yidao.sync.checkpoint import open_checkpoint as _open_checkpoint
+from yidao.sync.checkpoint import verify_cosignature as _verify_cosignature
 from yidao.sync.errors import SyncError
 from yidao.sync.ids import JournalId, NetworkId, NodeId, cosigner_name
 from yidao.sync.ids import Path as TreePath
 from yidao.sync.merkle import Frontier, leaf_hashes
-from yidao.sync.record import decode_header
+
+# The same signatures are seen on many nodes and at many moments.
+open_checkpoint = lru_cache(maxsize=16_384)(_open_checkpoint)
+verify_cosignature = lru_cache(maxsize=16_384)(_verify_cosignature)
 
 _CITES = "reporting.return.accepted"
 

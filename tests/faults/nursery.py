@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NotRequired, TypedDict
 
+from tests.faults import shims
+
 
 class Asked(TypedDict):
     """A daemon to start.
@@ -27,7 +29,8 @@ class Asked(TypedDict):
     waits until somebody opens it, which is time to attach a tracer. `most_bytes` is
     how large a file may become, 0 for any size. `errors` is where standard error goes
     if not to the log. `before` is called in the new process, in order: a function,
-    `tests.faults.links:enter`, and its one argument.
+    `tests.faults.links:enter`, and its one argument. `shims` are names of functions of
+    `tests.faults.shims`, by which this daemon differs from ours.
     """
 
     run: list[str]
@@ -37,6 +40,7 @@ class Asked(TypedDict):
     most_bytes: int
     errors: NotRequired[str]
     before: NotRequired[list[tuple[str, str]]]
+    shims: NotRequired[list[str]]
 
 
 def main() -> None:
@@ -106,6 +110,8 @@ def _become(asked: Asked) -> None:
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], resource.RLIM_INFINITY))
+    for name in asked.get("shims", ()):
+        getattr(shims, name)()
     if asked["gate"]:
         os.close(os.open(asked["gate"], os.O_RDONLY))
     for function, argument in asked.get("before", []):

@@ -237,6 +237,25 @@ class TestPromised:
 
 
 class TestDisk:
+    def test_nothing_rests_on_the_log_of_a_process_that_died(self, tmp_path: Path) -> None:
+        """Opening writes what a dead process left in its log into the database, and syncs it."""
+        left = tmp_path / "left"
+        left.mkdir()
+        with opened(tmp_path / "store.db") as store:
+            store.run(lambda tx: tx.append("up:15", [draft(1)]))
+            reached = store.last_position()
+            for name in ("store.db", "store.db-wal"):
+                shutil.copyfile(tmp_path / name, left / name)
+        assert (left / "store.db-wal").stat().st_size
+
+        engines = engine.open_engines(f"sqlite:///{left}/store.db", os.urandom)
+        assert (left / "store.db-wal").stat().st_size == 0
+        alone = tmp_path / "alone.db"
+        shutil.copyfile(left / "store.db", alone)
+        engines.close()
+        with contextlib.closing(sqlite3.connect(alone)) as conn:
+            assert conn.execute("SELECT last_position FROM store_head").fetchone() == (reached,)
+
     def test_a_full_disk_loses_nothing_and_heals(self, tmp_path: Path) -> None:
         """With no space left a job fails with a reason; with space again the node goes on."""
         with opened(tmp_path / "store.db") as store:
