@@ -21,6 +21,7 @@ from yidao.node.store.engine import (
     Engines,
     is_from_database,
     open_engines,
+    read_store_id,
     translate,
     truncate_wal,
 )
@@ -64,6 +65,8 @@ class Store(StoreForLinks):
         self._random = random
         self._on_fatal = on_fatal
         self._identity: Identity | None = None
+        # The store id, and the epoch of which it is known: no other change can change it.
+        self._line: tuple[str, bytes] | None = None
         self._runner: Runner | None = None
         self._writer: Writer | None = None
         self._high_water: HighWater = NoHighWater()
@@ -93,8 +96,18 @@ class Store(StoreForLinks):
 
     @property
     def store_id(self) -> bytes:
-        """16 random bytes that a copy shares and a new store does not."""
-        return self._engines.store_id
+        """16 random bytes that name this store's line of positions.
+
+        A copy shares them; a new store does not, nor one that was set back and has opened
+        an epoch since, because it may have given a position twice.
+        """
+        if self._identity is None:
+            return self._engines.store_id
+        epoch = self.identity.epoch
+        if self._line is None or self._line[0] != epoch:
+            with self._engines.reader.connect() as conn:
+                self._line = (epoch, read_store_id(conn))
+        return self._line[1]
 
     @property
     def identity(self) -> Identity:
