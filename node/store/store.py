@@ -17,6 +17,7 @@ from yidao.node.store import (
     trust,
 )
 from yidao.node.store.committimes import CommitTimes
+from yidao.node.store.deaths import Deaths
 from yidao.node.store.engine import (
     Engines,
     is_from_database,
@@ -70,6 +71,7 @@ class Store(StoreForLinks):
         self._runner: Runner | None = None
         self._writer: Writer | None = None
         self._high_water: HighWater = NoHighWater()
+        self._deaths = Deaths()
         self.fence: Final = Fence()
 
     @classmethod
@@ -170,6 +172,10 @@ class Store(StoreForLinks):
         """Let somebody outside of the database remember how far it is; before `start`."""
         self._high_water = high_water
 
+    def note_deaths_by(self, deaths: Deaths) -> None:
+        """Let a process that dies over records be remembered by the next; before `start`."""
+        self._deaths = deaths
+
     def unfence(self) -> None:
         """Let this node seal, and those who waited for it go on."""
         self.fence.open()
@@ -177,7 +183,7 @@ class Store(StoreForLinks):
 
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
-        runner = Runner(projectors, deciders)
+        runner = Runner(projectors, deciders, self._deaths)
         with self._translated(), self._engines.writer.begin() as conn:
             runner.load(conn)
             position = conn.execute(select(tables.head.c.last_position)).scalar_one()

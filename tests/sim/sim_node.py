@@ -319,7 +319,9 @@ class SimNode:
     def _run_opening(self, link: Link, effect: fx.Effect) -> None:
         match effect:
             case fx.Opened(hello=hello):
-                self.later(self.random.random() / 20, lambda: self._resume(link, hello))
+                # What an older session left to be stored comes first, or what is said of
+                # what is held would be old.
+                self.submit(lambda state: lambda: self._resume(link, hello))
             case fx.Locate(cursors=cursors, held=held, receipts=receipts):
                 reason = self.warden.compare(link.peer, held, receipts, link.asked)
                 if reason:

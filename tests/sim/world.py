@@ -286,12 +286,11 @@ class World:
 
     def new_clone(self, node: SimNode) -> SimNode:
         """Return a node that is down, on a copy of another's disk."""
-        chain = [
-            each.me for each in self.nodes.values() if each.me.path.is_ancestor_of(node.me.path)
-        ]
+        path = node.me.path
+        chain = [each.me for each in self.nodes.values() if each.me.path.is_ancestor_of(path)]
         clone = self._node_type(self, node.me, chain)
         clone.up = False
-        clone.random.seed(f"{self.seed} {node.me.path} clone {len(self.clones)}")
+        clone.random.seed(f"{self.seed} {path} clone {len(self.clones)}")
         clone.store.roll_back(self.random.choice((node.store.durable, node.backups[-1])))
         self._recovering.add(node.me.node_id)
         self.clones.append(clone)
