@@ -24,16 +24,26 @@ def live_server_credentials(
         mutual: Whether the other end must show a certificate under this network's roots; on
             the join port it cannot.
     """
+    shown = source()
 
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        now = source()
+    def configuration(now: NodeCertificates) -> grpc.ServerCertificateConfiguration:
         return grpc.ssl_server_certificate_configuration(
             [(now.tls_key_pem, now.tls_chain_pem)],
             root_certificates=now.root_pem if mutual else None,
         )
 
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        # Only what is new: gRPC 1.85 ends the process now and then where hundreds of
+        # handshakes time out at once and each of them had replaced the configuration.
+        nonlocal shown
+        now = source()
+        if now == shown:
+            return None
+        shown = now
+        return configuration(now)
+
     return grpc.dynamic_ssl_server_credentials(
-        configuration(), configuration, require_client_authentication=mutual
+        configuration(shown), changed, require_client_authentication=mutual
     )
 
 
