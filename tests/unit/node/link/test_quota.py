@@ -10,7 +10,7 @@ import pytest
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkQuotaExceeded
 from yidao.node.link.peercheck import Peer
-from yidao.node.link.quota import BURST_SECONDS, MINUTE, Quota, Quotas
+from yidao.node.link.quota import BURST_SECONDS, MIN_WINDOW_BYTES, MINUTE, Quota, Quotas
 from yidao.sync.effects import Ingest
 from yidao.sync.ids import NodeId, Path
 
@@ -179,3 +179,16 @@ def test_a_child_over_its_refusals_is_told_when_to_come_again() -> None:
     assert [said[0] for said in session.said] == ["ingested", "ingested", "close"]
     assert session.said[-1] == ("close", "LINK_QUOTA_EXCEEDED", 60_000)
     assert around.shown == ["/33"]
+
+
+def test_a_new_session_gets_no_new_window_while_the_old_one_is_owed() -> None:
+    """What was sent beyond the quota is out of the next window, until time has paid for it."""
+    clock = Clock()
+    child = quota(clock)
+    assert child.window(1 << 20) == 1 << 20
+    child.spend(104_000)
+    assert child.window(1 << 20) == (1 << 20) - 100_000
+    child.spend(10 << 20)
+    assert child.window(1 << 20) == MIN_WINDOW_BYTES
+    clock.now += 1_000_000
+    assert child.window(1 << 20) == 1 << 20

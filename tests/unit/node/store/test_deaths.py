@@ -7,7 +7,6 @@ import pytest
 
 from yidao.node.store.deaths import COUNTS_NAME, MOST_DEATHS, NOTE_NAME, Deaths, EndedProcess
 
-
 _LEFT_OPEN: list[object] = []
 
 
