@@ -43,7 +43,10 @@ def live_server_credentials(
         return configuration(now)
 
     return grpc.dynamic_ssl_server_credentials(
-        configuration(shown), changed, require_client_authentication=mutual
+        configuration(shown),
+        # The stub leaves out that None is no change.
+        changed,  # type: ignore[arg-type]
+        require_client_authentication=mutual,
     )
 
 

@@ -220,11 +220,11 @@ class Driver:
             self._around.ingested(self, outcome)
             quota = self._around.quota_of(self.peer)
             if quota is not None:
+                # Before the wait, in which what it costs would go on.
+                quota.refused(outcome.refused_items)
                 # It is durable; what waits is the acknowledgement, and the credit in it.
                 await asyncio.sleep(quota.spend(ingest.size_bytes))
             await self._run_effects(self.session.ingested(ingest, outcome.refusals))
-            if quota is not None:
-                quota.refused(outcome.refused_items)
 
     async def _until_closed(self) -> None:
         await self.closed.wait()
