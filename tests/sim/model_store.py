@@ -575,7 +575,7 @@ class ModelStore:
             parts = tuple(self.durable.parts[key] for key in keys if key in self.durable.parts)
             if parts:
                 records.append(RecordParts(seq=seq, parts=parts))
-        return (PartsRun(journal=seal.journal, records=tuple(records)),) if records else ()
+        return (PartsRun(journal=seal.journal, given=tuple(records)),) if records else ()
 
     def _as_read(self, seal: Seal) -> Seal:
         journal_id, seq = self.tampered or (None, 0)
