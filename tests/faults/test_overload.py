@@ -249,7 +249,7 @@ def bytes_of(view: invariants.NodeView, held: Mapping[JournalId, Sequence[bytes]
 @pytest.mark.parametrize("seals", [2_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_r50_seals_that_nobody_signed_end_the_session(village: Village, seals: int) -> None:
     """The quota of refusals stops the child long before its seals are verified."""
-    rss, a_frame = village.rss_bytes(), 20
+    rss, a_frame = village.rss_bytes(), 60
     child = village.hostile()
     child.greet()
     sent = 0
