@@ -66,6 +66,7 @@ from yidao.node.renewing import LiveCertificates, Renewer
 from yidao.node.revocations import Revocations
 from yidao.node.rootlists import RootLists
 from yidao.node.routine import last_runs, routine_jobs, watch_jobs
+from yidao.node.store.deaths import Deaths
 from yidao.node.store.projections import Decider
 from yidao.node.store.store import Store
 from yidao.node.suites import check_met_suites, check_own_suites
@@ -144,6 +145,7 @@ class Assembly:
         # Behind a fence, unless something vouches for what is in the store.
         startup = look(self._settings.data_dir, store, environ=os.environ)
         noting = [*_noting(roots), WitnessDecider(), IncidentDecider()]
+        store.note_deaths_by(Deaths.remembered(self._settings.data_dir))
         store.start(affairs.projectors, [*affairs.deciders, *noting])
         check_met_suites(store)
         if not store.fence.reason:

@@ -248,17 +248,19 @@ class Driver:
             ingest, future = self._ingests.pop(0)
             outcome = await asyncio.wrap_future(future)
             self._around.ingested(self, outcome)
+            waits, more = 0.0, 0
             quota = self._around.quota_of(self.peer)
             if quota is not None:
+                # Before the wait, in which what it costs would go on.
+                quota.refused(outcome.refused_items)
                 # It is durable; what waits is the acknowledgement, and the credit in it.
-                await asyncio.sleep(quota.spend(ingest.size_bytes))
-            more = 0
-            if self.session.wants_room:
+                waits = quota.spend(ingest.size_bytes)
+                await asyncio.sleep(waits)
+            # Who is slowed down gets no more room to fill.
+            if waits == 0.0 and self.session.wants_room:
                 more = self._around.room.lend(self._lent_bytes)
                 self._lent_bytes += more
             await self._run_effects(self.session.ingested(ingest, outcome.refusals, more))
-            if quota is not None:
-                quota.refused(outcome.refused_items)
 
     def _task(self, work: Coroutine[Any, Any, None], *, ends: bool = False) -> asyncio.Task[None]:
         """Run something beside; the session ends with its error, or with it if it `ends`."""

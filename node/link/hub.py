@@ -154,7 +154,7 @@ class Hub:
             own=self.hello(),
             peer_node_id=peer.node_id,
             peer_path=peer.path,
-            limits=self._limits(),
+            limits=self._limits(peer),
             encode=self.lookout.encode,
         )
         driver = Driver(session=session, peer=peer, around=self, clock_ms=self.clock_ms)
@@ -395,10 +395,13 @@ class Hub:
             replaced=self.warden.standing is Standing.CLONED,
         )
 
-    def _limits(self) -> Limits:
+    def _limits(self, peer: CheckedPeer) -> Limits:
+        quota = self.quota_of(peer)
+        window = Limits().window_bytes
         # Three missed signs of life and the line counts as dead, even where TCP keeps quiet.
         beat = self._settings.keepalive_seconds
         return Limits(
+            window_bytes=window if quota is None else quota.window(window),
             heartbeat_seconds=beat,
             silence_seconds=2 * beat + self._settings.keepalive_timeout_seconds,
         )

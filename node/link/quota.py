@@ -18,6 +18,7 @@ from yidao.sync.ids import NodeId
 # A quota is an average; a burst of so many seconds passes at once.
 BURST_SECONDS: Final = 4.0
 MINUTE: Final = 60.0
+MIN_WINDOW_BYTES: Final = 16 << 10
 
 
 class _Bucket:
@@ -32,6 +33,10 @@ class _Bucket:
         self._level = min(self._burst, self._level + (now - self._at) * self._rate) - amount
         self._at = now
         return max(0.0, -self._level / self._rate)
+
+    def owed(self, now: float) -> float:
+        """Return by how much the bucket is overdrawn."""
+        return max(0.0, -(self._level + (now - self._at) * self._rate))
 
 
 class Quota:
@@ -58,6 +63,14 @@ class Quota:
     def spend(self, size_bytes: int) -> float:
         """Count what came; return the seconds by which its acknowledgement is put off."""
         return self._bytes.spend(size_bytes, self._clock())
+
+    def window(self, window_bytes: int) -> int:
+        """Return how much of a window a new session gets: what the child still owes is out.
+
+        Else every new connection would let a whole window more through. One frame passes
+        in any case, so that directives are heard and acknowledged.
+        """
+        return max(MIN_WINDOW_BYTES, window_bytes - int(self._bytes.owed(self._clock())))
 
     def refused(self, items: int) -> None:
         """Count items that were refused.

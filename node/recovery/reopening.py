@@ -2,7 +2,9 @@
 
 The old epoch is not written to again, not even to say that it ends: where two
 processes have its key, any record more is one more to contradict. The new epoch's
-first record says where the old journals ended here.
+first record says where the old journals ended here. With it the store's line of
+positions gets another name: what was ingested again may stand elsewhere, and a
+neighbour's cursor could point at the right seal with other records before it.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ async def reopen(store: Store, cause: Cause, random: Callable[[int], bytes]) -> 
         tx.pass_fence()
         identity = replace(tx.identity, epoch=next_epoch(tx.identity.epoch, mark))
         tx.open_epoch(identity, cause, cut=tx.own_cut())
+        tx.begin_line()
         return identity
 
     return await asyncio.wrap_future(store.submit(job))

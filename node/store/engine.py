@@ -124,7 +124,7 @@ def _open_sqlite(path: Path, random: Callable[[int], bytes]) -> Engines:
         writer = _sqlite_engine(path, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", readers=0)
         with _translated(), writer.begin() as conn:
             _upgrade(conn)
-            store_id = _store_id(conn)
+            store_id = read_store_id(conn)
         reader = _sqlite_engine(path, _READER_PRAGMAS, "BEGIN", readers=READERS)
     except BaseException:
         release()
@@ -243,7 +243,7 @@ def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
         elif not {"alembic_version", "store_head", "meta"} <= names:
             raise errors.StoreForeign(reason="other tables")
         _upgrade(conn)
-        store_id = _store_id(conn)
+        store_id = read_store_id(conn)
     return Engines(writer=writer, reader=reader, store_id=store_id, release=lambda: None)
 
 
@@ -274,7 +274,12 @@ def _migrate(conn: Connection) -> None:
     command.upgrade(config, REVISIONS[-1])
 
 
-def _store_id(conn: Connection) -> bytes:
+def read_store_id(conn: Connection) -> bytes:
+    """Return the name of this store's line of positions.
+
+    Raises:
+        StoreForeign: There is none.
+    """
     found = conn.execute(
         select(tables.meta.c.value).where(tables.meta.c.key == "store_id")
     ).scalar_one_or_none()

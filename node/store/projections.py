@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from yidao.node.store import poison, rawsql, snapshots
+from yidao.node.store.deaths import Deaths
 from yidao.node.store.engine import is_fatal, may_pass
 from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.group import Group, GroupBroken
@@ -58,7 +59,13 @@ class Decider(Protocol):
 class Runner:
     """Runs projectors and deciders, each from its own cursor."""
 
-    def __init__(self, projectors: Sequence[Projector], deciders: Sequence[Decider]) -> None:
+    def __init__(
+        self,
+        projectors: Sequence[Projector],
+        deciders: Sequence[Decider],
+        deaths: Deaths | None = None,
+    ) -> None:
+        self._deaths = deaths or Deaths()
         self._projectors = {projector.name: projector for projector in projectors}
         self._eraser = Eraser()
         self._deciders = {decider.name: decider for decider in (*deciders, self._eraser)}
@@ -154,6 +161,8 @@ class Runner:
     def moved(self, cursors: dict[str, int]) -> None:
         """Take over cursors whose transaction is committed."""
         self._cursors.update(cursors)
+        for name, position in cursors.items():
+            self._deaths.passed(name, position)
 
     def seal_snapshot(self, tx: Tx, last_position: int) -> SealedSnapshot:
         """Keep the projected tables as they are, and write down what they are.
@@ -216,7 +225,7 @@ class Runner:
             count += len(records)
             for name, projector in self._projectors.items():
                 fresh = [record for record in records if record.position > starts[name]]
-                _fold_again(tx, projector, fresh, reader)
+                _fold_again(tx, projector, fresh, reader, self._deaths)
         for name in self._projectors:
             self._move(tx.conn, name, after)
         digests = []
@@ -245,6 +254,7 @@ class Runner:
         for name in self._projectors:
             self._cursors[name] = position
             self._stalled.discard(name)
+            self._deaths.passed(name, position)
 
     def _give(
         self, name: str, group: Group, records: Sequence[StoredRecord], reader: Reader
@@ -252,20 +262,23 @@ class Runner:
         projector = self._projectors.get(name)
 
         def work(tx: Tx, some: Sequence[StoredRecord]) -> None:
-            if projector is not None:
-                projector.fold(tx.conn, some, reader)
-            else:
-                self._deciders[name].decide(tx, some, reader)
+            with self._deaths.reading(name, some):
+                if projector is not None:
+                    projector.fold(tx.conn, some, reader)
+                else:
+                    self._deciders[name].decide(tx, some, reader)
+
+        def single(record: StoredRecord) -> None:
+            self._deaths.check(name, record)
+            group.attempt(lambda tx: work(tx, [record]))
 
         def apart(tx: Tx) -> None:
             code = poison.BREAKS_DECISION if projector is None else poison.BREAKS_VIEW
-            failed = poison.one_by_one(
-                records,
-                lambda record: group.attempt(lambda tx: work(tx, [record])),
-                reader.own.node_id,
-            )
+            failed = poison.one_by_one(records, single, reader.own.node_id)
             poison.show(tx, code, name, failed)
 
+        if self._deaths.suspects(name, records):
+            return self._give_apart(name, group, apart)
         try:
             group.attempt(lambda tx: work(tx, records))
         except GroupBroken:
@@ -298,24 +311,35 @@ class Runner:
 
 
 def _fold_again(
-    tx: Tx, projector: Projector, records: Sequence[StoredRecord], reader: Reader
+    tx: Tx,
+    projector: Projector,
+    records: Sequence[StoredRecord],
+    reader: Reader,
+    deaths: Deaths,
 ) -> None:
     """Fold a batch in a rebuild, leaving out what was left out, or would be, the first time."""
 
     def attempt(some: Sequence[StoredRecord]) -> None:
         rawsql.run(tx.conn, "SAVEPOINT fold")
         try:
-            projector.fold(tx.conn, some, reader)
+            with deaths.reading(projector.name, some):
+                projector.fold(tx.conn, some, reader)
         except Exception:
             rawsql.run(tx.conn, "ROLLBACK TO SAVEPOINT fold")
             raise
         finally:
             rawsql.run(tx.conn, "RELEASE SAVEPOINT fold")
 
+    def single(record: StoredRecord) -> None:
+        deaths.check(projector.name, record)
+        attempt([record])
+
     try:
-        attempt(records)
+        if not deaths.suspects(projector.name, records):
+            attempt(records)
+            return
     except Exception as error:
         if may_pass(error) or is_fatal(error):
             raise
-        failed = poison.one_by_one(records, lambda record: attempt([record]), reader.own.node_id)
-        poison.show(tx, poison.BREAKS_VIEW, projector.name, failed)
+    failed = poison.one_by_one(records, single, reader.own.node_id)
+    poison.show(tx, poison.BREAKS_VIEW, projector.name, failed)

@@ -17,10 +17,12 @@ from yidao.node.store import (
     trust,
 )
 from yidao.node.store.committimes import CommitTimes
+from yidao.node.store.deaths import Deaths
 from yidao.node.store.engine import (
     Engines,
     is_from_database,
     open_engines,
+    read_store_id,
     translate,
     truncate_wal,
 )
@@ -64,9 +66,12 @@ class Store(StoreForLinks):
         self._random = random
         self._on_fatal = on_fatal
         self._identity: Identity | None = None
+        # The store id, and the epoch of which it is known: no other change can change it.
+        self._line: tuple[str, bytes] | None = None
         self._runner: Runner | None = None
         self._writer: Writer | None = None
         self._high_water: HighWater = NoHighWater()
+        self._deaths = Deaths()
         self.fence: Final = Fence()
 
     @classmethod
@@ -93,8 +98,18 @@ class Store(StoreForLinks):
 
     @property
     def store_id(self) -> bytes:
-        """16 random bytes that a copy shares and a new store does not."""
-        return self._engines.store_id
+        """16 random bytes that name this store's line of positions.
+
+        A copy shares them; a new store does not, nor one that was set back and has opened
+        an epoch since, because it may have given a position twice.
+        """
+        if self._identity is None:
+            return self._engines.store_id
+        epoch = self.identity.epoch
+        if self._line is None or self._line[0] != epoch:
+            with self._engines.reader.connect() as conn:
+                self._line = (epoch, read_store_id(conn))
+        return self._line[1]
 
     @property
     def identity(self) -> Identity:
@@ -157,6 +172,10 @@ class Store(StoreForLinks):
         """Let somebody outside of the database remember how far it is; before `start`."""
         self._high_water = high_water
 
+    def note_deaths_by(self, deaths: Deaths) -> None:
+        """Let a process that dies over records be remembered by the next; before `start`."""
+        self._deaths = deaths
+
     def unfence(self) -> None:
         """Let this node seal, and those who waited for it go on."""
         self.fence.open()
@@ -164,7 +183,7 @@ class Store(StoreForLinks):
 
     def start(self, projectors: Sequence[Projector] = (), deciders: Sequence[Decider] = ()) -> None:
         """Start the writer, and with it what runs over the records."""
-        runner = Runner(projectors, deciders)
+        runner = Runner(projectors, deciders, self._deaths)
         with self._translated(), self._engines.writer.begin() as conn:
             runner.load(conn)
             position = conn.execute(select(tables.head.c.last_position)).scalar_one()

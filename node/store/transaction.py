@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from yidao.node.keys import Identity
 from yidao.node.store import cosigning, epochs, lanecursors, letters, linkreads, problems, trust
 from yidao.node.store.appending import Appender
+from yidao.node.store.engine import STORE_ID_BYTES
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.scope import Scope
+from yidao.node.store.tables import meta
 from yidao.node.store.values import Draft, Outcome, Peer, Ticket
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.epoch import Cause, EpochOpened
@@ -91,6 +93,16 @@ class Tx:
         assert own is not None, "bind() wrote the node's own enrolment"
         scope.opening = True
         scope.identity = replace(scope.identity, epoch=epochs.live_of(scope.conn, own).epoch)
+
+    def begin_line(self) -> None:
+        """Give this store's line of positions another name, so that no cursor in it counts.
+
+        For a store that was set back, together with the epoch that follows: it may have
+        given positions that neighbours and clients know to other records.
+        """
+        scope = self._scope
+        renamed = update(meta).where(meta.c.key == "store_id")
+        scope.conn.execute(renamed.values(value=scope.random(STORE_ID_BYTES)))
 
     def own_cut(self) -> tuple[CutLine, ...]:
         """Return where this node's journals of the epoch in which it writes end here."""

@@ -349,6 +349,7 @@ class TestWarden:
     def test_a_parent_that_agrees_ends_the_doubt(self, lost: Any, tree: Any) -> None:
         """A boot of an intact store goes on in its epoch."""
         root, city, _ = lost
+        line = city.store.store_id
 
         async def scene() -> None:
             warden = _warden(city, tree)
@@ -362,14 +363,18 @@ class TestWarden:
             warden.stop()
 
         _run(scene)
-        assert city.store.identity.epoch == "1"
+        assert (city.store.identity.epoch, city.store.store_id) == ("1", line)
         assert "START_DOUBTFUL" not in _codes(city)
 
     def test_a_store_that_was_rolled_back_heals_and_opens_an_epoch(
         self, lost: Any, tree: Any, carry_all: Carry
     ) -> None:
-        """It asks by name, takes everything back, and only then signs, under epoch 2."""
+        """It asks by name, takes everything back, and only then signs, under epoch 2.
+
+        Its positions are others than before, so that nobody's cursor in them counts.
+        """
         root, city, again = lost
+        line = again.store.store_id
 
         async def scene() -> None:
             warden = _warden(again, tree)
@@ -388,6 +393,7 @@ class TestWarden:
 
         _run(scene)
         assert again.store.identity.epoch == "2"
+        assert again.store.store_id != line
         assert "STATE_ROLLED_BACK" in _codes(again)
         again.append("up:15", again.draft("new"))
         assert [o.refusals for o in carry_all(again, root) if o.refusals] == []

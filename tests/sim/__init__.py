@@ -8,5 +8,5 @@ nothing of the simulator and serves every kind of test.
 
 A seed decides everything. To replay one, with a log of what happened:
 
-    PYTHONPATH=tests .venv/bin/python -m sim.run --seed 17 --log
+    .venv/bin/python -m tests.sim.run 17 --log
 """

@@ -1,13 +1,16 @@
 """Nodes with one guard taken out each, so that the checker can show that it bites."""
 
 from collections.abc import Callable, Iterator
+from random import Random
 
-from sim.model_store import Enrolled, ModelStore, State
+from sim.model_store import Enrolled, ModelStore, Outcome, State
 from sim.sim_node import SimNode, signer_of
-from yidao.sync.ids import JournalId, Lane
-from yidao.sync.journal import JournalState
+from yidao.sync.epoch import Cause
+from yidao.sync.fencing import Start
+from yidao.sync.ids import JournalId, Lane, NodeId
+from yidao.sync.journal import JournalState, Seal
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Frame, Hello, Item, LaneCursor, Refusal
+from yidao.sync.message import Frame, Held, Hello, Item, LaneCursor
 from yidao.sync.record import Part
 
 
@@ -23,11 +26,11 @@ class AcksBeforeSync(SimNode):
 class _CursorFirstStore(ModelStore):
     """Makes the cursor durable at once and the items with the next sync."""
 
-    def ingest(self, state: State, peer: Hello, frame: Frame) -> list[Refusal]:
-        refusals = super().ingest(state, peer, frame)
+    def ingest(self, state: State, peer: Hello, frame: Frame) -> Outcome:
+        outcome = super().ingest(state, peer, frame)
         for early in (self.durable, *self._unsynced):
             early.cursors[peer.node_id, frame.lane] = state.cursors[peer.node_id, frame.lane]
-        return refusals
+        return outcome
 
 
 class CursorBeforeItems(SimNode):
@@ -108,7 +111,7 @@ class BelievesRoots(SimNode):
 class _GaplessStore(ModelStore):
     """Moves its cursor to wherever a frame ends, without asking what it follows."""
 
-    def ingest(self, state: State, peer: Hello, frame: Frame) -> list[Refusal]:
+    def ingest(self, state: State, peer: Hello, frame: Frame) -> Outcome:
         if self.forgets and not frame.backfill:
             self.forgets = False
             moved = LaneCursor(
@@ -117,7 +120,7 @@ class _GaplessStore(ModelStore):
                 checkpoint_sha256=frame.items[-1].checkpoint_sha256,
             )
             state.cursors[peer.node_id, frame.lane] = (peer.store_id, moved)
-            return []
+            return Outcome()
         return super().ingest(state, peer, frame)
 
     forgets = True
@@ -128,3 +131,66 @@ class LosesOneFrame(SimNode):
 
     def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
         return _GaplessStore(me, signer_of(str(me.path)), chain)
+
+
+class _SameNameStore(ModelStore):
+    """Opens the epoch after a set-back and keeps the name of its line of positions."""
+
+    def open_epoch(self, state: State, cause: Cause, store_id: bytes, mark: bytes = b"") -> None:
+        super().open_epoch(state, cause, state.store_id, mark)
+
+
+class GivesPositionsTwice(SimNode):
+    """Lets cursors count that were given before its disk was set back."""
+
+    def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
+        return _SameNameStore(me, signer_of(str(me.path)), chain)
+
+
+class _TornStore(ModelStore):
+    """Comes up with half of the commit that was being written when the power went."""
+
+    def crash(self, random: Random) -> None:
+        unsynced = list(self._unsynced)
+        super().crash(random)
+        if unsynced and self.durable not in unsynced:
+            torn = unsynced[0].copy()
+            torn.parts = dict(self.durable.parts)
+            self.durable = self.latest = torn
+
+
+class KeepsTornCommits(SimNode):
+    """Believes whatever it finds on its disk."""
+
+    def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
+        return _TornStore(me, signer_of(str(me.path)), chain)
+
+
+class _AgreeableStore(ModelStore):
+    """Says nothing of what it holds, and takes any seal that it has room for as known."""
+
+    def held(self, peer: Hello) -> list[Held]:
+        return []
+
+    def receipts(self, peer: NodeId) -> list[Held]:
+        return []
+
+    def _check_duplicate(self, state: State, origin: Enrolled, seal: Seal) -> None:
+        pass
+
+
+class ComparesNothing(SimNode):
+    """Lets every start go on as if nothing was lost, and sees no second history."""
+
+    def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
+        return _AgreeableStore(me, signer_of(str(me.path)), chain)
+
+    def restart(self, start: Start = Start.REMEMBERED) -> None:
+        super().restart(Start.REMEMBERED)
+
+
+class TimesByTheWallClock(SimNode):
+    """Counts the silence of its peers by a clock that people set."""
+
+    def steady_seconds(self) -> float:
+        return self._wall_ms() / 1000

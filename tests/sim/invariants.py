@@ -55,11 +55,24 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeView:
-    """All nodes, what was promised, and what went wrong on the way."""
+    """All nodes, what was promised, and what went wrong on the way.
+
+    Attributes:
+        recovering: Whose disk was set back or copied, and who may not have back yet
+            what its neighbours hold for it.
+        forked: Epochs of which two histories were signed, as somebody has found: what
+            is held of them is evidence, and agrees with nothing.
+    """
 
     nodes: Mapping[NodeId, NodeView]
     promises: Collection[Promise] = ()
     refusals: Collection[str] = field(default=())
+    recovering: Collection[NodeId] = field(default=frozenset())
+    forked: Collection[tuple[NodeId, str]] = field(default=frozenset())
+
+    def is_forked(self, journal: JournalId) -> bool:
+        """Whether two histories of a journal's epoch are proved."""
+        return (journal.node_id, journal.epoch) in self.forked
 
     def at(self, path: Path) -> NodeView:
         """Return the node at `path`."""
@@ -86,6 +99,10 @@ def healed(tree: TreeView) -> list[str]:
 def promised_is_kept(tree: TreeView) -> Iterator[str]:
     """Acked is kept: what somebody was told is durable, is there."""
     for promise in tree.promises:
+        if promise.holder in tree.recovering:
+            continue
+        if promise.holder == promise.journal.node_id and tree.is_forked(promise.journal):
+            continue
         size = len(tree.nodes[promise.holder].headers.get(promise.journal, ()))
         if size <= promise.seq:
             yield (
@@ -98,6 +115,8 @@ def held_is_what_the_origin_wrote(tree: TreeView) -> Iterator[str]:
     """No gap, no reorder, nothing invented: each held journal is a prefix of its origin's."""
     for node in tree.nodes.values():
         for journal, headers in node.headers.items():
+            if journal.node_id in tree.recovering or tree.is_forked(journal):
+                continue
             written = tree.nodes[journal.node_id].headers.get(journal, ())
             if headers != written[: len(headers)]:
                 yield f"DIFFERS: {name(journal)} at {node.path} is no prefix of its origin's"
@@ -123,8 +142,7 @@ def roots_follow_from_headers(tree: TreeView) -> Iterator[str]:
     """The root that a node believes in is the one of the headers that it holds."""
     for node in tree.nodes.values():
         for journal, headers in node.headers.items():
-            root = EMPTY_FRONTIER.append_many(leaf_hashes(headers)).root()
-            if node.roots.get(journal) != root:
+            if node.roots.get(journal) != _root_of(headers):
                 yield f"ROOT: {name(journal)} at {node.path} has another root than its headers"
 
 
@@ -152,7 +170,7 @@ def everything_arrived(tree: TreeView) -> Iterator[str]:
     """Equal frontiers: every journal is whole wherever its audience is."""
     for origin in tree.nodes.values():
         for journal, headers in origin.headers.items():
-            if journal.node_id != origin.node_id:
+            if journal.node_id != origin.node_id or tree.is_forked(journal):
                 continue
             for node in tree.nodes.values():
                 due = goes_to(tree, journal, node)
@@ -167,7 +185,7 @@ def parts_arrived(tree: TreeView) -> Iterator[str]:
     """Every part is where its reach and its release let it be."""
     for origin in tree.nodes.values():
         for journal, seq, part in origin.parts:
-            if journal.node_id != origin.node_id:
+            if journal.node_id != origin.node_id or tree.is_forked(journal):
                 continue
             headers = origin.headers.get(journal, ())
             digest = decode_header(headers[seq]).part(part) if seq < len(headers) else None
@@ -188,6 +206,11 @@ def parts_arrived(tree: TreeView) -> Iterator[str]:
                 )
                 if due and (journal, seq, part) not in node.parts:
                     yield f"PART: {name(journal)} {seq} {part} is missing at {node.path}"
+
+
+@lru_cache(maxsize=16_384)
+def _root_of(headers: tuple[bytes, ...]) -> bytes:
+    return EMPTY_FRONTIER.append_many(leaf_hashes(headers)).root()
 
 
 def goes_to(tree: TreeView, journal: JournalId, node: NodeView) -> bool:

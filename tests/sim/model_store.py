@@ -14,15 +14,28 @@ from hashlib import sha256
 from random import Random
 
 from yidao.sync import errors, journal
+from yidao.sync.epoch import (
+    FIRST,
+    KIND,
+    Cause,
+    EpochKey,
+    EpochOpened,
+    check,
+    check_place,
+    next_epoch,
+)
+from yidao.sync.epocherrors import EpochConflict
 from yidao.sync.ids import Audience, JournalId, Lane, NetworkId, NodeId, Path, RecordId
-from yidao.sync.journal import JournalState, Seal
+from yidao.sync.journal import JournalState, Seal, check_held
 from yidao.sync.lanes import ReadRequest, advance
-from yidao.sync.message import Frame, Hello, Holding, Item, LaneCursor, Refusal
+from yidao.sync.merkle import EMPTY_FRONTIER, leaf_hashes
+from yidao.sync.message import Frame, Held, Hello, Holding, Item, LaneCursor, Refusal
 from yidao.sync.partsrun import PartsRun, RecordParts
 from yidao.sync.record import Header, Part, Release, check_part
 from yidao.sync.record import decode_header as _decode_header
-from yidao.sync.routing import lanes_for, part_goes
-from yidao.sync.suite import Ed25519Signer
+from yidao.sync.revocation import CutLine
+from yidao.sync.routing import lane_of, lanes_for, part_goes
+from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 NETWORK = NetworkId(sha256(b"sample network of the simulator").digest()[:16])
 OPENED = "node.journal.opened"
@@ -34,6 +47,8 @@ SUBMITTED = "reporting.return.submitted"
 decode_header = lru_cache(maxsize=16_384)(_decode_header)
 
 RecordKey = tuple[JournalId, int]
+# No node of the simulator cosigns, but an epoch names a key for it.
+COSIGN_KEY = Ed25519Signer(sha256(b"sample cosigning key").digest()).public_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,14 @@ class Draft:
     releases: tuple[RecordKey, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an ingest refused, and which own journals came back with another history."""
+
+    refusals: tuple[Refusal, ...] = ()
+    forked: tuple[JournalId, ...] = ()
+
+
 @dataclass(slots=True)
 class State:
     """Everything that one commit leaves behind; replaced, never changed, once made."""
@@ -73,6 +96,12 @@ class State:
     enrolled: dict[NodeId, Enrolled] = field(default_factory=dict)
     declared: set[JournalId] = field(default_factory=set)
     record_ids: dict[RecordId, RecordKey] = field(default_factory=dict)
+    # What each node has opened after its first epoch, in order.
+    epochs: dict[NodeId, tuple[EpochOpened, ...]] = field(default_factory=dict)
+    # Which of its own checkpoints a neighbour has said to hold: the product's receipts.
+    receipts: dict[tuple[NodeId, JournalId], bytes] = field(default_factory=dict)
+    # Names this line of positions; another line begins where a store was set back.
+    store_id: bytes = b""
     decided_position: int = 0
     lane_heads: dict[tuple[bool, Lane], int] = field(default_factory=dict)
 
@@ -102,13 +131,17 @@ class ModelStore:
 
     def __init__(self, me: Enrolled, signer: Ed25519Signer, chain: Sequence[Enrolled]) -> None:
         self.me = me
-        self.store_id = sha256(b"store" + me.node_id).digest()[:16]
         self._signer = signer
-        first = State(enrolled={known.node_id: known for known in (*chain, me)})
+        first = State(
+            enrolled={known.node_id: known for known in (*chain, me)},
+            store_id=sha256(b"store" + me.node_id).digest()[:16],
+        )
         self.durable = first
         self.latest = first
         self._unsynced: list[State] = []
-        self._made_ms = 1_750_000_000_000
+        self.wall_ms = 1_750_000_000_000
+        # Whether nothing may be sealed now.
+        self.is_fenced = False
         # A record of which the disk changes a byte whenever it is read for a link.
         self.tampered: RecordKey | None = None
 
@@ -131,6 +164,11 @@ class ModelStore:
         """Lose what was not synced, or by luck only the end of it."""
         self.durable = random.choice([self.durable, *self._unsynced])
         self.latest = self.durable
+        self._unsynced.clear()
+
+    def roll_back(self, older: State) -> None:
+        """Put an older state in the place of the disk's."""
+        self.durable = self.latest = older
         self._unsynced.clear()
 
     @property
@@ -156,17 +194,77 @@ class ModelStore:
                 self._seal(state, channel, fresh)
         return [state.record_ids[draft.record_id] for draft in drafts]
 
+    def own(self, state: State, channel: str) -> JournalId:
+        """Return the journal of that channel in which this node writes now."""
+        epoch = _live(state, self.me).epoch
+        return JournalId(node_id=self.me.node_id, channel=channel, epoch=epoch)
+
+    def chain(self) -> list[EpochOpened]:
+        """Return the epochs that this node and those above it have opened."""
+        state = self.durable
+        above = [n for n in state.enrolled.values() if self.me.path.is_within(n.path)]
+        return [opened for node in above for opened in state.epochs.get(node.node_id, ())]
+
+    def learn_chain(self, state: State, chain: Sequence[EpochOpened]) -> bool:
+        """Take the epochs that a parent's Hello names; return whether any was new."""
+        known = len(state.epochs), sum(map(len, state.epochs.values()))
+        for opened in chain:
+            origin = state.enrolled[opened.node_id]
+            if opened not in state.epochs.get(opened.node_id, ()):
+                try:
+                    check(opened, _live(state, origin))
+                except EpochConflict:
+                    continue
+                _add_epoch(state, opened)
+        return known != (len(state.epochs), sum(map(len, state.epochs.values())))
+
+    def open_epoch(self, state: State, cause: Cause, store_id: bytes, mark: bytes = b"") -> None:
+        """Begin to write in a new epoch; the old one is not written to again.
+
+        Positions may have been given twice, so that nobody's cursor counts any more.
+        """
+        state.store_id = store_id
+        live = _live(state, self.me)
+        cut = sorted(
+            CutLine(channel=held.channel, epoch=held.epoch, size=state.journals[held].size)
+            for held in state.journals
+            if held.node_id == self.me.node_id and held.epoch == live.epoch
+        )
+        opened = EpochOpened(
+            node_id=self.me.node_id,
+            epoch=next_epoch(live.epoch, mark),
+            suite=ED25519_SHA256,
+            journal_key=self.me.public_key,
+            cosign_key=COSIGN_KEY,
+            cause=cause,
+            previous=live.epoch,
+            cut=tuple(cut),
+        ).sign(self._signer, self._signer)
+        _add_epoch(state, opened)
+        for channel in ("node", "down.control"):
+            salt = sha256(f"{channel} {opened.epoch}".encode() + self.me.node_id).digest()
+            core = Part(name="core", salt=salt, body=opened.encode())
+            draft = Draft(
+                channel=channel,
+                record_id=RecordId(sha256(salt).digest()[:16]),
+                kind=KIND,
+                object_id=f"epoch/{opened.epoch}",
+                parts=((core, 15, Release.AT_ONCE),),
+            )
+            self._seal(state, channel, [draft])
+
     def _declare(self, state: State, channel: str) -> None:
-        journal_id = JournalId(node_id=self.me.node_id, channel=channel, epoch="1")
+        journal_id = self.own(state, channel)
         if journal_id in state.journals or channel == "node":
             return
-        record_id = RecordId(sha256(self.me.node_id + channel.encode()).digest()[:16])
+        name = f"{channel} {journal_id.epoch}".encode()
+        record_id = RecordId(sha256(self.me.node_id + name).digest()[:16])
         if record_id not in state.record_ids:
             opened = Draft(channel="node", record_id=record_id, kind=OPENED, object_id=channel)
             self._seal(state, "node", [opened])
 
     def _seal(self, state: State, channel: str, drafts: Sequence[Draft]) -> None:
-        journal_id = JournalId(node_id=self.me.node_id, channel=channel, epoch="1")
+        journal_id = self.own(state, channel)
         before = state.journals.get(journal_id, JournalState(journal=journal_id))
         sealed = journal.seal(
             before, [self._header(draft).encode() for draft in drafts], NETWORK, self._signer
@@ -179,7 +277,7 @@ class ModelStore:
         self._store(state, sealed.seal, sealed.state, releases)
 
     def _header(self, draft: Draft) -> Header:
-        self._made_ms += 1
+        self.wall_ms += 1
         return Header(
             network=NETWORK,
             node_id=self.me.node_id,
@@ -188,7 +286,7 @@ class ModelStore:
             actor=f"sample@{self.me.path}",
             object_id=draft.object_id,
             object_version=1,
-            created_ms=self._made_ms,
+            created_ms=self.wall_ms,
             parts=tuple(
                 part.digest(reach=reach, release=release) for part, reach, release in draft.parts
             ),
@@ -208,12 +306,11 @@ class ModelStore:
             state.released[position] = releases
         if seal.journal.channel == "node":
             for header in seal.headers:
-                self._learn(state, decode_header(header))
+                self._learn(state, seal.journal, decode_header(header))
 
-    def _learn(self, state: State, header: Header) -> None:
+    def _learn(self, state: State, journal_id: JournalId, header: Header) -> None:
         if header.kind == OPENED:
-            opened = JournalId(node_id=header.node_id, channel=header.object_id, epoch="1")
-            state.declared.add(opened)
+            state.declared.add(replace(journal_id, channel=header.object_id))
         elif header.kind == ENROLLED:
             node, path, key = header.object_id.split(" ")
             known = Enrolled(
@@ -225,27 +322,53 @@ class ModelStore:
 
     # Ingest.
 
-    def ingest(self, state: State, peer: Hello, frame: Frame) -> list[Refusal]:
+    def ingest(self, state: State, peer: Hello, frame: Frame) -> Outcome:
         """Store what a frame brings and move the lane's cursor, in one state.
 
         Raises:
             LaneGap: It follows what is not here; nothing has changed.
         """
         moved = advance(self._cursor(state, peer, frame.lane), frame)
-        refusals = []
+        refusals, forked = [], []
         for item in frame.items:
+            journal_id = item.seal.journal
+            is_own = journal_id.node_id == self.me.node_id
             try:
-                self._ingest_item(state, peer, frame.lane, item)
+                if is_own:
+                    self._take_back(state, frame, item)
+                else:
+                    self._ingest_item(state, peer, frame.lane, item)
             except errors.PeerError as error:
-                # Said once; until it is mended the journal is just not taken.
-                if item.seal.journal not in state.wanted:
-                    state.wanted[item.seal.journal] = None
-                    refusals.append(
-                        Refusal(journal=item.seal.journal, seq=item.seal.first_seq, code=error.code)
-                    )
+                # An own signed seal that does not fit is another history.
+                if is_own and not isinstance(error, errors.LaneMismatch):
+                    forked.append(journal_id)
+                else:
+                    refusals += self._refused(state, item, error)
         if moved is not None:
             state.cursors[peer.node_id, frame.lane] = (peer.store_id, moved)
-        return refusals
+        return Outcome(refusals=tuple(refusals), forked=tuple(forked))
+
+    def _refused(self, state: State, item: Item, error: errors.PeerError) -> list[Refusal]:
+        # Said once; until it is mended the journal is just not taken.
+        journal_id = item.seal.journal
+        if journal_id in state.wanted:
+            return []
+        if journal_id.node_id != self.me.node_id:
+            state.wanted[journal_id] = None
+        return [Refusal(journal=journal_id, seq=item.seal.first_seq, code=error.code)]
+
+    def _take_back(self, state: State, frame: Frame, item: Item) -> None:
+        """Take an own record back that was lost here; it is verified like anybody's."""
+        journal_id = item.seal.journal
+        is_closed = self.is_fenced or journal_id != self.own(state, journal_id.channel)
+        if not frame.backfill or not is_closed:
+            raise errors.LaneMismatch(lane=frame.lane.name, channel=journal_id.channel)
+        self._meet_epoch(state, self.me, item)
+        before = state.journals.get(journal_id, JournalState(journal=journal_id)).size
+        self._take(state, self.me, item)
+        for seq, header in enumerate(item.seal.headers, start=item.seal.first_seq):
+            if seq >= before:
+                state.record_ids.setdefault(decode_header(header).record_id, (journal_id, seq))
 
     def _ingest_item(self, state: State, peer: Hello, lane: Lane, item: Item) -> None:
         journal_id = item.seal.journal
@@ -254,12 +377,34 @@ class ModelStore:
             raise errors.EnrolmentChainBroken(step="origin", reason="unknown")
         if lanes_for(journal_id.channel, origin.path, peer.path, self.me.path) is not lane:
             raise errors.LaneMismatch(lane=lane.name, channel=journal_id.channel)
+        self._meet_epoch(state, origin, item)
         above = origin.path.is_ancestor_of(self.me.path)
         if journal_id.channel != "node" and not above and journal_id not in state.declared:
             raise errors.SealJournalMismatch
+        self._take(state, origin, item)
+
+    def _meet_epoch(self, state: State, origin: Enrolled, item: Item) -> None:
+        """Return once the epoch of an item is known, by the record in it if need be."""
+        seal, known = item.seal, state.epochs.get(origin.node_id, ())
+        if seal.journal.epoch in (FIRST, *[each.epoch for each in known]):
+            return
+        header = decode_header(seal.headers[0])
+        digest, core = header.part("core"), _first_core(item)
+        if header.kind != KIND or digest is None or core is None:
+            raise errors.SealJournalMismatch
+        check_part(digest, core)
+        opened = EpochOpened.decode(core.body)
+        live = _live(state, origin)
+        check(opened, live)
+        check_place(opened, seal.journal, seal.first_seq, live)
+        _add_epoch(state, opened)
+
+    def _take(self, state: State, origin: Enrolled, item: Item) -> None:
+        journal_id = item.seal.journal
         held = state.journals.get(journal_id, JournalState(journal=journal_id))
         extended = journal.extend(held, item.seal, NETWORK, origin.public_key)
         if extended.duplicate:
+            self._check_duplicate(state, origin, item.seal)
             return
         headers = state.headers.get(journal_id, ()) + item.seal.headers
         arrived = dict(self._checked_parts(state, journal_id, headers, item))
@@ -271,6 +416,15 @@ class ModelStore:
         state.parts.update(arrived)
         state.wanted.pop(journal_id, None)
         self._store(state, item.seal, extended.state, tuple(sorted(released, key=str)))
+
+    def _check_duplicate(self, state: State, origin: Enrolled, seal: Seal) -> None:
+        for stored in state.segments:
+            if stored.seal.journal == seal.journal and stored.seal.end_seq == seal.end_seq:
+                if stored.seal.checkpoint == seal.checkpoint:
+                    return
+                break
+        root = root_of(state.headers[seal.journal][: seal.end_seq])
+        check_held(seal, root, NETWORK, origin.public_key)
 
     def _checked_parts(
         self, state: State, journal_id: JournalId, headers: tuple[bytes, ...], item: Item
@@ -317,6 +471,35 @@ class ModelStore:
                 wanted.append(Holding(journal=journal_id, size=held.size))
         return wanted
 
+    def held(self, peer: Hello) -> list[Held]:
+        """Return the newest checkpoint that we hold of each of the peer's own journals."""
+        newest = {
+            stored.seal.journal: stored.seal.checkpoint
+            for stored in self.durable.segments
+            if stored.seal.journal.node_id == peer.node_id
+        }
+        return [Held(journal=journal, checkpoint=last) for journal, last in newest.items()]
+
+    def note_receipts(self, state: State, peer: Enrolled, lane: Lane, position: int) -> None:
+        """Remember which own checkpoints a peer holds by its acknowledgement."""
+        own = self.me.path
+        for stored in state.segments:
+            journal_id = stored.seal.journal
+            if stored.position > position:
+                break
+            if journal_id.node_id != self.me.node_id:
+                continue
+            if lanes_for(journal_id.channel, own, own, peer.path) is lane:
+                state.receipts[peer.node_id, journal_id] = stored.seal.checkpoint
+
+    def receipts(self, peer: NodeId) -> list[Held]:
+        """Return what a peer has said to hold of this node's journals."""
+        return [
+            Held(journal=journal_id, checkpoint=checkpoint)
+            for (holder, journal_id), checkpoint in self.durable.receipts.items()
+            if holder == peer
+        ]
+
     def located(self, cursors: Sequence[LaneCursor]) -> list[Lane]:
         """Return the lanes whose cursor names a segment of ours."""
         ends = {item.last_position: item for item in self.durable.segments}
@@ -356,12 +539,17 @@ class ModelStore:
             journal_id != request.journal or stored.seal.first_seq < request.from_seq
         ):
             return False
+        if journal_id.node_id == peer.node_id:
+            # Its own journals go back to it only where it asks for them by name.
+            return request.journal is not None and lane_of(journal_id.channel) is request.lane
         origin = self.durable.enrolled[journal_id.node_id].path
         goes = lanes_for(journal_id.channel, origin, self.me.path, peer.path)
         return goes is request.lane
 
     def _outgoing(self, stored: Item, peer: Hello) -> Item:
         seal = self._as_read(stored.seal)
+        if seal.journal.node_id == peer.node_id:
+            return Item(position=stored.position, seal=seal, parts=self._all_parts(seal))
         own = [(seal.journal, seq) for seq in range(seal.first_seq, seal.end_seq)]
         keys = [(key, False) for key in own]
         keys += [(key, True) for key in self.durable.released.get(stored.position, ())]
@@ -378,6 +566,16 @@ class ModelStore:
                 for journal_id, records in runs.items()
             ),
         )
+
+    def _all_parts(self, seal: Seal) -> tuple[PartsRun, ...]:
+        records = []
+        for seq, header in enumerate(seal.headers, start=seal.first_seq):
+            names = [digest.name for digest in decode_header(header).parts]
+            keys = [(seal.journal, seq, name) for name in names]
+            parts = tuple(self.durable.parts[key] for key in keys if key in self.durable.parts)
+            if parts:
+                records.append(RecordParts(seq=seq, parts=parts))
+        return (PartsRun(journal=seal.journal, given=tuple(records)),) if records else ()
 
     def _as_read(self, seal: Seal) -> Seal:
         journal_id, seq = self.tampered or (None, 0)
@@ -405,3 +603,35 @@ class ModelStore:
                 attached_to_acceptance=attached,
             ):
                 yield part
+
+
+@lru_cache(maxsize=16_384)
+def root_of(headers: tuple[bytes, ...]) -> bytes:
+    """Return the root of a journal's first records."""
+    return EMPTY_FRONTIER.append_many(leaf_hashes(headers)).root()
+
+
+def _live(state: State, node: Enrolled) -> EpochKey:
+    """Return the epoch in which a node writes now, as is known here."""
+    opened = state.epochs.get(node.node_id)
+    return opened[-1].key if opened else _first(node)
+
+
+def _add_epoch(state: State, opened: EpochOpened) -> None:
+    known = state.epochs.get(opened.node_id, ())
+    state.epochs[opened.node_id] = (*known, opened)
+
+
+@lru_cache(maxsize=64)
+def _first(node: Enrolled) -> EpochKey:
+    return EpochKey(
+        epoch=FIRST, suite=ED25519_SHA256, journal_key=node.public_key, cosign_key=COSIGN_KEY
+    )
+
+
+def _first_core(item: Item) -> Part | None:
+    for run in item.parts:
+        for record in run.records:
+            if run.journal == item.seal.journal and record.seq == 0:
+                return next((part for part in record.parts if part.name == "core"), None)
+    return None

@@ -14,17 +14,22 @@ from sim.model_store import (
     Draft,
     Enrolled,
     ModelStore,
+    Outcome,
     RecordKey,
     State,
     decode_header,
 )
 from sim.scheduler import CONTROL, DATA, INSTANT_SECONDS, Connection, End
+from sim.warden import RESUMING, SimWarden
 from yidao.sync import effects as fx
 from yidao.sync import errors
 from yidao.sync.backoff import Backoff
-from yidao.sync.ids import NodeId, RecordId
+from yidao.sync.epoch import Cause, EpochOpened
+from yidao.sync.fencing import Standing, Start
+from yidao.sync.ids import Lane, NodeId, RecordId
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Hello, Refusal
+from yidao.sync.lives import Heard, Lives
+from yidao.sync.message import Hello, Holding, Refusal
 from yidao.sync.session import Limits, Session
 from yidao.sync.states import State as Stage
 from yidao.sync.suite import Ed25519Signer
@@ -43,6 +48,12 @@ LIMITS = Limits(
 )
 
 
+REPLACED = "REPLACED"
+KEYS_CHANGED = "KEYS_CHANGED"
+# When the simulated country begins, in Unix ms.
+EPOCH_MS = 1_750_000_000_000
+
+
 @lru_cache(maxsize=64)
 def signer_of(name: str) -> Ed25519Signer:
     """Return the sample journal key of a node."""
@@ -58,6 +69,8 @@ class Link:
     connection: Connection
     side: int
     refused: list[Refusal] = field(default_factory=list)
+    # Which of its own journals this side has asked the other for.
+    asked: tuple[Holding, ...] = ()
     # Set by the job that failed: what came after it in this session waits for its
     # successor, or a record could pass the declaration that was in that frame.
     broken: bool = False
@@ -74,10 +87,22 @@ class SimNode:
         self.links: dict[NodeId, Link] = {}
         self.up = True
         self.life = 0
+        # What the wall clock shows beyond the time that has passed.
+        self.clock_ms = 0
+        self.aside: set[NodeId] = set()
+        self.backups: list[State] = []
+        self._must_reopen = False
         self._queue: list[Callable[[State], Callable[[], None]]] = []
         self._commit_due = False
         self._synced_at = 0.0
-        self._backoff = Backoff(min_seconds=0.5, max_seconds=4)
+        self._backoff = Backoff(min_seconds=0.5, max_seconds=world.plan.max_backoff_seconds)
+        self._begin(Start.FIRST)
+
+    def _begin(self, start: Start) -> None:
+        """Become a new process, which knows nothing but what is on the disk."""
+        self.lives: dict[NodeId, Lives] = {}
+        self._life_id = self.random.randbytes(16)
+        self.warden = SimWarden(self, start)
 
     def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
         """Return the node's store; broken nodes make a broken one."""
@@ -97,13 +122,14 @@ class SimNode:
         self._queue.append(job)
         if not self._commit_due:
             self._commit_due = True
-            self._later(self.random.random() * 0.05, self._commit)
+            self.later(self.random.random() * 0.05, self._commit)
 
     def _commit(self) -> None:
         self._commit_due = False
         done: list[Callable[[], None]] = []
         jobs = [lambda state, job=job: done.append(job(state)) for job in self._queue]
         self._queue.clear()
+        self.store.wall_ms = max(0, self._wall_ms())
         self.store.commit([*jobs, self._decide])
         self.committed(done)
 
@@ -114,7 +140,7 @@ class SimNode:
         now = self.world.scheduler.now
         took = self.random.random() ** 4 * 1.5
         self._synced_at = max(self._synced_at + INSTANT_SECONDS, now + took)
-        self._later(self._synced_at - now, lambda: self._synced(done))
+        self.later(self._synced_at - now, lambda: self._synced(done))
 
     def _synced(self, done: list[Callable[[], None]]) -> None:
         self.store.sync()
@@ -127,13 +153,33 @@ class SimNode:
         """Append as a client would: `told` once it is durable, or never."""
 
         def job(state: State) -> Callable[[], None]:
+            if self.store.is_fenced:
+                return lambda: None
             keys = self.store.append(state, drafts)
             return lambda: told(keys)
 
         self.submit(job)
 
+    def reopen(self, cause: Cause) -> None:
+        """Open a new epoch, and go on in it once that is durable."""
+
+        def job(state: State) -> Callable[[], None]:
+            mark = self.random.randbytes(8) if cause is Cause.UNWITNESSED else b""
+            self.store.open_epoch(state, cause, self.random.randbytes(16), mark)
+            return self._reopened
+
+        self.submit(job)
+
+    def _reopened(self) -> None:
+        self._must_reopen = False
+        self.warden.opened()
+        for link in list(self.links.values()):
+            self._run(link, link.session.close(KEYS_CHANGED))
+
     def _decide(self, state: State) -> None:
         """Accept what children submitted; the cursor moves in the same commit."""
+        if self.store.is_fenced:
+            return
         accepted = []
         done = state.decided_position
         first = bisect_right(state.segments, done, key=lambda segment: segment.position)
@@ -166,7 +212,8 @@ class SimNode:
         parent = self.world.nodes[parent_path]
         if parent.me.node_id in self.links:
             return
-        if not parent.up or self.world.is_parted(self):
+        is_out = self.warden.standing is Standing.CLONED or self.me.node_id in parent.aside
+        if not parent.up or self.world.is_parted(self) or is_out:
             self._redial()
             return
         connection = Connection(self.world.scheduler, self.random, 0.005 + self.random.random() / 5)
@@ -177,7 +224,7 @@ class SimNode:
         """Begin a session on a new connection; it takes the place of an older one."""
         older = self.links.get(peer.node_id)
         if older is not None:
-            self._run(older, older.session.close("REPLACED"))
+            self._run(older, older.session.close(REPLACED))
         session = Session(
             own=self.hello(), peer_node_id=peer.node_id, peer_path=peer.path, limits=LIMITS
         )
@@ -189,22 +236,32 @@ class SimNode:
                 on_cut=lambda: self._drop(link),
             )
         )
-        self._later(0, lambda: self._run(link, session.start()))
+        self.later(0, lambda: self._run(link, session.start()))
+        self.later(self.random.random(), lambda: self._tick(link))
 
     def hello(self) -> Hello:
         """Return what this node says of itself."""
         return Hello(
             network=self.world.network,
             node_id=self.me.node_id,
-            store_id=self.store.store_id,
+            store_id=self.store.durable.store_id,
             path=self.me.path,
-            epoch="1",
+            epoch=self.store.own(self.store.durable, "node").epoch,
+            life=self._life_id,
         )
 
-    def tick(self) -> None:
-        """Let a second pass for every session."""
-        for link in list(self.links.values()):
-            self._run(link, link.session.tick(self.world.scheduler.now, 0))
+    def _tick(self, link: Link) -> None:
+        """Let a second pass for a session; the wall clock may be anywhere."""
+        if self._is_live(link):
+            self._run(link, link.session.tick(self.steady_seconds(), max(0, self._wall_ms())))
+            self.later(1, lambda: self._tick(link))
+
+    def steady_seconds(self) -> float:
+        """Return the clock that nobody can set."""
+        return self.world.scheduler.now
+
+    def _wall_ms(self) -> int:
+        return int(self.world.scheduler.now * 1000) + EPOCH_MS + self.clock_ms
 
     def crash(self) -> None:
         """Lose everything that is not on the disk."""
@@ -217,9 +274,13 @@ class SimNode:
         self.links.clear()
         self.store.crash(self.random)
 
-    def restart(self) -> None:
+    def restart(self, start: Start = Start.REMEMBERED) -> None:
         """Come back with what is on the disk."""
+        if self.up:
+            return
         self.up = True
+        self._must_reopen |= start is Start.RESTORED
+        self._begin(Start.RESTORED if self._must_reopen else start)
         self.dial()
 
     def _receive(self, link: Link, stream: str, data: bytes) -> None:
@@ -241,12 +302,13 @@ class SimNode:
                 case fx.SendControl(message=message):
                     link.connection.send(link.side, CONTROL, encode_control(message))
                 case fx.SendFrame(data=data):
-                    self.world.captured(self, link, data)
+                    self.world.mishaps.captured(self, link, data)
                     link.connection.send(link.side, DATA, data)
                 case fx.Ingest():
                     self._ingest(link, effect)
                 case fx.StoreAck(lane=lane, position=position):
                     self.world.note_ack(self, link.peer, lane, position)
+                    self._keep_receipts(link.peer, lane, position)
                 case fx.Close():
                     self._close(link, effect)
                 case _:
@@ -257,8 +319,14 @@ class SimNode:
     def _run_opening(self, link: Link, effect: fx.Effect) -> None:
         match effect:
             case fx.Opened(hello=hello):
-                self._later(self.random.random() / 20, lambda: self._resume(link, hello))
-            case fx.Locate(cursors=cursors):
+                # What an older session left to be stored comes first, or what is said of
+                # what is held would be old.
+                self.submit(lambda state: lambda: self._resume(link, hello))
+            case fx.Locate(cursors=cursors, held=held, receipts=receipts):
+                reason = self.warden.compare(link.peer, held, receipts, link.asked)
+                if reason:
+                    self._run(link, link.session.close(reason))
+                    return
                 self._run(link, link.session.located(self.store.located(cursors)))
                 self._pump(link)
             case fx.PeerRefused(refusal=refusal):
@@ -266,19 +334,66 @@ class SimNode:
             case fx.StoreReceipt():
                 raise AssertionError("no node of the simulator cosigns")
 
+    def _hear(self, link: Link, hello: Hello) -> bool:
+        """Notice that two processes speak as one child; return whether it may go on."""
+        lives, heard = self.lives.get(link.peer.node_id, Lives()).hear(hello.life, self._wall_ms())
+        self.lives[link.peer.node_id] = lives
+        if heard is not Heard.ONE:
+            self.world.faults[f"heard {heard.value}"] += 1
+        if heard is not Heard.FLAPPING:
+            return True
+        self.aside.add(link.peer.node_id)
+        self._run(link, link.session.close("LINK_NODE_ASIDE"))
+        return False
+
     def _close(self, link: Link, effect: fx.Close) -> None:
+        from_parent = link.peer.path == self.me.path.parent
+        if effect.code == REPLACED and effect.by_peer and from_parent and self._is_live(link):
+            # One process dials once at a time: another one speaks as this node.
+            self.warden.replaced()
+        elif effect.code == RESUMING:
+            self._backoff = self._backoff.reset()
         # What was said last may still arrive; the streams end after it.
-        self._later(0 if effect.by_peer else 0.5, link.connection.cut)
+        self.later(0 if effect.by_peer else 0.5, link.connection.cut)
         self._drop(link)
 
     def _resume(self, link: Link, hello: Hello) -> None:
-        if self._is_live(link):
-            done = link.session.resume(
-                self.store.cursors(hello),
-                holdings=self.store.holdings(hello),
-                wanted=self.store.wanted(hello),
-            )
-            self._run(link, done)
+        if not self._is_live(link):
+            return
+        if link.peer.path.parent == self.me.path and not self._hear(link, hello):
+            return
+        if link.peer.path == self.me.path.parent:
+            self._learn_chain(self.world.by_id(link.peer.node_id).store.chain())
+        link.asked = self.warden.wanted(link.peer.node_id)
+        done = link.session.resume(
+            self.store.cursors(hello),
+            holdings=self.store.holdings(hello),
+            wanted=(*link.asked, *self.store.wanted(hello)),
+            held=self.store.held(hello),
+            receipts=self.store.receipts(hello.node_id),
+        )
+        self._run(link, done)
+
+    def _learn_chain(self, chain: list[EpochOpened]) -> None:
+        # The chain in a Hello is proofs of enrolment, which nobody has here.
+        def job(state: State) -> Callable[[], None]:
+            fresh = self.store.learn_chain(state, chain)
+            return self._greet_children_anew if fresh else lambda: None
+
+        if chain:
+            self.submit(job)
+
+    def _keep_receipts(self, peer: Enrolled, lane: Lane, position: int) -> None:
+        def job(state: State) -> Callable[[], None]:
+            self.store.note_receipts(state, peer, lane, position)
+            return lambda: None
+
+        self.submit(job)
+
+    def _greet_children_anew(self) -> None:
+        for link in list(self.links.values()):
+            if link.peer.path.parent == self.me.path:
+                self._run(link, link.session.close(KEYS_CHANGED))
 
     def _ingest(self, link: Link, effect: fx.Ingest) -> None:
         peer = link.session.peer
@@ -288,20 +403,21 @@ class SimNode:
             if link.broken:
                 return lambda: None
             try:
-                refusals = self.store.ingest(state, peer, effect.frame)
+                outcome = self.store.ingest(state, peer, effect.frame)
             except errors.LaneGap as error:
                 link.broken = True
                 fault = error
                 return lambda: self._run(link, link.session.fail(fault))
-            self.world.note_refusals(self, refusals)
-            return lambda: self._ingested(link, effect, refusals)
+            self.world.note_refusals(self, outcome.refusals)
+            return lambda: self._ingested(link, effect, outcome)
 
         self.submit(job)
 
-    def _ingested(self, link: Link, effect: fx.Ingest, refusals: list[Refusal]) -> None:
+    def _ingested(self, link: Link, effect: fx.Ingest, outcome: Outcome) -> None:
+        self.warden.ingested(link.peer, outcome.forked)
         if link.session.state is Stage.FLOWING:
             self._backoff = self._backoff.reset()
-        self._run(link, link.session.ingested(effect, refusals))
+        self._run(link, link.session.ingested(effect, outcome.refusals))
 
     def _pump(self, link: Link) -> None:
         if not self._is_live(link):
@@ -310,7 +426,7 @@ class SimNode:
         heads = self.store.lane_heads(link.peer.path) if self.me.node_id[0] % 2 else None
         request = link.session.next_read(self.store.durable.head, heads)
         if request is not None:
-            self._later(self.random.random() / 100, lambda: self._read(link, request))
+            self.later(self.random.random() / 100, lambda: self._read(link, request))
 
     def _read(self, link: Link, request: ReadRequest) -> None:
         peer = link.session.peer
@@ -330,12 +446,13 @@ class SimNode:
 
     def _redial(self) -> None:
         seconds, self._backoff = self._backoff.next(self.random.random())
-        self._later(seconds, self.dial)
+        self.later(seconds, self.dial)
 
     def _is_live(self, link: Link) -> bool:
         return self.up and self.links.get(link.peer.node_id) is link
 
-    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back unless this process has ended by then."""
         life = self.life
 
         def unless_crashed() -> None:

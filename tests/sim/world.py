@@ -1,17 +1,20 @@
 """One run: a tree, its work, its faults, and what was promised on the way."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from random import Random
 
 from sim.invariants import NodeView, Promise, TreeView, always, healed
-from sim.model_store import ENROLLED, NETWORK, Draft, Enrolled, RecordKey
-from sim.scheduler import DATA, Scheduler
-from sim.sim_node import Link, SimNode, signer_of
+from sim.mishaps import Mishaps
+from sim.model_store import ENROLLED, NETWORK, Draft, Enrolled, RecordKey, State
+from sim.remembered import remembered_verifications
+from sim.scheduler import Scheduler
+from sim.sim_node import SimNode, signer_of
 from yidao.api.errors import YidaoError
+from yidao.sync.fencing import Standing
 from yidao.sync.ids import JournalId, Lane, NodeId, Path, RecordId
 from yidao.sync.message import Refusal
 from yidao.sync.record import Part, Release
@@ -20,6 +23,7 @@ from yidao.sync.states import State as Stage
 
 # Children of each node, tier by tier. Both shapes have 13 nodes or more.
 SHAPES = {"1+3+9": (3, 3), "1+2+4+8": (2, 2, 2)}
+COUNTRY = {"1+3+9+27": (3, 3, 3)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,13 @@ class Plan:
         heal_seconds: How long everything may take to settle afterwards.
         faults: How many faults of all kinds.
         appends: How many times somebody writes something.
-        hostile: Whether frames also vanish or come twice, which no network does.
+        hostile: Whether frames also vanish, come twice or in another order, which no
+            network does.
+        disasters: Whether lines also clog, disks are also set back and cloned, and
+            clocks jump.
+        away_seconds: How long after the chaos no line works, while everybody writes on.
+        max_backoff_seconds: How long a node waits at most before it dials again.
+        only: The names of the mishaps that may happen; empty for all of the above.
     """
 
     chaos_seconds: float = 12.0
@@ -39,6 +49,29 @@ class Plan:
     faults: int = 12
     appends: int = 24
     hostile: bool = True
+    shapes: tuple[str, ...] = tuple(sorted(SHAPES))
+    disasters: bool = False
+    away_seconds: float = 0.0
+    max_backoff_seconds: float = 4.0
+    only: tuple[str, ...] = ()
+
+
+def country(seed: int) -> Plan:
+    """Return the plan of a seed for four tiers, forty nodes and every fault there is.
+
+    In one seed of fifty no line works for thirty days; there no disk is set back.
+    """
+    plan = Plan(
+        shapes=tuple(COUNTRY),
+        disasters=True,
+        chaos_seconds=20,
+        faults=30,
+        appends=60,
+        heal_seconds=200,
+    )
+    if seed % 50 != 49:
+        return plan
+    return replace(plan, away_seconds=30 * 86_400, max_backoff_seconds=240, heal_seconds=900)
 
 
 class World:
@@ -57,22 +90,27 @@ class World:
         self.scheduler = Scheduler()
         self.random = Random(seed)
         self.faults: Counter[str] = Counter()
-        self.promises: dict[tuple[NodeId, object, int], Promise] = {}
+        self.promises: dict[tuple[NodeId, JournalId, int], Promise] = {}
         self.refusals: list[str] = []
-        self.frames: list[tuple[NodeId, NodeId, bytes]] = []
         self.parted: set[Path] = set()
         self.violations: list[str] = []
+        # Epochs of which somebody has found that two histories were signed.
+        self.forked: set[tuple[NodeId, str]] = set()
         self._log = log
+        self._node_type = node_type
         self.nodes: dict[Path, SimNode] = {}
+        self.clones: list[SimNode] = []
         self._by_id: dict[NodeId, SimNode] = {}
-        self._acked: dict[tuple[NodeId, NodeId, Lane], int] = {}
+        self._acked: dict[tuple[SimNode, NodeId, Lane], int] = {}
+        self._recovering: set[NodeId] = set()
         self._records = 0
+        self.mishaps = Mishaps(self)
         self._plant(node_type)
 
     def _plant(self, node_type: Callable[["World", Enrolled, list[Enrolled]], SimNode]) -> None:
-        shape = self.random.choice(sorted(SHAPES))
+        shape = self.random.choice(self.plan.shapes)
         tiers = [[Path()]]
-        for children in SHAPES[shape]:
+        for children in (SHAPES | COUNTRY)[shape]:
             tiers.append([p.child(f"{n}") for p in tiers[-1] for n in range(1, children + 1)])
         for path in [path for tier in tiers for path in tier]:
             me = Enrolled(
@@ -98,37 +136,81 @@ class World:
 
     def run(self) -> list[str]:
         """Run chaos, then heal; return everything that was wrong."""
+        with remembered_verifications():
+            return self._run()
+
+    def _run(self) -> list[str]:
         for node in self.nodes.values():
             self.scheduler.after(self.random.random(), node.dial)
-        for _ in range(self.plan.appends):
-            self.scheduler.after(self.random.uniform(0, self.plan.chaos_seconds), self._work)
+            if self.plan.disasters:
+                self._back_up(node)
+        chaos = self.plan.chaos_seconds
+        end = chaos + self.plan.away_seconds
+        for n in range(self.plan.appends):
+            until = chaos if n % 2 else end
+            self.scheduler.after(self.random.uniform(0, until), self._work)
         for _ in range(self.plan.faults):
-            self.scheduler.after(self.random.uniform(1, self.plan.chaos_seconds), self._fault)
-        self._tick()
+            self.scheduler.after(self.random.uniform(1, chaos), self.mishaps.any_kind)
         for moment in (0.5, 1.0):
-            self.scheduler.run_until(self.plan.chaos_seconds * moment)
+            self.scheduler.run_until(chaos * moment)
             self.violations += always(self.view())
-        self.parted.clear()
+        if self.plan.away_seconds:
+            self._go_away(end)
+        self._heal()
         self.settle()
         self.violations += healed(self.view())
         return list(dict.fromkeys(self.violations))
+
+    def _back_up(self, node: SimNode) -> None:
+        # What a commit left behind is never changed: to keep it is to copy it.
+        for _ in range(3):
+            moment = self.random.uniform(0, self.plan.chaos_seconds)
+            self.scheduler.after(moment, lambda: node.backups.append(node.store.durable))
+
+    def _go_away(self, end: float) -> None:
+        """No line works any more; everybody goes on alone."""
+        self.faults["away"] += 1
+        self.parted.update(path for path in self.nodes if path.labels)
+        for _, link in self.mishaps.links():
+            link.connection.cut(silent=0.5)
+        for _ in range(self.plan.faults // 3):
+            for kind in (self.mishaps.kill, self.mishaps.lose_power, self.mishaps.jump_clock):
+                self.scheduler.after(self.random.uniform(0, self.plan.away_seconds - 60), kind)
+        self.scheduler.run_until(end)
+        self.violations += always(self.view())
+
+    def _heal(self) -> None:
+        """End all faults; copies that ran beside their original are switched off."""
+        self.parted.clear()
+        for clone in self.clones:
+            self.unplug(clone)
+        for node in self.nodes.values():
+            node.aside.clear()
+            if not node.up:
+                continue
+            for link in node.links.values():
+                for side in (0, 1):
+                    link.connection.release(side)
 
     def settle(self) -> None:
         """Let time pass without faults until nothing moves any more."""
         end = self.scheduler.now + self.plan.heal_seconds
         while self.scheduler.now < end and not self.is_settled():
             self.scheduler.run_until(self.scheduler.now + 1)
-
-    def _tick(self) -> None:
-        for node in self.nodes.values():
-            node.tick()
-        self.scheduler.after(1, self._tick)
+            for node in self.nodes.values():
+                if node.up and node.warden.standing in (Standing.CLONED, Standing.FORKED):
+                    # An operator has looked.
+                    node.warden.decide()
+        self._recovering.clear()
 
     def is_settled(self) -> bool:
         """Whether every node is up and linked and holds what its neighbours have for it."""
-        return all(node.up for node in self.nodes.values()) and all(
-            self._is_even(node) for node in self.nodes.values() if node.me.path.labels
-        )
+        nodes = self.nodes.values()
+        if not all(n.up and n.warden.standing is Standing.ACTIVE for n in nodes):
+            return False
+        if any(n.store.is_unsynced for n in nodes):
+            return False
+        return all(self._is_even(node) for node in self.nodes.values() if node.me.path.labels)
 
     def _is_even(self, node: SimNode) -> bool:
         assert node.me.path.parent is not None
@@ -140,18 +222,22 @@ class World:
             there.store.durable.journals.get(journal) == held
             for here, there in ((node, parent), (parent, node))
             for journal, held in here.store.latest.journals.items()
-            if lanes_for(
-                journal.channel,
-                self._by_id[journal.node_id].me.path,
-                here.me.path,
-                there.me.path,
+            if (journal.node_id, journal.epoch) not in self.forked
+            and (
+                journal.node_id == there.me.node_id
+                or lanes_for(
+                    journal.channel,
+                    self._by_id[journal.node_id].me.path,
+                    here.me.path,
+                    there.me.path,
+                )
             )
         )
 
     # Work.
 
     def _work(self) -> None:
-        node = self.random.choice(list(self.nodes.values()))
+        node = self.random.choice([*self.nodes.values(), *[n for n in self.clones if n.up] * 9])
         depth = node.me.path.depth
         is_leaf = depth == max(path.depth for path in self.nodes)
         channels = ["down", "down.control"] if not is_leaf else ["up:15", "up:15", "up:1"]
@@ -196,80 +282,52 @@ class World:
             channel=channel, record_id=RecordId(sha256(seed).digest()[:16]), parts=tuple(parts)
         )
 
-    # Faults.
+    # Disks.
 
-    def _fault(self) -> None:
-        fault = self.random.choice(self.kinds_of_fault())
-        self.faults[fault.__name__] += 1
-        fault()
+    def new_clone(self, node: SimNode) -> SimNode:
+        """Return a node that is down, on a copy of another's disk."""
+        path = node.me.path
+        chain = [each.me for each in self.nodes.values() if each.me.path.is_ancestor_of(path)]
+        clone = self._node_type(self, node.me, chain)
+        clone.up = False
+        clone.random.seed(f"{self.seed} {path} clone {len(self.clones)}")
+        clone.store.roll_back(self.random.choice((node.store.durable, node.backups[-1])))
+        self._recovering.add(node.me.node_id)
+        self.clones.append(clone)
+        return clone
 
-    def kinds_of_fault(self) -> list[Callable[[], None]]:
-        """Return the faults that this plan has, the frequent ones more than once."""
-        kinds = [self._crash, self._crash, self._cut, self._cut, self._half_open, self._part]
-        kinds.append(self._redial)
-        if not self.plan.hostile:
-            return kinds
-        # Not both in one world: a replayed frame in the place of a lost one is an
-        # attacker inside TLS, and stopped by seals alone.
-        return [*kinds, *[self._replay if self.seed % 2 else self._lose_frame] * 2]
+    def unplug(self, clone: SimNode) -> None:
+        """Switch a copy off for good; what only it knew is lost."""
+        if clone.up:
+            clone.crash()
+            self._keep_what_others_hold(clone, clone.store.durable)
 
-    def _links(self) -> list[tuple[SimNode, Link]]:
-        return [
-            (node, link)
-            for node in self.nodes.values()
-            for link in node.links.values()
-            if link.peer.path == node.me.path.parent
-        ]
+    def set_back(self, node: SimNode, older: State) -> None:
+        """Put an older state on a node's disk; what nobody else knew is lost."""
+        newer = node.store.durable
+        node.store.roll_back(older)
+        self._recovering.add(node.me.node_id)
+        self._keep_what_others_hold(node, newer)
+        for key in [key for key in self._acked if key[0] is node]:
+            del self._acked[key]
 
-    def _crash(self) -> None:
-        up = [node for node in self.nodes.values() if node.up]
-        # The moment that hurts is between a commit and its sync.
-        node = self.random.choice([node for node in up if node.store.is_unsynced] or up)
-        self.log(f"{node.me.path} crashes")
-        node.crash()
-        self.scheduler.after(self.random.uniform(0.1, 4), node.restart)
+    def _keep_what_others_hold(self, node: SimNode, newer: State) -> None:
+        """Forget what clients were told, where no neighbour holds the same record."""
+        path = node.me.path
+        around = [n for p, n in self.nodes.items() if p == path.parent or p.parent == path]
+        for key, promise in list(self.promises.items()):
+            if promise.holder != node.me.node_id or promise.journal.node_id != promise.holder:
+                continue
+            mine = newer.headers.get(promise.journal, ())
+            if len(mine) > promise.seq and not any(
+                held[: promise.seq + 1] == mine[: promise.seq + 1]
+                for held in (n.store.durable.headers.get(promise.journal, ()) for n in around)
+            ):
+                del self.promises[key]
 
-    def _cut(self) -> None:
-        if links := self._links():
-            node, link = self.random.choice(links)
-            self.log(f"{node.me.path} is cut off")
-            link.connection.cut()
-
-    def _half_open(self) -> None:
-        if links := self._links():
-            node, link = self.random.choice(links)
-            self.log(f"{node.me.path} is cut off and nobody is told")
-            link.connection.cut(silent=1.0)
-
-    def _part(self) -> None:
-        path = self.random.choice([path for path in self.nodes if path.labels])
-        self.log(f"{path} is parted from its parent")
-        self.parted.add(path)
-        for node, link in self._links():
-            if node.me.path == path:
-                link.connection.cut(silent=0.5)
-        self.scheduler.after(self.random.uniform(1, 8), lambda: self.parted.discard(path))
-
-    def _redial(self) -> None:
-        """The child believes that its link is dead and dials again; the parent does not."""
-        if links := self._links():
-            node, link = self.random.choice(links)
-            self.log(f"{node.me.path} dials again over a live link")
-            del node.links[link.peer.node_id]
-            node.dial()
-
-    def _replay(self) -> None:
-        """Captured frames come a second time, into whatever session there is."""
-        for sender, receiver, data in self.random.sample(self.frames, min(3, len(self.frames))):
-            link = self._by_id[sender].links.get(receiver)
-            if link is not None:
-                link.connection.send(link.side, DATA, data)
-
-    def _lose_frame(self) -> None:
-        """One frame vanishes, which no network does; the session must notice."""
-        if links := self._links():
-            _, link = self.random.choice(links)
-            link.connection.lose_next = DATA
+    def by_id(self, node_id: NodeId) -> SimNode:
+        """Return the original of that name."""
+        return self._by_id[node_id]
 
     def tamper(self) -> JournalId:
         """Let a middle node's disk change a byte of a leaf's journal; return its name."""
@@ -287,7 +345,7 @@ class World:
         for node in self.nodes.values():
             node.store.tampered = None
         self.refusals.clear()
-        for _, link in self._links():
+        for _, link in self.mishaps.links():
             link.connection.cut()
         self.scheduler.run_until(self.scheduler.now + 3)
 
@@ -299,7 +357,7 @@ class World:
 
     def note_ack(self, sender: SimNode, receiver: Enrolled, lane: Lane, position: int) -> None:
         """A sender was told that a lane is durable at its peer up to a position."""
-        key = (sender.me.node_id, receiver.node_id, lane)
+        key = (sender, receiver.node_id, lane)
         before = self._acked.get(key, 0)
         for item in sender.store.durable.segments:
             if not before < item.position <= position:
@@ -313,18 +371,24 @@ class World:
                 self._promise(receiver.node_id, journal, item.seal.end_seq - 1, str(sender.me.path))
         self._acked[key] = max(before, position)
 
-    def _promise(self, holder: NodeId, journal: object, seq: int, told_by: str) -> None:
-        key = (holder, journal, seq)
-        self.promises[key] = Promise(
-            holder=holder,
-            journal=journal,  # type: ignore[arg-type]
-            seq=seq,
-            told_by=told_by,
+    def _promise(self, holder: NodeId, journal: JournalId, seq: int, told_by: str) -> None:
+        self.promises[holder, journal, seq] = Promise(
+            holder=holder, journal=journal, seq=seq, told_by=told_by
         )
 
-    def note_refusals(self, node: SimNode, refusals: list[Refusal]) -> None:
+    def note_fork(self, journal: JournalId) -> None:
+        """Somebody has two signed checkpoints of an epoch that contradict each other."""
+        self.forked.add((journal.node_id, journal.epoch))
+        self.faults["fork"] += 1
+
+    def note_refusals(self, node: SimNode, refusals: Sequence[Refusal]) -> None:
         """Among honest nodes with honest disks nothing is ever refused."""
         for refusal in refusals:
+            origin = refusal.journal.node_id
+            if origin in self._recovering and refusal.code.startswith("SEAL_"):
+                # It was set back or cloned, and has signed two histories.
+                self.note_fork(refusal.journal)
+                continue
             said = f"REFUSED: {node.me.path} {refusal.journal} {refusal.seq} {refusal.code}"
             self.log(said)
             self.refusals.append(said)
@@ -333,11 +397,6 @@ class World:
         """A session ended because of what came in."""
         self.faults[error.code] += 1
         self.log(f"{node.me.path} ends a session: {error}")
-
-    def captured(self, sender: SimNode, link: Link, data: bytes) -> None:
-        """Somebody on the line keeps what passes."""
-        if len(self.frames) < 200:
-            self.frames.append((sender.me.node_id, link.peer.node_id, data))
 
     def log(self, line: str) -> None:
         """Say what happens, if somebody listens."""
@@ -350,6 +409,8 @@ class World:
             nodes={node.me.node_id: _view(node) for node in self.nodes.values()},
             promises=list(self.promises.values()),
             refusals=self.refusals,
+            recovering=frozenset(self._recovering),
+            forked=frozenset(self.forked),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkQuotaExceeded
 from yidao.node.link.peercheck import Peer
-from yidao.node.link.quota import BURST_SECONDS, MINUTE, Quota, Quotas
+from yidao.node.link.quota import BURST_SECONDS, MIN_WINDOW_BYTES, MINUTE, Quota, Quotas
 from yidao.node.link.room import Room
 from yidao.sync.effects import Ingest
 from yidao.sync.ids import NodeId, Path
@@ -187,15 +187,28 @@ def test_the_acknowledgement_waits_and_with_it_the_credit() -> None:
     """The third frame of 3,000 bytes is 5,000 over the burst: five seconds until it is said."""
     session, around, slept = drive(quota(Clock()), 0, 0, 0)
     assert [said[0] for said in session.said] == ["ingested"] * 3
-    # What could be lent; and it comes back with the end of the session.
-    assert session.room_bytes == MIB * 3 // 2
+    # Room is lent to who is not slowed down: with the first of the three, not with the third.
+    assert session.room_bytes == MIB
     assert slept == [pytest.approx(2.0), pytest.approx(5.0)]
     assert around.shown == []
 
 
 def test_a_child_over_its_refusals_is_told_when_to_come_again() -> None:
-    """Its last frame is acknowledged, its session ends with a time, an operator is shown who."""
+    """At once, its session ends with a time; the next one's cursors say what is durable."""
     session, around, _ = drive(quota(Clock()), 10, 1)
-    assert [said[0] for said in session.said] == ["ingested", "ingested", "close"]
+    assert [said[0] for said in session.said] == ["ingested", "close"]
     assert session.said[-1] == ("close", "LINK_QUOTA_EXCEEDED", 60_000)
     assert around.shown == ["/33"]
+
+
+def test_a_new_session_gets_no_new_window_while_the_old_one_is_owed() -> None:
+    """What was sent beyond the quota is out of the next window, until time has paid for it."""
+    clock = Clock()
+    child = quota(clock)
+    assert child.window(1 << 20) == 1 << 20
+    child.spend(104_000)
+    assert child.window(1 << 20) == (1 << 20) - 100_000
+    child.spend(10 << 20)
+    assert child.window(1 << 20) == MIN_WINDOW_BYTES
+    clock.now += 1_000_000
+    assert child.window(1 << 20) == 1 << 20

@@ -1,0 +1,83 @@
+"""Forty nodes in four tiers under every fault at once: lines, disks, machines, clocks.
+
+One line of a campaign says how many seeds it ran, and how many a second (`pytest -s`).
+"""
+
+import pytest
+
+from sim import broken, campaign
+from sim.sim_node import SimNode
+from sim.world import Plan, World, country
+
+SEEDS = 12
+LONG_SEEDS = 10_000
+SLICE = 500
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_country_survives_everything(seed: int) -> None:
+    """Acked is kept, in order, once; two histories are exposed; all that is left ends equal."""
+    world = World(seed, country(seed))
+    assert world.run() == [], f"replay: python -m tests.sim.run {seed} --log"
+    assert len(world.nodes) == 40
+
+
+def test_thirty_days_without_a_line_lose_nothing() -> None:
+    """Everybody writes, restarts and loses power alone for thirty days; then all is there."""
+    world = World(49, country(49))
+    assert world.run() == [], "replay: python -m tests.sim.run 49 --log"
+    assert world.scheduler.now > 30 * 86_400
+    assert world.faults["away"] == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "first",
+    range(10_000, 10_000 + LONG_SEEDS, SLICE),
+    ids=lambda n: f"seeds {n}+{SLICE}",
+)
+def test_country_survives_a_campaign(first: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for ten thousand other seeds, on all cores."""
+    tally = campaign.run(range(first, first + SLICE))
+    with capsys.disabled():
+        print(f"\n{tally}")
+    assert tally.failed == {}
+    assert tally.seeds == SLICE
+
+
+def test_every_mishap_really_happens() -> None:
+    """No kind of mishap is only in the list: each finds something to happen to."""
+    worlds = [World(seed, country(seed)) for seed in range(8)]
+    for world in worlds:
+        world.run()
+    names = {name for world in worlds for name in world.mishaps.names()} - {"away"}
+    assert len(names) == 18
+    assert names <= {name for world in worlds for name, n in world.faults.items() if n}
+
+
+SET_BACK = ("restore", "roll_back", "clone", "crash")
+CLOCKS = ("jump_clock", "half_open", "part", "crash")
+CONTROLS = {
+    "positions given twice": (broken.GivesPositionsTwice, ("clone", "restore", "crash"), "SHORT"),
+    "torn commits": (broken.KeepsTornCommits, ("crash", "cut"), "PART"),
+    "second histories": (broken.ComparesNothing, SET_BACK, "DIFFERS"),
+    "time by the wall clock": (broken.TimesByTheWallClock, CLOCKS, "SHORT"),
+}
+
+
+@pytest.mark.parametrize(
+    ("node_type", "mishaps", "finding"), CONTROLS.values(), ids=CONTROLS.keys()
+)
+def test_broken_country_is_found(
+    node_type: type[SimNode], mishaps: tuple[str, ...], finding: str
+) -> None:
+    """With one guard taken out of a smaller tree, a few dozen seeds find it by its name."""
+    plan = Plan(
+        shapes=("1+2+4+8",), disasters=True, hostile=False, faults=12, appends=60, only=mishaps
+    )
+    found: set[str] = set()
+    for seed in range(60):
+        found |= {line.split(":")[0] for line in World(seed, plan, node_type).run()}
+        if finding in found:
+            return
+    pytest.fail(f"60 seeds found {found or 'nothing'}, not {finding}")
