@@ -58,7 +58,7 @@ Unix milliseconds. A call raises `ClientError` (the node refused; `error.code` s
 from yidao.api.errors import YidaoError
 from yidao.node.client.access import AuditEntry, Session, User, WhoAmI
 from yidao.node.client.admission import ChildCode, OpenRequest, ReenrolmentAsked
-from yidao.node.client.aio import AsyncClient, AsyncFollowing, AsyncRows
+from yidao.node.client.aio import AsyncClient, AsyncFollowing, AsyncPublisher, AsyncRows
 from yidao.node.client.bundles import Bundle, BundleTaken
 from yidao.node.client.calls import Metadata, Progress
 from yidao.node.client.catalog_values import (
@@ -149,6 +149,7 @@ __all__ = [
     "AnswerTooLate",
     "AsyncClient",
     "AsyncFollowing",
+    "AsyncPublisher",
     "AsyncRows",
     "AuditEntry",
     "BatchPrepared",

@@ -7,15 +7,16 @@ line here; a test names those that are missing.
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, cast
 
 from yidao.node.client.client import Client
 from yidao.node.client.cursors import Mark
 from yidao.node.client.following import Event, Following
+from yidao.node.client.publishing import NewRecord, Published, Publisher
 from yidao.node.client.query import RowStream
 from yidao.node.client.query_values import QueryAnswer, QueryRow
 from yidao.node.client.retries import DEFAULT_RETRIES, Retries
@@ -126,6 +127,58 @@ class _Followed(Generic[P]):
         @functools.wraps(self._call)
         def call(*args: P.args, **kwargs: P.kwargs) -> AsyncFollowing:
             return AsyncFollowing(self._call(owner.client, *args, **kwargs))
+
+        return call
+
+
+class AsyncPublisher:
+    """Records over one stream (see `Publisher`); several tasks may send at once."""
+
+    def __init__(
+        self, publisher: Publisher, run: Callable[[Callable[[], Any]], Awaitable[Any]]
+    ) -> None:
+        self._publisher = publisher
+        self._run = run
+
+    async def send(self, records: Sequence[NewRecord]) -> Published:
+        """Send 1 to 2,000 records, and wait until they are durable."""
+        sent = await self._run(functools.partial(self._publisher.send, records))
+        return cast("Published", await asyncio.wrap_future(sent))
+
+    @property
+    def received(self) -> int:
+        """Up to which size the parent holds the journal, by its receipts."""
+        return self._publisher.received
+
+    async def wait_received(self, size: int, seconds: float) -> bool:
+        """Wait until the parent holds the journal up to `size`; False if that takes longer."""
+        wait = functools.partial(self._publisher.wait_received, size, seconds)
+        return bool(await self._run(wait))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._run(self._publisher.close)
+
+
+class _Published(Generic[P]):
+    """The call that opens a stream for records."""
+
+    def __init__(self, call: Callable[Concatenate[Client, P], Publisher]) -> None:
+        self._call = call
+
+    def __get__(
+        self, owner: "AsyncClient", kind: "type[AsyncClient]"
+    ) -> Callable[P, AsyncPublisher]:
+        @functools.wraps(self._call)
+        def call(*args: P.args, **kwargs: P.kwargs) -> AsyncPublisher:
+            return AsyncPublisher(self._call(owner.client, *args, **kwargs), owner.run)
 
         return call
 
@@ -336,4 +389,7 @@ class AsyncClient:
 
     # What happens.
     follow = _Followed(Client.follow)
+
+    # What a program writes of its own.
     publish = _Awaited(Client.publish)
+    publisher = _Published(Client.publisher)

@@ -96,6 +96,8 @@ ONCE: Final[Mapping[str, tuple[str, ...]]] = {
     "QueryService": ("QueryRows",),
     # The client opens it again at its last position.
     "FollowService": ("Follow",),
+    # What was not answered the caller sends again, under the same record ids.
+    "RecordsService": ("Append", "Publish"),
 }
 
 

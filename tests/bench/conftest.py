@@ -165,8 +165,9 @@ class Node:
 
     def random(self, size: int) -> bytes:
         """Bytes that differ from call to call."""
-        block = hashlib.sha256(self.identity.node_id + next(self._random).to_bytes(8)).digest()
-        return (block * (size // 32 + 1))[:size]
+        return hashlib.shake_256(self.identity.node_id + next(self._random).to_bytes(8)).digest(
+            size
+        )
 
     @property
     def peer(self) -> Peer:

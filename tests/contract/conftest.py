@@ -165,8 +165,7 @@ class Tree:
 
     def random(self, size: int) -> bytes:
         """Bytes that differ from call to call, and are the same in every run."""
-        block = hashlib.sha256(next(self._counter).to_bytes(8)).digest()
-        return (block * (size // 32 + 1))[:size]
+        return hashlib.shake_256(next(self._counter).to_bytes(8)).digest(size)
 
     def identity(self, path: str) -> Identity:
         """An identity whose keys follow from its path."""

@@ -45,10 +45,10 @@ def with_body(item: Item, body: bytes, *, run_index: int = 0) -> Item:
     """The item with the body of a run's first part changed in transit."""
     run = item.parts[run_index]
     record = run.records[0]
-    part = dataclasses.replace(record.parts[0], body=body)
-    changed = dataclasses.replace(record, parts=(part, *record.parts[1:]))
+    part = record.parts[0]._replace(body=body)
+    changed = record._replace(parts=(part, *record.parts[1:]))
     runs = list(item.parts)
-    runs[run_index] = dataclasses.replace(run, records=(changed, *run.records[1:]))
+    runs[run_index] = PartsRun(journal=run.journal, given=(changed, *run.records[1:]))
     return dataclasses.replace(item, parts=tuple(runs))
 
 

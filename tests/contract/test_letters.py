@@ -198,7 +198,10 @@ def test_what_is_sealed_for_nobody_is_refused(
     def as_sealed(_reader: Any, _owner: Any, _row: Any, _headers: Any, _seq: int, part: Any) -> Any:
         return SealedPart(name=part.name, ciphertext=bytes(len(part.body) + 81))
 
-    with patch("yidao.node.store.lanes.LaneReader._letter", as_sealed):
+    with (
+        patch("yidao.node.store.lanes.LaneReader._whole_run", return_value=()),
+        patch("yidao.node.store.lanes.LaneReader._letter", as_sealed),
+    ):
         outcomes = carry_all(city, province)
     assert PartUnexpected.code in {r.code for o in outcomes for r in o.refusals}
 

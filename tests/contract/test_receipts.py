@@ -168,7 +168,7 @@ def test_a_forged_receipt_is_a_problem_and_stored_nowhere(
         "flipped": Receipt(
             journal=good.journal,
             size=good.size,
-            cosignatures=(text.replace(text[-10], "A" if text[-10] != "A" else "B"),),
+            cosignatures=(text[:-10] + ("A" if text[-10] != "A" else "B") + text[-9:],),
         ),
         "stranger": Receipt(
             journal=good.journal,

@@ -145,8 +145,7 @@ class Tree:
         return self.now_ms
 
     def random(self, size: int) -> bytes:
-        block = hashlib.sha256(next(self._numbers).to_bytes(8, "big")).digest()
-        return (block * (size // 32 + 1))[:size]
+        return hashlib.shake_256(next(self._numbers).to_bytes(8, "big")).digest(size)
 
     def grow(self, *paths: str) -> None:
         """Make nodes, parents first."""
