@@ -38,12 +38,22 @@ def peak_mebibytes(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
+def resident_mebibytes(pid: int) -> float:
+    """The resident size of a process now (proc(5), VmRSS)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
 @dataclass(slots=True, kw_only=True)
 class Clerk:
     """A process that hands in rows; its CPU time is known once it has ended."""
 
     process: subprocess.Popen[str]
-    pid: int
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it still hands in."""
+        return self.process.poll() is None
 
     def go(self) -> None:
         """Let it begin."""
@@ -88,7 +98,7 @@ class Country:
 
     def clerk(self, node: DemoNode, step: str, first: int, end: int, regions: int) -> Clerk:
         """Start a clerk at a county; it waits for `go`."""
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.bench.clerk", str(node.socket), step),
                 *(str(first), str(end), str(regions), f"clerk@{node.path}"),
@@ -99,7 +109,7 @@ class Country:
             cwd=_REPOSITORY,
         )
         assert _of(process.stdout).readline() == "ready\n"
-        return Clerk(process=process, pid=process.pid)
+        return Clerk(process=process)
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds of each tier so far."""
