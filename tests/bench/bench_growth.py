@@ -8,12 +8,15 @@ for the parent that is away.
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.bench.country import Country, resident_mebibytes
 from tests.bench.rows import Row, Rows, at_most
+from yidao.node.affairs.desk import mint_record_id
+from yidao.node.store.values import Draft
 from yidao.sync.ids import Lane
 
 YOUNG, OLD, WAITING = 10_000, 10_000_000, 1_000_000
@@ -41,10 +44,16 @@ def test_growth(rows: Rows, new_node: Callable[..., Any]) -> None:
     _start(rows, old, size)
 
 
+def _in_time(drafts: Sequence[Draft]) -> list[Draft]:
+    """Give the ids that a node mints: by the time, so that their index grows at its end."""
+    now_ms = time.time_ns() // 1_000_000
+    return [replace(draft, record_id=mint_record_id(now_ms, os.urandom)) for draft in drafts]
+
+
 def _grow(node: Any, size: int) -> float:
     started = time.perf_counter()
     while node.store.last_position() < size:
-        node.append(node.drafts(2_000))
+        node.append(_in_time(node.drafts(2_000)))
     return time.perf_counter() - started
 
 
@@ -81,7 +90,7 @@ def _measure(rows: Rows, young: Any, old: Any, parent: Any, name: str) -> None:
 
 
 def _append(node: Any) -> float:
-    drafts = [node.drafts(BATCH) for _ in range(COMMITS)]
+    drafts = [_in_time(node.drafts(BATCH)) for _ in range(COMMITS)]
     started = time.perf_counter()
     for batch in drafts:
         node.append(batch)
