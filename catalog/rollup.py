@@ -206,29 +206,27 @@ class _Tally:
             field for field in form.fields.values() if field.rollup is not RollupKind.NONE
         ]
         # Most fields are sums of decimals; they take the short way in `add`.
-        self._sums = [
-            (field.name, spelling(field.precision, field.scale).fullmatch)
+        self._sums = {
+            field.name: spelling(field.precision, field.scale).fullmatch
             for field in self._fields
             if field.rollup is RollupKind.SUM and field.kind is FieldKind.DECIMAL
-        ]
-        summed = {name for name, _ in self._sums}
-        self._others = [field for field in self._fields if field.name not in summed]
+        }
+        self._others = {field.name: field for field in self._fields if field.name not in self._sums}
         self._rows = 0
         self._amounts = dict.fromkeys((field.name for field in self._fields), 0)
         self._bags: dict[str, dict[str, int]] = {field.name: {} for field in self._fields}
 
     def add(self, row: Mapping[str, Value], order: int, times: int) -> None:
         self._rows += times
-        for name, fits in self._sums:
-            value = row.get(name)
-            if value is None:
-                continue
-            if not isinstance(value, str) or fits(value) is None:
-                raise RollupMismatch(form=self._form.id, field=name)
-            self._amounts[name] += times * int(value.replace(".", ""))
-        for field in self._others:
-            value = row.get(field.name)
-            if value is not None:
+        sums, amounts = self._sums, self._amounts
+        # By the row and not by the form: most fields of a form stand in few rows.
+        for name, value in row.items():
+            fits = sums.get(name)
+            if fits is not None:
+                if not isinstance(value, str) or fits(value) is None:
+                    raise RollupMismatch(form=self._form.id, field=name)
+                amounts[name] += times * int(value.replace(".", ""))
+            elif (field := self._others.get(name)) is not None:
                 self._add_other(field, value, order, times)
 
     def _add_other(self, field: Field, value: Value, order: int, times: int) -> None:

@@ -74,12 +74,19 @@ def erased(conn: Connection, journal_pk: int, seqs: Sequence[int]) -> set[tuple[
 
 def came_after_all(conn: Connection, journal_pk: int, found: Iterable[tuple[int, str]]) -> None:
     """Forget that a sender had called parts gone which came by another way."""
-    for seq, name in found:
-        conn.execute(
-            delete(table).where(
-                table.c.journal_id == journal_pk,
-                table.c.seq == seq,
-                table.c.name == name,
-                table.c.position == 0,
+    names = set(found)
+    if not names:
+        return
+    first, last = min(names)[0], max(names)[0]
+    # Nearly always there is none, and an acceptance releases hundreds.
+    said = read_absences(conn, journal_pk, first, last + 1)
+    for each in said:
+        if each.position == 0 and (each.seq, each.name) in names:
+            conn.execute(
+                delete(table).where(
+                    table.c.journal_id == journal_pk,
+                    table.c.seq == each.seq,
+                    table.c.name == each.name,
+                    table.c.position == 0,
+                )
             )
-        )

@@ -5,6 +5,7 @@ that every waiting caller appended to a journal. Until then a job can be rolled
 back alone, and nothing signed has ever existed.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -103,6 +104,8 @@ class Appender:
         self._queues: dict[JournalId, _Queue] = {}
         self._by_id: dict[bytes, _Pending] = {}
         self._mold = mold
+        # Of the records that the drafts at hand release: bytes by journal and record.
+        self._waiting: Mapping[int, Mapping[int, int]] = {}
         self.count = 0
 
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
@@ -123,6 +126,7 @@ class Appender:
         queue = self._queue(channel)
         self._check_letter(queue.head.journal)
         known = record_ids.known(scope.conn, [draft.record_id for draft in drafts])
+        self._waiting = self._waiting_bytes(drafts)
         salts = scope.random(SALT_BYTES * sum([len(draft.parts) for draft in drafts]))
         tickets, at = [], 0
         for draft in drafts:
@@ -343,10 +347,24 @@ class Appender:
             head = self._scope.heads.by_pk(journal_pk)
             if head is None or not 0 <= seq < head.size:
                 raise errors.ReleaseUnknown(journal_pk=journal_pk, seq=seq)
-            held = parts.read_parts(self._scope.conn, journal_pk, [seq], waiting_only=True)
-            for found in held.get(seq, {}).values():
-                total += len(found.part.body) + _PART_OVERHEAD_BYTES
+            total += self._waiting.get(journal_pk, {}).get(seq, 0)
         return total
+
+    def _waiting_bytes(self, drafts: Sequence[Draft]) -> dict[int, dict[int, int]]:
+        """Weigh what drafts release, all at once: records that wait share their rows."""
+        seqs: dict[int, list[int]] = defaultdict(list)
+        for draft in drafts:
+            for journal_pk, seq in draft.releases:
+                seqs[journal_pk].append(seq)
+        return {
+            journal_pk: {
+                seq: sum(len(each.part.body) + _PART_OVERHEAD_BYTES for each in named.values())
+                for seq, named in parts.read_parts(
+                    self._scope.conn, journal_pk, wanted, waiting_only=True
+                ).items()
+            }
+            for journal_pk, wanted in seqs.items()
+        }
 
     def _seal_chunk(self, head: Head, signer: Signer, chunk: Sequence[_Pending]) -> None:
         scope = self._scope

@@ -46,6 +46,7 @@ from yidao.node.store.journals import Head
 from yidao.node.store.packing import SeqPart
 from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
+from yidao.node.store.segments import Segment
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.values import EnrolledNode, Fork, Outcome, Peer
 from yidao.sync import epoch, revocation, rootlist
@@ -327,11 +328,14 @@ class Ingest:
         seqs = [record.seq for record in run.records]
         held = parts.read_parts(self._scope.conn, head.pk, seqs)
         erased = absences.erased(self._scope.conn, head.pk, seqs)
+        # What is released together mostly came together.
+        found: Segment | None = None
         for record in run.records:
             if record.seq >= head.size:
                 out.early.setdefault(head.pk, []).extend((record.seq, p) for p in record.parts)
                 continue
-            found = segments.segment_with(self._scope.conn, head.pk, record.seq)
+            if found is None or not found.first_seq <= record.seq < found.end_seq:
+                found = segments.segment_with(self._scope.conn, head.pk, record.seq)
             if found is None:
                 raise errors.StoreInconsistent(what="segment")
             header = self._header(head, record.seq, found.headers[record.seq - found.first_seq])

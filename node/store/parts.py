@@ -123,27 +123,39 @@ def read_parts(
         up_to: Only parts that came with a segment that starts at or before it.
         waiting_only: Only parts that wait for an acceptance.
     """
-    if not seqs:
-        return {}
     wanted = set(seqs)
-    low, high = min(wanted), max(wanted)
-    query = select(table).where(
-        table.c.journal_id == journal_pk,
-        table.c.first_seq > low - MAX_SPAN,
-        table.c.first_seq <= high,
-        table.c.last_seq >= low,
-    )
-    if up_to is not None:
-        query = query.where(table.c.position <= up_to)
-    if waiting_only:
-        query = query.where(table.c.waits.is_(True), table.c.late.is_(False))
     found: dict[int, dict[str, RuledPart]] = defaultdict(dict)
-    for row in conn.execute(query.order_by(table.c.id)):
-        rule = PartRule(row.waits, row.reach)
-        for seq, part in unpack_parts(row.first_seq, row.blob):
-            if seq in wanted:
-                found[seq].setdefault(part.name, RuledPart(seq, part, rule))
+    for low, high in _clusters(wanted):
+        query = select(table).where(
+            table.c.journal_id == journal_pk,
+            table.c.first_seq > low - MAX_SPAN,
+            table.c.first_seq <= high,
+            table.c.last_seq >= low,
+        )
+        if up_to is not None:
+            query = query.where(table.c.position <= up_to)
+        if waiting_only:
+            query = query.where(table.c.waits.is_(True), table.c.late.is_(False))
+        for row in conn.execute(query.order_by(table.c.id)):
+            rule = PartRule(row.waits, row.reach)
+            for seq, part in unpack_parts(row.first_seq, row.blob):
+                if seq in wanted:
+                    found[seq].setdefault(part.name, RuledPart(seq, part, rule))
     return found
+
+
+def _clusters(seqs: AbstractSet[int]) -> list[tuple[int, int]]:
+    """Return first and last of records that lie so near that one row may hold several.
+
+    What is asked for together may be months apart, and nothing between is to be read.
+    """
+    clusters: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if clusters and seq - clusters[-1][1] < MAX_SPAN:
+            clusters[-1] = clusters[-1][0], seq
+        else:
+            clusters.append((seq, seq))
+    return clusters
 
 
 class Removed(NamedTuple):

@@ -8,11 +8,11 @@ itself is stalled, with a problem, and the others go on. The last decider is the
 store's own eraser, so that what is to go is folded by everybody first.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from yidao.node.store import poison, rawsql, snapshots
 from yidao.node.store.deaths import Deaths
@@ -33,6 +33,7 @@ BATCH_RECORDS: Final = 2_000
 #: So many records that nobody folds are looked at again at most after a crash.
 KEPT_RECORDS: Final = 20_000
 PROJECTION_STALLED: Final = "PROJECTION_STALLED"
+_MOVE: Final = "UPDATE cursor SET position = ? WHERE name = ?"
 
 log = structlog.get_logger()
 
@@ -151,8 +152,8 @@ class Runner:
         moved = {}
         for name in names:
             if self._give(name, group, records, reader):
-                self._move(group.conn, name, scanned)
                 moved[name] = scanned
+        self._move(group.conn, moved, scanned)
         if self.has_erased and snapshots.has_snapshot(group.conn):
             # The snapshot still holds what is to be forgotten.
             self._seal(group.tx, {**self._cursors, **moved})
@@ -226,8 +227,7 @@ class Runner:
             for name, projector in self._projectors.items():
                 fresh = [record for record in records if record.position > starts[name]]
                 _fold_again(tx, projector, fresh, reader, self._deaths)
-        for name in self._projectors:
-            self._move(tx.conn, name, after)
+        self._move(tx.conn, self._projectors, after)
         digests = []
         for one in tables:
             rows, digest = digest_table(tx.conn, one)
@@ -306,8 +306,8 @@ class Runner:
         log.error("store.projection.stalled", projection=name, exc_info=error)
         tx.raise_problem(PROJECTION_STALLED, name=name, error=type(error).__name__)
 
-    def _move(self, conn: Connection, name: str, position: int) -> None:
-        conn.execute(update(table).where(table.c.name == name).values(position=position))
+    def _move(self, conn: Connection, names: Iterable[str], position: int) -> None:
+        rawsql.run_many(conn, _MOVE, [(position, name) for name in names])
 
 
 def _fold_again(

@@ -78,8 +78,11 @@ def restore_table(conn: Connection, sealed: SealedSnapshot, one: Table) -> bool:
     if known is None:
         return False
     mine = (snapshot_chunk.c.position == sealed.position) & (snapshot_chunk.c.name == one.name)
-    chunks = conn.execute(select(snapshot_chunk.c.blob).where(mine).order_by(snapshot_chunk.c.idx))
-    for blob in chunks.scalars().all():
+    order = select(snapshot_chunk.c.idx).where(mine).order_by(snapshot_chunk.c.idx)
+    # One after the other: a table of millions of rows does not fit the memory.
+    for idx in conn.execute(order).scalars().all():
+        chunk = select(snapshot_chunk.c.blob).where(mine, snapshot_chunk.c.idx == idx)
+        blob = conn.execute(chunk).scalar_one()
         conn.execute(insert(one), _unpack(one, bytes(blob), sealed.position))
     if digest_table(conn, one) != (known.rows, known.sha256):
         raise SnapshotDamaged(position=sealed.position, table=one.name)

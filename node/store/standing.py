@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import cosigning, segments
@@ -83,31 +83,25 @@ def held_of(conn: Connection, peer: Peer) -> tuple[Held, ...]:
 
 def receipts_of(conn: Connection, peer_id: NodeId) -> tuple[Held, ...]:
     """Return our newest checkpoints that a peer has cosigned, with its lines."""
-    newest = (
-        select(cosignature.c.journal_id, func.max(cosignature.c.size).label("size"))
-        .where(cosignature.c.cosigner == peer_id)
-        .group_by(cosignature.c.journal_id)
-        .subquery()
-    )
-    rows = conn.execute(
-        select(cosignature.c.line, newest.c.size, journal_table)
-        .join(
-            newest,
-            (newest.c.journal_id == cosignature.c.journal_id)
-            & (newest.c.size == cosignature.c.size),
-        )
-        .join(journal_table, journal_table.c.id == cosignature.c.journal_id)
-        .where(cosignature.c.cosigner == peer_id, journal_table.c.own)
-        .order_by(journal_table.c.id.desc())
-        .limit(MAX_CLAIMS)
-    ).all()
-    found = []
-    for row in rows:
-        # The size of the cosignature, not the journal's own column of that name.
-        size = row[1]
-        checkpoint = cosigning.checkpoint_of(conn, row.id, size)
+    own = select(journal_table).where(journal_table.c.own).order_by(journal_table.c.id.desc())
+    found: list[Held] = []
+    for row in conn.execute(own).all():
+        # One look a journal, from its newest end: a store holds a line for every commit.
+        newest = conn.execute(
+            select(cosignature.c.line, cosignature.c.size)
+            .where(cosignature.c.journal_id == row.id, cosignature.c.cosigner == peer_id)
+            .order_by(cosignature.c.size.desc())
+            .limit(1)
+        ).one_or_none()
+        if newest is None:
+            continue
+        checkpoint = cosigning.checkpoint_of(conn, row.id, newest.size)
         if checkpoint is not None:
-            found.append(Held(journal=journal_of(row), checkpoint=checkpoint, cosignature=row.line))
+            found.append(
+                Held(journal=journal_of(row), checkpoint=checkpoint, cosignature=newest.line)
+            )
+            if len(found) == MAX_CLAIMS:
+                break
     return tuple(found)
 
 
@@ -211,7 +205,8 @@ def _checkpoint_within(conn: Connection, pk: int, size: int) -> bytes | None:
     end = segment.c.first_seq + segment.c.record_count
     found: bytes | None = conn.execute(
         select(segment.c.checkpoint)
-        .where(segment.c.journal_id == pk, end <= size)
+        # By the first bound the index begins where it must; of the rest one is passed over.
+        .where(segment.c.journal_id == pk, segment.c.first_seq < size, end <= size)
         .order_by(segment.c.first_seq.desc())
         .limit(1)
     ).scalar_one_or_none()

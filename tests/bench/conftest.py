@@ -148,10 +148,21 @@ class Node:
         self._random = itertools.count(1)
         self.now_ms = NOW_MS
         folder.mkdir()
-        self.store = Store.open(
-            f"sqlite:///{folder}/store.db", clock_ms=lambda: self.now_ms, random=self.random
-        )
-        self.store.bind(self.identity, chain)
+        self._url, self._chain = f"sqlite:///{folder}/store.db", chain
+        self.store = self._opened()
+
+    def _opened(self) -> Store:
+        store = Store.open(self._url, clock_ms=lambda: self.now_ms, random=self.random)
+        store.bind(self.identity, self._chain)
+        return store
+
+    def restart(self) -> float:
+        """Close the store, open it again and start it; gives the seconds of the latter two."""
+        self.store.close()
+        started = time.perf_counter()
+        self.store = self._opened()
+        self.store.start()
+        return time.perf_counter() - started
 
     def start(self) -> None:
         """Start the store alone."""

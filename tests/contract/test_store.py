@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from yidao.node.store import errors, tables
+from yidao.node.store import errors, parts, tables
+from yidao.node.store.packing import unpack_parts
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync.checkpoint import open_checkpoint
@@ -405,3 +406,24 @@ def test_drafts_are_told_apart_by_all_that_the_author_gave(tree: Any) -> None:
 def core(body: bytes, name: str = "core", **rule: Any) -> DraftPart:
     """A part of a draft."""
     return DraftPart(name=name, body=body, **rule)
+
+
+def test_parts_far_apart_are_read_without_what_lies_between(
+    tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for together may be months apart."""
+    monkeypatch.setattr(parts, "MAX_SPAN", 4)
+    node = tree.node("/")
+    for commit in range(5):
+        node.append("local", *(node.draft(f"{commit}.{each}") for each in range(4)))
+    head = next(each for each in node.store.heads() if each.journal.channel == "local")
+    unpacked = []
+
+    def unpack(first_seq: int, blob: bytes) -> list[Any]:
+        unpacked.append(first_seq)
+        return unpack_parts(first_seq, blob)
+
+    monkeypatch.setattr(parts, "unpack_parts", unpack)
+    found = node.store.parts_of(head.pk, [1, 17])
+    assert {seq: set(named) for seq, named in found.items()} == {1: {"core"}, 17: {"core"}}
+    assert unpacked == [0, 16]

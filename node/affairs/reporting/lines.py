@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from yidao.node.affairs.reporting.records import ReturnKey
 from yidao.node.affairs.reporting.rules import (
@@ -20,9 +21,13 @@ from yidao.node.affairs.reporting.rules import (
     unsuperseded,
 )
 from yidao.node.affairs.reporting.tables import return_version
-from yidao.node.store.rawsql import run_many
+from yidao.node.store.rawsql import fetch, run_many
 
-_OF_KEY = frozenset({"pack", "form", "period", "unit"})
+# Where a column's value stands in a line, if not under the column's own name.
+_PLACE: Final = {
+    "state": "state.value",
+    **{name: f"key.{name}" for name in ("pack", "form", "period", "unit")},
+}
 _ALL = tuple(column.name for column in return_version.columns)
 _JUDGED = (
     "state",
@@ -44,6 +49,11 @@ def _setting(names: Sequence[str]) -> str:
 # One row a return at every tier: an expression a row costs more than the row itself.
 _PLACES = ", ".join("?" for _ in _ALL)
 _INSERT = f"INSERT INTO return_version ({', '.join(_ALL)}) VALUES ({_PLACES})"  # noqa: S608
+_SELECT = (
+    f"SELECT {', '.join(_ALL)} FROM return_version"  # noqa: S608 (own names)
+    " WHERE pack = ? AND form = ? AND period = ? AND unit IN "
+)
+_UNITS_AT_ONCE: Final = 500
 _JUDGE = _setting(_JUDGED)
 _FILL = _setting(_FIGURES)
 
@@ -89,39 +99,63 @@ class Line:
         """Whether its figures belong into sums."""
         return self.payload is not None and not self.excluded and self.state is not State.DOUBTFUL
 
-    def value(self, column: str) -> object:
-        """Give the value of a column of the table."""
-        if column in _OF_KEY:
-            return getattr(self.key, column)
-        value = getattr(self, column)
-        return value.value if isinstance(value, State) else value
-
 
 def line_of(row: Row[Any]) -> Line:
-    """Read a row of the table."""
+    """Read a row that begins with the columns of the table."""
+    return _line(row[: len(_ALL)])
+
+
+def _line(row: Sequence[Any]) -> Line:
+    (
+        position,
+        journal_pk,
+        seq,
+        pack,
+        form,
+        period,
+        unit,
+        version,
+        state,
+        pack_version,
+        schema_sha256,
+        origin,
+        origin_path,
+        record_id,
+        submitted_by,
+        created_ms,
+        payload,
+        digest,
+        excluded,
+        faults,
+        reviewed_by,
+        reason,
+        withdrawn_by,
+        withdrawn_reason,
+        leaf,
+    ) = row
     return Line(
-        key=ReturnKey(pack=row.pack, form=row.form, period=row.period, unit=row.unit),
-        position=row.position,
-        journal_pk=row.journal_pk,
-        seq=row.seq,
-        version=row.version,
-        state=State(row.state),
-        pack_version=row.pack_version,
-        schema_sha256=bytes(row.schema_sha256),
-        origin=bytes(row.origin),
-        origin_path=row.origin_path,
-        record_id=bytes(row.record_id),
-        submitted_by=row.submitted_by,
-        created_ms=row.created_ms,
-        payload=None if row.payload is None else bytes(row.payload),
-        digest=None if row.digest is None else bytes(row.digest),
-        excluded=row.excluded,
-        faults=None if row.faults is None else bytes(row.faults),
-        reviewed_by=row.reviewed_by,
-        reason=row.reason,
-        withdrawn_by=row.withdrawn_by,
-        withdrawn_reason=row.withdrawn_reason,
-        leaf=bytes(row.leaf),
+        key=ReturnKey(pack=pack, form=form, period=period, unit=unit),
+        position=position,
+        journal_pk=journal_pk,
+        seq=seq,
+        version=version,
+        state=State(state),
+        pack_version=pack_version,
+        schema_sha256=bytes(schema_sha256),
+        origin=bytes(origin),
+        origin_path=origin_path,
+        record_id=bytes(record_id),
+        submitted_by=submitted_by,
+        created_ms=created_ms,
+        payload=None if payload is None else bytes(payload),
+        digest=None if digest is None else bytes(digest),
+        excluded=excluded,
+        faults=None if faults is None else bytes(faults),
+        reviewed_by=reviewed_by,
+        reason=reason,
+        withdrawn_by=withdrawn_by,
+        withdrawn_reason=withdrawn_reason,
+        leaf=bytes(leaf),
     )
 
 
@@ -138,7 +172,8 @@ class Book:
     def add(self, line: Line) -> None:
         """Add a version that was just handed in."""
         mine = self._of_origin(line.origin)
-        _take_over(mine, admit([version_of(other) for other in mine], version_of(line)))
+        if mine:
+            _take_over(mine, admit([version_of(other) for other in mine], version_of(line)))
         self.lines.append(line)
 
     def find(self, origin: bytes, record_id: bytes) -> Line | None:
@@ -155,6 +190,11 @@ class Book:
             ReturnStateWrong: The state does not allow it; nothing changes.
         """
         mine = self._of_origin(line.origin)
+        if len(mine) == 1:
+            # Nearly every return has one version, and nothing to supersede.
+            line.state = evolve(line.state, step)
+            line.changed = True
+            return
         versions = [version_of(other) for other in mine]
         _take_over(mine, apply_step(versions, line.position, step))
 
@@ -181,6 +221,8 @@ class Book:
         Otherwise the reason would tell which versions happened to count at the
         end of a batch, and a rebuild has other batches.
         """
+        if not any(line.excluded for line in self.lines):
+            return
         chosen = self.counted()
         for line in self.lines:
             counts = line.position in {chosen.submitted, chosen.accepted}
@@ -222,21 +264,18 @@ def load_books(conn: Connection, keys: Iterable[ReturnKey]) -> dict[ReturnKey, B
     for key in keys:
         books.setdefault(key, Book())
         groups[key.pack, key.form, key.period].add(key.unit)
-    for (pack, form, period), units in groups.items():
-        table = return_version.c
-        found = conn.execute(
-            select(return_version).where(
-                table.pack == pack,
-                table.form == form,
-                table.period == period,
-                table.unit.in_(units),
-            )
-        )
-        for row in found:
-            line = line_of(row)
-            books[line.key].lines.append(line)
+    for place, units in groups.items():
+        # In the order of the index: neighbours share its pages.
+        ordered = sorted(units)
+        for start in range(0, len(ordered), _UNITS_AT_ONCE):
+            some = ordered[start : start + _UNITS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            for row in fetch(conn, f"{_SELECT}({marks})", (*place, *some)):
+                line = _line(row)
+                books[line.key].lines.append(line)
     for book in books.values():
-        book.lines.sort(key=lambda line: line.position)
+        if len(book.lines) > 1:
+            book.lines.sort(key=lambda line: line.position)
     return books
 
 
@@ -250,4 +289,5 @@ def save_lines(conn: Connection, lines: Sequence[Line]) -> None:
 
 def _write(conn: Connection, statement: str, lines: Sequence[Line], names: Sequence[str]) -> None:
     if lines:
-        run_many(conn, statement, [[line.value(name) for name in names] for line in lines])
+        values = attrgetter(*(_PLACE.get(name, name) for name in names))
+        run_many(conn, statement, [values(line) for line in lines])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Self
+from typing import NamedTuple, Self
 
 from yidao.node.affairs.cores import Core, Json, encode_core
 from yidao.node.affairs.reporting.rules import Decision
@@ -31,8 +31,7 @@ _PERIOD = re.compile(r"[0-9]{4}(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?")
 _MAX_FAULTS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnKey:
+class ReturnKey(NamedTuple):
     """What a return is: which unit hands in which form of which pack for which period."""
 
     pack: str

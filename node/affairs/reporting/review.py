@@ -26,6 +26,7 @@ from yidao.sync.ids import Path
 
 DEFAULT_LIMIT = 2_000
 MAX_LIMIT = 10_000
+MAX_LEFT = 10_000
 _CHUNK_RECORDS = 500
 # What an acceptance releases travels with it, and a seal with its parts must fit a frame.
 _CHUNK_BYTES = 512 * 1024
@@ -35,7 +36,14 @@ _LETTER_FAULT_BYTES = 96 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """How many returns got the verdict, how many of the same choice are left, and where it lies."""
+    """What a call did.
+
+    Attributes:
+        reviewed: How many returns got the verdict.
+        left: How many of the same choice are left: counted to the end in a dry run,
+            otherwise to `MAX_LEFT` and no further.
+        position: Where the last verdict lies.
+    """
 
     reviewed: int
     left: int
@@ -122,7 +130,7 @@ class Review:
     def _matching(
         self, conn: Connection, author: str, choice: Choice, verdict: Decision
     ) -> tuple[list[Row[Any]], int]:
-        """Give what waits, at most `limit`, and how many there are in all."""
+        """Give what waits, at most `limit`, and how many there are, see `Reviewed.left`."""
         table = return_version.c
         doubtful = (State.DOUBTFUL,) if verdict is Decision.RETURN else ()
         wanted = [*waits_here(self._desk, State.SUBMITTED, *doubtful)]
@@ -133,8 +141,12 @@ class Review:
             wanted.append(table.form == choice.form)
         if choice.period:
             wanted.append(table.period == choice.period)
+        choice_of_all = select(table.position).where(*wanted)
+        if not choice.dry_run:
+            # A whole country may wait: counting it each time costs more than the verdicts.
+            choice_of_all = choice_of_all.limit(choice.limit + MAX_LEFT)
         total = conn.execute(
-            select(func.count()).select_from(return_version).where(*wanted)
+            select(func.count()).select_from(choice_of_all.subquery())
         ).scalar_one()
         rows = conn.execute(
             _query()

@@ -26,6 +26,9 @@ MAX_REASON_CHARACTERS = 500
 class State(Enum):
     """Where one version stands; the value is what views and the local API show."""
 
+    # Members are compared by identity; the usual hash is computed from the name, in Python.
+    __hash__ = object.__hash__
+
     #: Handed in and well-formed; waits for the verdict.
     SUBMITTED = "submitted"
     #: The parent found it not well-formed; it can only be returned.
@@ -46,6 +49,8 @@ class State(Enum):
 
 class Step(Enum):
     """What may happen to a version."""
+
+    __hash__ = object.__hash__
 
     SUBMIT = "submit"
     REFUSE = "refuse"
@@ -158,6 +163,11 @@ class Counted:
 
     submitted: int | None
     accepted: int | None
+
+
+def counts(state: State) -> tuple[bool, bool]:
+    """Whether the only version of a return counts as submitted, and as accepted; see `counted`."""
+    return state in _COUNTED, state is State.ACCEPTED
 
 
 def counted(versions: Sequence[Version]) -> Counted:

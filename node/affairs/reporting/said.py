@@ -1,7 +1,7 @@
 """What records say of returns: read from their bytes, before anything is folded."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from yidao.api.errors import YidaoError
 from yidao.node.affairs.reporting import records
@@ -54,6 +54,7 @@ class Said:
         record_id: bytes,
         step: Step,
         reason: str = "",
+        faults: bytes | None = None,
     ) -> "Said | None":
         """Say it in the name of a record; None if the object is no return."""
         key = ReturnKey.parse(object_id)
@@ -70,6 +71,7 @@ class Said:
             step=step,
             reviewed_by=item.header.actor,
             reason=reason,
+            faults=faults,
         )
 
 
@@ -94,27 +96,26 @@ def read_event(item: StoredRecord) -> Event | None:
 
 def _read_verdict(item: StoredRecord) -> tuple[Said, ...]:
     verdict = records.Verdict.decode(item.header.kind, item.parts.get("core"))
-    said = _one(item, verdict.origin, verdict.decision.step)
-    return tuple(replace(each, reason=verdict.reason) for each in said)
+    return _one(item, verdict.origin, verdict.decision.step, verdict.reason)
 
 
 def _read_withdrawal(item: StoredRecord) -> tuple[Said, ...]:
     withdrawal = records.Withdrawal.decode(item.parts.get("core"))
-    said = _one(item, item.header.node_id, Step.WITHDRAW)
-    return tuple(replace(each, reason=withdrawal.reason) for each in said)
+    return _one(item, item.header.node_id, Step.WITHDRAW, withdrawal.reason)
 
 
 def _read_doubt(item: StoredRecord) -> tuple[Said, ...]:
     doubt = records.Doubt.decode(item.parts.get("core"))
-    said = _one(item, doubt.origin, Step.DOUBT)
-    return tuple(replace(each, faults=records.encode_faults(doubt.faults)) for each in said)
+    return _one(item, doubt.origin, Step.DOUBT, faults=records.encode_faults(doubt.faults))
 
 
-def _one(item: StoredRecord, origin: bytes, step: Step) -> tuple[Said, ...]:
+def _one(
+    item: StoredRecord, origin: bytes, step: Step, reason: str = "", faults: bytes | None = None
+) -> tuple[Said, ...]:
     header = item.header
     if not header.causes:
         return ()
-    said = Said.of(item, header.object_id, origin, header.causes[0], step)
+    said = Said.of(item, header.object_id, origin, header.causes[0], step, reason, faults)
     return () if said is None else (said,)
 
 
@@ -126,11 +127,16 @@ def _read_notices(item: StoredRecord) -> tuple[Said, ...]:
     found = []
     for notice in records.decode_notices(core):
         said = Said.of(
-            item, notice.object_id, to, notice.record_id, notice.decision.step, notice.reason
+            item,
+            notice.object_id,
+            to,
+            notice.record_id,
+            notice.decision.step,
+            notice.reason,
+            records.encode_faults(notice.faults) if notice.faults else None,
         )
         if said is not None:
-            faults = records.encode_faults(notice.faults) if notice.faults else None
-            found.append(replace(said, faults=faults))
+            found.append(said)
     return tuple(found)
 
 

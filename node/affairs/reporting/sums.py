@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, select, tuple_
 
@@ -12,6 +13,7 @@ from yidao.catalog.pack.model import Form, Pack, RollupKind
 from yidao.catalog.rollup import Rollup
 from yidao.catalog.rows import parse_row
 from yidao.node.affairs.reporting.lines import Book, Line
+from yidao.node.affairs.reporting.rules import counts
 from yidao.node.affairs.reporting.tables import rollup
 from yidao.node.affairs.standards.queries import packs_in_force
 
@@ -19,12 +21,17 @@ from yidao.node.affairs.standards.queries import packs_in_force
 class Scope(Enum):
     """What a total counts; the value is its name in the table."""
 
+    # Members are compared by identity; the usual hash is computed from the name, in Python.
+    __hash__ = object.__hash__
+
     SUBMITTED = "submitted"
     ACCEPTED = "accepted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+_SCOPES: Final = tuple(Scope)
+
+
+class Cell(NamedTuple):
     """One row of the table `rollup`."""
 
     pack: str
@@ -51,8 +58,7 @@ class _Tally:
     totals: Rollup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(NamedTuple):
     """What one return contributes to one scope: a line, and whether its figures are in the sum."""
 
     line: Line
@@ -61,6 +67,14 @@ class Share:
 
 def shares_of(book: Book) -> dict[Scope, Share]:
     """Give what a return contributes as its book stands."""
+    if not book.lines:
+        return {}
+    if len(book.lines) == 1:
+        # Nearly every return has one version.
+        (only,) = book.lines
+        share = Share(line=only, summed=only.is_summable)
+        counting = zip(_SCOPES, counts(only.state), strict=True)
+        return {scope: share for scope, it_counts in counting if it_counts}
     chosen = book.counted()
     shares = {}
     for line in book.lines:
@@ -99,6 +113,8 @@ class Sums:
     _forms: dict[tuple[str, bytes], Form] = field(default_factory=dict)
     # Lines by position whose figures will stand in the submitted sums.
     _submitted: set[int] = field(default_factory=set)
+    # By the positions of the lines that are in it.
+    _rollups: dict[tuple[int, ...], Rollup] = field(default_factory=dict)
 
     def load(self, lines: Sequence[Line]) -> None:
         """Read the cells that these lines may count in."""
@@ -124,7 +140,7 @@ class Sums:
 
     def move(self, before: dict[Scope, Share], after: dict[Scope, Share]) -> None:
         """Replace what a return contributed by what it contributes now."""
-        for scope in Scope:
+        for scope in _SCOPES:
             old, new = before.get(scope), after.get(scope)
             if old == new:
                 continue
@@ -159,11 +175,19 @@ class Sums:
             # version number might still name different bytes of the pack.
             if has_latest(form) or len({line.schema_sha256 for line in lines}) > 1:
                 return False
-            rows = [parse_row(line.payload or b"") for line in lines]
-            tally.totals = tally.totals.merge(Rollup.of(form, rows))
+            tally.totals = tally.totals.merge(self._rollup(form, lines))
         except YidaoError:
             return False
         return True
+
+    def _rollup(self, form: Form, lines: Sequence[Line]) -> Rollup:
+        """Add rows up once, for both scopes: above the parent they come into both together."""
+        place = tuple(line.position for line in lines)
+        known = self._rollups.get(place)
+        if known is None:
+            rows = [parse_row(line.payload or b"") for line in lines]
+            known = self._rollups[place] = Rollup.of(form, rows)
+        return known
 
     def save(self) -> None:
         """Write the cells back; one that counts nothing any more is removed."""

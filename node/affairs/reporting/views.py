@@ -57,7 +57,12 @@ class ReturnProjector:
         self._fold_run(conn, run, reader)
 
     def _fold_run(self, conn: Connection, records_: Sequence[StoredRecord], reader: Reader) -> None:
-        events = [event for item in records_ if (event := read_event(item)) is not None]
+        own = reader.own.node_id
+        events = [
+            event
+            for item in records_
+            if not _is_to_another(item, own) and (event := read_event(item)) is not None
+        ]
         if events:
             books = load_books(conn, keys_of(events))
             _Batch(conn=conn, reader=reader, books=books, paths=Paths(reader)).fold(events)
@@ -213,8 +218,6 @@ class _Batch:
             self._source(said.key, said.journal_pk)
 
     def _keep_early(self, said: Said) -> None:
-        if said.kind == records.NOTIFIED and said.origin != self.reader.own.node_id:
-            return
         self.fresh_early.append(said)
         self.early[said.key, said.origin, said.record_id].append(said)
 
@@ -224,9 +227,6 @@ class _Batch:
             return said.speaker == own.node_id
         if said.kind == records.WITHDRAWN:
             return said.speaker == line.origin
-        if said.kind == records.NOTIFIED and line.origin != own.node_id:
-            # The parent reads its own acceptance, not its letter about it.
-            return False
         origin = self.paths.of(line.origin)
         speaker = self.paths.of(said.speaker)
         return origin is not None and speaker is not None and origin.parent == speaker
@@ -288,6 +288,11 @@ def _early_row(said: Said) -> dict[str, object]:
         "reason": said.reason,
         "faults": said.faults,
     }
+
+
+def _is_to_another(item: StoredRecord, own: NodeId) -> bool:
+    """Whether it is a letter about verdicts to somebody else: a parent has said them before."""
+    return item.header.kind == records.NOTIFIED and item.journal.audience.to != own
 
 
 def _is_touched(book: Book) -> bool:

@@ -19,7 +19,7 @@ from yidao.node.affairs.errors import (
 )
 from yidao.node.affairs.registry.queries import count_units, list_units
 from yidao.node.affairs.registry.views import unit
-from yidao.node.affairs.reporting import records
+from yidao.node.affairs.reporting import records, review
 from yidao.node.affairs.reporting.queries import ReturnFilter, list_returns, roll_up
 from yidao.node.affairs.reporting.review import Choice
 from yidao.node.affairs.reporting.rules import Decision
@@ -444,6 +444,18 @@ def test_a_review_has_a_limit_and_tells_what_is_left(registered, rows):
     assert (first.reviewed, first.left) == (2, 1)
     assert accept(tree[COUNTY], form="consumption").reviewed == 1
     assert accept(tree[COUNTY], form="consumption").reviewed == 0
+
+
+def test_what_is_left_is_counted_only_so_far(registered, rows, monkeypatch):
+    """A country may wait; but whoever asks first, by a dry run, is told of all."""
+    monkeypatch.setattr(review, "MAX_LEFT", 1)
+    tree = registered(4)
+    tree[AGENCY].submit(*(rows.consumption(index) for index in range(4)))
+    tree.exchange()
+    assert accept(tree[COUNTY], form="consumption", limit=1, dry_run=True).left == 4
+    assert accept(tree[COUNTY], form="consumption", limit=1).left == 1
+    assert accept(tree[COUNTY], form="consumption", limit=2).left == 1
+    assert accept(tree[COUNTY], form="consumption").left == 0
 
 
 def test_nobody_reviews_what_they_submitted(registered, rows, monkeypatch):

@@ -405,6 +405,7 @@ class ReviewResponse(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     reviewed: _builtins.int
     left: _builtins.int
+    """Of the same choice; counted to the end in a dry run, else to 10,000 and no further."""
     position: _builtins.int
     def __init__(
         self,
