@@ -31,12 +31,15 @@ class Job:
         run: What to do; a typed error is logged and the job tried again next time.
         catch_up: Run once at the start if its time came while the node was down.
             What runs every few seconds anyway needs no memory.
+        everywhere: Run by each daemon of a node, not only by the one that leads: it is
+            about the process and its folder.
     """
 
     name: str
     trigger: BaseTrigger
     run: Callable[[], Awaitable[None]]
     catch_up: bool = False
+    everywhere: bool = False
 
 
 def every(seconds: float) -> BaseTrigger:
@@ -63,22 +66,35 @@ class Jobs:
     """Runs the jobs of one node."""
 
     def __init__(
-        self, jobs: Sequence[Job], last_runs: LastRuns, clock_ms: Callable[[], int]
+        self,
+        jobs: Sequence[Job],
+        last_runs: LastRuns,
+        clock_ms: Callable[[], int],
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._jobs = jobs
         self._last_runs = last_runs
         self._clock_ms = clock_ms
+        self._leads = leads
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
 
     def start(self) -> None:
         """Schedule every job; those that were missed while the node was down run now."""
+        for job in self._jobs:
+            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name)
+        self._scheduler.start()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Let what was missed run now, if it is this daemon's to run."""
+        if not self._leads() or not self._scheduler.running:
+            return
         now_ms = self._clock_ms()
         for job in self._jobs:
-            first = {"next_run_time": _moment(now_ms)} if self.missed(job, now_ms) else {}
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, **first)
-        self._scheduler.start()
+            if self.missed(job, now_ms):
+                self._scheduler.modify_job(job.name, next_run_time=_moment(now_ms))
 
     def stop(self) -> None:
         """Run nothing more."""
@@ -97,6 +113,8 @@ class Jobs:
         return due is not None and due <= _moment(now_ms)
 
     async def _run(self, job: Job) -> None:
+        if not (job.everywhere or self._leads()):
+            return
         try:
             await job.run()
         except YidaoError as error:

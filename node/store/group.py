@@ -1,22 +1,29 @@
 """A group: the jobs that share one transaction, each of which can fail alone."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import rawsql
+from yidao.node.store import epochs, rawsql, trust, vouching
 from yidao.node.store.appending import Appender
 from yidao.node.store.engine import is_from_database
 from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
+from yidao.node.store.leading import APPLIED, GREW, Leading, News
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import head as head_table
 from yidao.node.store.transaction import Tx
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
+_MOVE: Final = "UPDATE store_head SET last_position = ? WHERE id = 1"
+_LOCK: Final = (
+    "SELECT last_position FROM store_head WHERE id = 1 FOR UPDATE;"
+    "SELECT value FROM meta WHERE key = 'vouched'"
+)
 
 
 class GroupBroken(Exception):
@@ -31,7 +38,9 @@ class Group:
     """One open transaction of the writer.
 
     On PostgreSQL the lock on `store_head` makes the groups of several daemons
-    follow each other: positions are given in commit order.
+    follow each other: positions are given in commit order. Behind that lock, and not
+    before, is read what another daemon may have changed: the position, and
+    whether anything vouches for this run of the server.
     """
 
     def __init__(
@@ -41,12 +50,19 @@ class Group:
         now_ms: int,
         random: Callable[[int], bytes],
         fence: Fence,
+        leading: Leading,
         mold: Mold,
     ) -> None:
         self.conn = conn
-        position: int = conn.execute(
-            select(head_table.c.last_position).where(head_table.c.id == 1).with_for_update()
-        ).scalar_one()
+        self._leading = leading
+        self.is_shared = conn.dialect.name == "postgresql"
+        if self.is_shared:
+            ((position,),), words = rawsql.fetch_each(conn, _LOCK)
+            if words:
+                identity = _follow(conn, identity, vouching.Word.decode(words[0][0]), fence)
+        else:
+            head = select(head_table.c.last_position).where(head_table.c.id == 1)
+            position = conn.execute(head).scalar_one()
         self._scope = Scope(
             conn=conn,
             identity=identity,
@@ -58,7 +74,7 @@ class Group:
         )
         self._first_position = position
         self._appender = Appender(self._scope, mold)
-        self.tx = Tx(self._scope, self._appender)
+        self.tx = Tx(self._scope, self._appender, leading)
 
     @property
     def identity(self) -> Identity:
@@ -101,15 +117,38 @@ class Group:
             scope.opening = False
         return result
 
-    def finish(self) -> int:
-        """Seal what was appended and return the last position; the caller commits."""
+    def finish(self, *, applied: bool = False) -> int:
+        """Seal what was appended and return the last position; the caller commits.
+
+        Args:
+            applied: The projections have moved.
+        """
         scope = self._scope
         self._appender.seal_all()
         scope.heads.flush()
-        if scope.last_position != self._first_position:
-            self.conn.execute(
-                update(head_table)
-                .where(head_table.c.id == 1)
-                .values(last_position=scope.last_position)
-            )
+        grew = scope.last_position != self._first_position
+        if grew:
+            rawsql.run_many(self.conn, _MOVE, [(scope.last_position,)])
+        if grew or applied:
+            news = News(APPLIED if applied else GREW, str(scope.last_position))
+            if telling := self._leading.telling(news):
+                rawsql.run(self.conn, telling)
         return scope.last_position
+
+
+def _follow(conn: Connection, identity: Identity, word: vouching.Word, fence: Fence) -> Identity:
+    """Take over what another daemon has learnt; return who writes from here on."""
+    if word.run != conn.info[vouching.RUN]:
+        fence.follow(vouching.UNVOUCHED)
+        return identity
+    if word.epoch == identity.epoch:
+        fence.follow("")
+        return identity
+    own = trust.enrolled(conn, identity.node_id)
+    assert own is not None, "bind() wrote the node's own enrolment"
+    live = epochs.live_of(conn, own)
+    if live.journal_key != identity.journal.public_key:
+        fence.follow(vouching.KEYS_ELSEWHERE)
+        return identity
+    fence.follow("")
+    return replace(identity, epoch=live.epoch)

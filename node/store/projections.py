@@ -87,6 +87,12 @@ class Runner:
             if row.name in self._cursors:
                 self._cursors[row.name] = max(self._cursors[row.name], row.position)
 
+    def follow(self, conn: Connection) -> int:
+        """Take over how far another daemon has brought everybody; return the last position."""
+        self._read_cursors(conn)
+        position: int = conn.execute(select(head_table.c.last_position)).scalar_one()
+        return position
+
     @property
     def has_erased(self) -> bool:
         """Whether the last step removed parts for good."""

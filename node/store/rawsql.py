@@ -29,6 +29,26 @@ def run(conn: Connection, statement: str) -> None:
         cursor.close()
 
 
+def fetch_each(conn: Connection, statements: str) -> list[list[Any]]:
+    """Run several statements in one exchange with PostgreSQL; return the rows of each.
+
+    Args:
+        conn: In a transaction.
+        statements: Without parameters, with `;` between them.
+    """
+    cursor: Any = conn.connection.cursor()
+    try:
+        # What was prepared can only be one statement.
+        cursor.execute(statements, prepare=False)
+        found: list[list[Any]] = []
+        while True:
+            found.append(list(cursor.fetchall()) if cursor.description else [])
+            if not cursor.nextset():
+                return found
+    finally:
+        cursor.close()
+
+
 def run_many(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
     """Run a statement, written with `?`, once for each row."""
     cursor = conn.connection.cursor()

@@ -8,8 +8,9 @@ gets its answer after the COMMIT that made it durable, never before.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -23,6 +24,7 @@ from yidao.node.store.engine import is_fatal, is_from_database, translate, trunc
 from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.highwater import HighWater, NoHighWater
+from yidao.node.store.leading import GREW, Alone, Leading, News
 from yidao.node.store.projections import Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import MAX_GROUP_RECORDS
@@ -54,6 +56,23 @@ def end_process(error: BaseException) -> None:
     os._exit(FATAL_EXIT_CODE)
 
 
+@contextmanager
+def _unknown_where_lost(group: Group) -> Iterator[None]:
+    """Say of a COMMIT whose answer was lost with the connection what can be said of it.
+
+    Raises:
+        StoreCommitUnknown: It may have happened; who repeats a record id learns it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if group.is_shared and is_from_database(error):
+            found = translate(error)
+            if isinstance(found, errors.StoreUnreachable):
+                raise errors.StoreCommitUnknown(**found.params) from error
+        raise
+
+
 class Writer:
     """Runs jobs in groups, and the projections behind them."""
 
@@ -68,6 +87,9 @@ class Writer:
         last_position: int,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._leading: Leading = Alone()
+        self._news = False
+        self._told_position = last_position
         self._fence = Fence()
         self._high_water: HighWater = NoHighWater()
         self._engine = engine
@@ -89,9 +111,9 @@ class Writer:
         self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
-    def obey(self, fence: Fence, high_water: HighWater) -> None:
+    def obey(self, fence: Fence, high_water: HighWater, leading: Leading) -> None:
         """Seal nothing while the fence is closed, and tell how far commits are; before `start`."""
-        self._fence, self._high_water = fence, high_water
+        self._fence, self._high_water, self._leading = fence, high_water, leading
 
     def start(self) -> None:
         """Start the thread."""
@@ -124,6 +146,15 @@ class Writer:
             self._waiters.append((position, future))
         self._answer_waiters()
         return future
+
+    def hear(self, news: News | None) -> None:
+        """Take what another daemon has told of its commits; from any thread."""
+        with self._wake:
+            if news is not None and news.kind == GREW:
+                self._told_position = max(self._told_position, int(news.text))
+            else:
+                self._news = True
+            self._wake.notify()
 
     def close(self) -> None:
         """Run what is queued, then stop the thread."""
@@ -159,12 +190,17 @@ class Writer:
     def _wait(self) -> bool:
         with self._wake:
             while not self._queue and not self._is_closing:
-                if self._is_behind():
+                if self._has_news() or self._is_behind():
                     return True
                 self._wake.wait()
             return bool(self._queue) or not self._is_closing
 
+    def _has_news(self) -> bool:
+        return self._news or self._told_position > self.last_position
+
     def _turn(self) -> None:
+        if self._has_news():
+            self._follow_news()
         item = self._take()
         if isinstance(item, _Errand):
             self._run_errand(item)
@@ -173,8 +209,32 @@ class Writer:
         if self._is_behind():
             self._project()
 
+    def _follow_news(self) -> None:
+        """Take over how far other daemons have come."""
+        position, applied = self._told_position, self.applied_position
+        if self._news:
+            try:
+                with self._engine.connect() as conn, conn.begin():
+                    position = max(position, self._runner.follow(conn))
+            except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
+                self._fail_group(error, [])
+                self._pause()
+                return
+            self._news = False
+        grew = position > self.last_position
+        self.last_position = self._told_position = max(position, self.last_position)
+        self.applied_position = self._runner.applied()
+        self._answer_waiters()
+        if grew:
+            self._tell_commit()
+        if self.applied_position != applied:
+            for callback in self._on_applied:
+                callback(self.applied_position)
+
     def _is_behind(self) -> bool:
-        return self._runner.behind(self.last_position, fenced=bool(self._fence.reason))
+        return self._leading.leads and self._runner.behind(
+            self.last_position, fenced=bool(self._fence.reason)
+        )
 
     def _run_errand(self, errand: _Errand) -> None:
         if not errand.future.set_running_or_notify_cancel():
@@ -191,7 +251,7 @@ class Writer:
                 group = self._group(conn)
                 self._run_jobs(group, first, done)
                 position = self._finish(group)
-                with self.commit_times.measured():
+                with self.commit_times.measured(), _unknown_where_lost(group):
                     transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._fail_group(error, [future for future, _ in done])
@@ -205,10 +265,18 @@ class Writer:
         self._tell_commit()
 
     def _group(self, conn: Connection) -> Group:
-        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence, self._mold)
+        return Group(
+            conn,
+            self.identity,
+            self._clock_ms(),
+            self._random,
+            self._fence,
+            self._leading,
+            self._mold,
+        )
 
-    def _finish(self, group: Group) -> int:
-        position = group.finish()
+    def _finish(self, group: Group, *, applied: bool = False) -> int:
+        position = group.finish(applied=applied)
         self._high_water.reaching(position)
         return position
 
@@ -246,7 +314,7 @@ class Writer:
             done.append((job.future, result))
 
     def _fail_group(self, error: BaseException, futures: "list[Future[Any]]") -> None:
-        """Tell everybody that nothing of the group has happened.
+        """Tell everybody that nothing of the group has happened, or that nobody knows.
 
         Raises:
             BaseException: `error` again, if it is no word of the database: a defect
@@ -254,9 +322,13 @@ class Writer:
         """
         cause = error.cause if isinstance(error, GroupBroken) else error
         log.error("store.commit.failed", reason=type(cause).__name__)
+        is_lost = isinstance(cause, errors.StoreCommitUnknown)
         for future in futures:
-            future.set_exception(translate(cause))
-        if not is_from_database(cause) or is_fatal(cause):
+            future.set_exception(cause if is_lost else translate(cause))
+        if is_lost:
+            # What was committed after all must be told to links and projections.
+            self.hear(None)
+        elif not is_from_database(cause) or is_fatal(cause):
             raise cause
 
     def _answer_error(self, future: "Future[Any]", error: Exception) -> None:
@@ -271,7 +343,7 @@ class Writer:
             with self._engine.connect() as conn, conn.begin() as transaction:
                 group = self._group(conn)
                 moved = self._runner.step(group, fenced=bool(self._fence.reason))
-                position = self._finish(group)
+                position = self._finish(group, applied=bool(moved))
                 transaction.commit()
         except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
             self._fail_group(error, [])
@@ -296,7 +368,7 @@ class Writer:
 
     def _committed(self, position: int) -> None:
         self.commits += 1
-        self.last_position = position
+        self.last_position = max(self.last_position, position)
         self._high_water.reached(position)
         self.applied_position = self._runner.applied()
         self._answer_waiters()
