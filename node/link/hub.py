@@ -34,6 +34,7 @@ from yidao.node.received import Received
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
 from yidao.node.recovery.warden import RESUMING, Neighbour, Warden
 from yidao.node.store import aside, tables, vouching
+from yidao.node.store.errors import StoreError
 from yidao.node.store.leading import News
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
@@ -234,7 +235,11 @@ class Hub:
         """Whether another daemon on this database speaks to the parent since."""
         if not self.store.is_shared:
             return False
-        return await asyncio.to_thread(self.store.life) != self._life
+        try:
+            return await asyncio.to_thread(self.store.life) != self._life
+        except StoreError:
+            # Who cannot ask does not accuse; a second process comes again.
+            return True
 
     def _hear_news(self, news: News) -> None:
         """Take what another daemon on this database has told."""

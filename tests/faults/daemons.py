@@ -254,9 +254,10 @@ def _row(number: int) -> Row:
 class Load:
     """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for."""
 
-    def __init__(self, daemon: Daemon, rows_a_call: int = 5) -> None:
+    def __init__(self, daemon: Daemon, rows_a_call: int = 5, pause_seconds: float = 0.0) -> None:
         self._daemon = daemon
         self._rows_a_call = rows_a_call
+        self._pause_seconds = pause_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.defect: BaseException | None = None
@@ -276,6 +277,7 @@ class Load:
             while not self._ended.is_set():
                 try:
                     self._daemon.submit(rows(self._rows_a_call))
+                    self._ended.wait(self._pause_seconds)
                 except YidaoError:
                     self._ended.wait(0.02)
         except BaseException as defect:  # noqa: BLE001 (it is raised at the end)
