@@ -220,13 +220,17 @@ class Appender:
             if size
         )
 
+    def read_heads(self) -> None:
+        """Read whatever head `seal_all` needs that a rollback made the scope forget."""
+        for queue in self._queues.values():
+            self._scope.heads.by_pk(queue.head.pk)
+
     def seal_all(self) -> None:
         """Seal and store all that waits, the `node` journal first since it declares the others."""
         order = sorted(
             self._queues.values(), key=lambda queue: queue.head.journal.channel != "node"
         )
         for queue in order:
-            # A rollback made the scope forget heads; they are read again here.
             head = self._scope.heads.by_pk(queue.head.pk)
             assert head is not None, "a queued journal has a head"
             for chunk in _chunks(queue.records):

@@ -215,7 +215,9 @@ def _sqlite_engine(
 
 
 def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
-    writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True)
+    # Without a ping: a transaction on a connection that was lost fails, and the writer then
+    # makes another one.
+    writer = create_engine(url, pool_size=1, max_overflow=1)
     reader = create_engine(
         url,
         pool_size=READERS,

@@ -22,7 +22,8 @@ T = TypeVar("T")
 _MOVE: Final = "UPDATE store_head SET last_position = ? WHERE id = 1"
 _LOCK: Final = (
     "SELECT last_position FROM store_head WHERE id = 1 FOR UPDATE;"
-    "SELECT value FROM meta WHERE key = 'vouched'"
+    "SELECT value FROM meta WHERE key = 'vouched';"
+    "SAVEPOINT job"
 )
 
 
@@ -57,7 +58,7 @@ class Group:
         self._leading = leading
         self.is_shared = conn.dialect.name == "postgresql"
         if self.is_shared:
-            ((position,),), words = rawsql.fetch_each(conn, _LOCK)
+            ((position,),), words, _ = rawsql.fetch_each(conn, _LOCK)
             if words:
                 identity = _follow(conn, identity, vouching.Word.decode(words[0][0]), fence)
         else:
@@ -73,6 +74,9 @@ class Group:
             fence=fence,
         )
         self._first_position = position
+        # An exchange with a server costs more than the statement: the first savepoint
+        # comes with the lock, and each further one with the end of the one before.
+        self._is_marked = self.is_shared
         self._appender = Appender(self._scope, mold)
         self.tx = Tx(self._scope, self._appender, leading)
 
@@ -96,15 +100,19 @@ class Group:
         """
         scope = self._scope
         mark, position = self._appender.mark(), scope.last_position
-        rawsql.run(self.conn, "SAVEPOINT job")
+        self._set_savepoint()
         try:
             result = work(self.tx)
             scope.heads.flush()
-            rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+            if not self.is_shared:
+                rawsql.run(self.conn, "RELEASE SAVEPOINT job")
         except BaseException as error:
             try:
                 rawsql.run(self.conn, "ROLLBACK TO SAVEPOINT job")
-                rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+                if not self.is_shared:
+                    rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+                # What is left of it is as good as a new one.
+                self._is_marked = self.is_shared
             except Exception as undo:  # noqa: BLE001 - raised again as what it means
                 # SQLite undoes everything by itself when its disk is full.
                 raise GroupBroken(error if is_from_database(error) else undo) from error
@@ -117,6 +125,14 @@ class Group:
             scope.opening = False
         return result
 
+    def _set_savepoint(self) -> None:
+        if self._is_marked:
+            self._is_marked = False
+        elif self.is_shared:
+            rawsql.fetch_each(self.conn, "RELEASE SAVEPOINT job;SAVEPOINT job")
+        else:
+            rawsql.run(self.conn, "SAVEPOINT job")
+
     def finish(self, *, applied: bool = False) -> int:
         """Seal what was appended and return the last position; the caller commits.
 
@@ -124,15 +140,17 @@ class Group:
             applied: The projections have moved.
         """
         scope = self._scope
-        self._appender.seal_all()
-        scope.heads.flush()
-        grew = scope.last_position != self._first_position
-        if grew:
-            rawsql.run_many(self.conn, _MOVE, [(scope.last_position,)])
-        if grew or applied:
-            news = News(APPLIED if applied else GREW, str(scope.last_position))
-            if telling := self._leading.telling(news):
-                rawsql.run(self.conn, telling)
+        self._appender.read_heads()
+        with rawsql.together(self.conn):
+            self._appender.seal_all()
+            scope.heads.flush()
+            grew = scope.last_position != self._first_position
+            if grew:
+                rawsql.run_many(self.conn, _MOVE, [(scope.last_position,)])
+            if grew or applied:
+                news = News(APPLIED if applied else GREW, str(scope.last_position))
+                if telling := self._leading.telling(news):
+                    rawsql.run(self.conn, telling)
         return scope.last_position
 
 

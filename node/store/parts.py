@@ -58,7 +58,10 @@ def write_parts(
     for (rule, _), run in runs.items():
         first, last = run[0][0], run[-1][0]
         conn.execute(
-            insert(table).values(
+            # Nobody asks for the key of the row.
+            insert(table)
+            .inline()
+            .values(
                 journal_id=journal_pk,
                 first_seq=first,
                 last_seq=last,

@@ -4,7 +4,8 @@ Building and caching an expression costs more than such a statement itself.
 Errors are the driver's own; `engine.translate` knows them as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -27,6 +28,20 @@ def run(conn: Connection, statement: str) -> None:
         cursor.execute(statement)
     finally:
         cursor.close()
+
+
+@contextmanager
+def together(conn: Connection) -> Iterator[None]:
+    """Send what is written within to PostgreSQL without waiting for each answer.
+
+    Nothing may be asked within. An error is raised at the end, of whichever statement.
+    """
+    if conn.dialect.name != "postgresql":
+        yield
+        return
+    raw: Any = conn.connection.driver_connection
+    with raw.pipeline():
+        yield
 
 
 def fetch_each(conn: Connection, statements: str) -> list[list[Any]]:

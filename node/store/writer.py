@@ -323,6 +323,9 @@ class Writer:
         cause = error.cause if isinstance(error, GroupBroken) else error
         log.error("store.commit.failed", reason=type(cause).__name__)
         is_lost = isinstance(cause, errors.StoreCommitUnknown)
+        if self._engine.dialect.name == "postgresql":
+            # Whatever the connection is good for now.
+            self._engine.dispose()
         for future in futures:
             future.set_exception(cause if is_lost else translate(cause))
         if is_lost:
