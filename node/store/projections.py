@@ -9,7 +9,7 @@ store's own eraser, so that what is to go is folded by everybody first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -34,6 +34,19 @@ KEPT_RECORDS: Final = 20_000
 PROJECTION_STALLED: Final = "PROJECTION_STALLED"
 
 log = structlog.get_logger()
+
+
+class Ahead(NamedTuple):
+    """Records that were read before the transaction that gives them to somebody.
+
+    Attributes:
+        after: The position that they follow.
+        scanned: The position up to which these are all.
+    """
+
+    after: int
+    records: Sequence[StoredRecord]
+    scanned: int
 
 
 class Projector(Protocol):
@@ -117,8 +130,28 @@ class Runner:
     def _runs(self, name: str, *, fenced: bool) -> bool:
         return name not in self._stalled and not (fenced and name in self._deciders)
 
-    def step(self, group: Group, *, fenced: bool = False) -> dict[str, int]:
+    def read_ahead(self, conn: Connection, *, fenced: bool = False) -> Ahead | None:
+        """Read the batch that `step` will give, as far as is known; None if nobody runs."""
+        positions = [at for name, at in self._cursors.items() if self._runs(name, fenced=fenced)]
+        if not positions:
+            return None
+        after = min(positions)
+        try:
+            records, scanned = read_records(conn, after, BATCH_RECORDS, to_fold=True)
+        except StoreInconsistent:
+            # The step itself finds it, and stalls whom it concerns.
+            return None
+        return Ahead(after, records, scanned)
+
+    def step(
+        self, group: Group, ahead: Ahead | None = None, *, fenced: bool = False
+    ) -> dict[str, int]:
         """Give one batch to those who are furthest behind.
+
+        Args:
+            group: The transaction.
+            ahead: What was read before it; of use if nobody has moved since.
+            fenced: Deciders wait.
 
         Returns:
             Their new cursors; `moved` takes them once the transaction is committed.
@@ -136,7 +169,10 @@ class Runner:
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
         try:
-            records, scanned = read_records(group.conn, after, BATCH_RECORDS, to_fold=True)
+            if ahead is not None and ahead.after == after:
+                _, records, scanned = ahead
+            else:
+                records, scanned = read_records(group.conn, after, BATCH_RECORDS, to_fold=True)
         except StoreInconsistent as error:
             # Skipping what cannot be read would give tables that no journal proves.
             for name in names:

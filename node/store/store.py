@@ -32,9 +32,11 @@ from yidao.node.store.leading import APPLIED, GREW, TAG_BYTES, Alone, Leading, N
 from yidao.node.store.projections import Decider, Projector, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import (
+    Draft,
     Fault,
     RebuildReport,
     ScrubReport,
+    Ticket,
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
@@ -264,6 +266,15 @@ class Store(StoreForLinks):
         result must not hold the transaction.
         """
         return self._running().submit(job)
+
+    def append_later(self, channel: str, drafts: Sequence[Draft]) -> "Future[list[Ticket]]":
+        """Queue records for the journal of a channel; the future is done once they are durable.
+
+        The same as a job that appends them and does nothing else, but where several daemons
+        share the database they wait for each other for less: salts, hashes and headers are
+        made before the transaction begins. Raises what `Appender.append` raises, in the future.
+        """
+        return self._running().append_later(channel, drafts)
 
     def run(self, job: Callable[[Tx], T]) -> T:
         """Run a job and wait until it is durable."""

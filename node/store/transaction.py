@@ -17,7 +17,7 @@ from yidao.node.store import (
     trust,
     vouching,
 )
-from yidao.node.store.appending import Appender
+from yidao.node.store.appending import Appender, Prepared
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.leading import Leading, News
 from yidao.node.store.scope import Scope
@@ -64,6 +64,10 @@ class Tx:
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
+
+    def append_prepared(self, channel: str, prepared: Sequence[Prepared]) -> list[Ticket]:
+        """Append records that were made before (see `appending.prepare`)."""
+        return self._appender.append_prepared(channel, prepared)
 
     def open_epoch(
         self,

@@ -8,26 +8,28 @@ gets its answer after the COMMIT that made it durable, never before.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
 
+from yidao.api.errors import YidaoError
 from yidao.node.keys import Identity
 from yidao.node.store import errors
+from yidao.node.store.appending import Prepared, prepare
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.leading import GREW, Alone, Leading, News
-from yidao.node.store.projections import Runner
+from yidao.node.store.projections import Ahead, Runner
 from yidao.node.store.transaction import Tx
-from yidao.node.store.values import MAX_GROUP_RECORDS
+from yidao.node.store.values import MAX_GROUP_RECORDS, Draft, Ticket
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
@@ -40,6 +42,33 @@ log = structlog.get_logger()
 class _Job:
     work: Callable[[Tx], Any]
     future: "Future[Any]"
+
+
+class _Append:
+    """Appends records that are made before the transaction begins, where it must be short."""
+
+    def __init__(
+        self,
+        mold: Mold,
+        random: Callable[[int], bytes],
+        channel: str,
+        drafts: Sequence[Draft],
+    ) -> None:
+        self._mold = mold
+        self._random = random
+        self._channel = channel
+        self._drafts = drafts
+        self._prepared: list[Prepared] | None = None
+
+    def prepare(self) -> list[Prepared]:
+        """Make them, once."""
+        if self._prepared is None:
+            self._prepared = prepare(self._mold, self._random, self._drafts)
+        return self._prepared
+
+    def __call__(self, tx: Tx) -> list[Ticket]:
+        """Append them."""
+        return tx.append_prepared(self._channel, self.prepare())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +117,7 @@ class Writer:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._leading: Leading = Alone()
+        self._is_shared = engine.dialect.name == "postgresql"
         self._news = False
         self._told_position = last_position
         self._fence = Fence()
@@ -124,6 +154,10 @@ class Writer:
         future: Future[T] = Future()
         self._put(_Job(work, future))
         return future
+
+    def append_later(self, channel: str, drafts: Sequence[Draft]) -> "Future[list[Ticket]]":
+        """Queue records; see `Store.append_later`."""
+        return self.submit(_Append(self._mold, self._random, channel, drafts))
 
     def errand(self, work: Callable[[Engine], T]) -> "Future[T]":
         """Queue work on the writer's connection outside of any transaction."""
@@ -246,16 +280,19 @@ class Writer:
 
     def _run_group(self, first: _Job) -> None:
         done: list[tuple[Future[Any], Any]] = []
+        ready = self._prepared(first) if self._is_shared else deque([first])
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
                 group = self._group(conn)
-                self._run_jobs(group, first, done)
+                self._run_jobs(group, ready, done)
                 position = self._finish(group)
                 with self.commit_times.measured(), _unknown_where_lost(group):
                     transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
+            self._put_back(ready)
             self._fail_group(error, [future for future, _ in done])
             return
+        self._put_back(ready)
         self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
@@ -280,15 +317,38 @@ class Writer:
         self._high_water.reaching(position)
         return position
 
-    def _run_jobs(self, group: Group, first: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
-        job: _Job | None = first
+    def _prepared(self, first: _Job) -> deque[_Job]:
+        """Return all jobs that wait, with everything done that needs no transaction.
+
+        Other daemons wait for the end of this one's.
+        """
+        ready = deque([first])
+        while len(ready) < MAX_GROUP_RECORDS and (job := self._take_job()) is not None:
+            ready.append(job)
+        for job in ready:
+            if isinstance(job.work, _Append):
+                # What is wrong with a draft is raised again in its job.
+                with suppress(YidaoError):
+                    job.work.prepare()
+        return ready
+
+    def _put_back(self, jobs: deque[_Job]) -> None:
+        with self._wake:
+            self._queue.extendleft(reversed(jobs))
+
+    def _run_jobs(
+        self, group: Group, ready: deque[_Job], done: list[tuple["Future[Any]", Any]]
+    ) -> None:
+        """Run jobs until none waits or the group is full; takes from the left of `ready`."""
         count = 0
-        while job is not None:
+        while True:
+            job = ready.popleft() if ready else None if self._is_shared else self._take_job()
+            if job is None:
+                return
             count += 1
             self._run_job(group, job, done)
             if group.records + count >= MAX_GROUP_RECORDS:
                 return
-            job = self._take_job()
 
     def _take_job(self) -> _Job | None:
         with self._wake:
@@ -323,7 +383,7 @@ class Writer:
         cause = error.cause if isinstance(error, GroupBroken) else error
         log.error("store.commit.failed", reason=type(cause).__name__)
         is_lost = isinstance(cause, errors.StoreCommitUnknown)
-        if self._engine.dialect.name == "postgresql":
+        if self._is_shared:
             # Whatever the connection is good for now.
             self._engine.dispose()
         for future in futures:
@@ -343,9 +403,11 @@ class Writer:
     def _project(self) -> None:
         """Give the projections one batch, in a transaction of its own."""
         try:
-            with self._engine.connect() as conn, conn.begin() as transaction:
+            with self._engine.connect() as conn:
+                ahead = self._read_ahead(conn)
+                transaction = conn.begin()
                 group = self._group(conn)
-                moved = self._runner.step(group, fenced=bool(self._fence.reason))
+                moved = self._runner.step(group, ahead, fenced=bool(self._fence.reason))
                 position = self._finish(group, applied=bool(moved))
                 transaction.commit()
         except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
@@ -362,6 +424,13 @@ class Writer:
             self._tell_commit()
         for callback in self._on_applied:
             callback(self.applied_position)
+
+    def _read_ahead(self, conn: Connection) -> Ahead | None:
+        """Read what comes next before other daemons have to wait."""
+        if not self._is_shared:
+            return None
+        with conn.begin():
+            return self._runner.read_ahead(conn, fenced=bool(self._fence.reason))
 
     def _pause(self) -> None:
         """Wait a moment, unless a job comes, before a full disk is asked again."""
