@@ -267,14 +267,17 @@ class Store(StoreForLinks):
         """
         return self._running().submit(job)
 
-    def append_later(self, channel: str, drafts: Sequence[Draft]) -> "Future[list[Ticket]]":
+    def append_later(
+        self, channel: str, drafts: Sequence[Draft], then: Callable[[list[Ticket]], T]
+    ) -> "Future[T]":
         """Queue records for the journal of a channel; the future is done once they are durable.
 
-        The same as a job that appends them and does nothing else, but where several daemons
-        share the database they wait for each other for less: salts, hashes and headers are
-        made before the transaction begins. Raises what `Appender.append` raises, in the future.
+        Its result is what `then` makes of the tickets, in the transaction. The same as a job
+        that does this, but where several daemons share the database they wait for each other
+        for less: salts, hashes and headers are made before the transaction begins. Raises
+        what `Appender.append` raises, in the future.
         """
-        return self._running().append_later(channel, drafts)
+        return self._running().append_later(channel, drafts, then)
 
     def run(self, job: Callable[[Tx], T]) -> T:
         """Run a job and wait until it is durable."""

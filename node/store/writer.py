@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -44,31 +44,29 @@ class _Job:
     future: "Future[Any]"
 
 
-class _Append:
+class _Append(Generic[T]):
     """Appends records that are made before the transaction begins, where it must be short."""
 
     def __init__(
         self,
-        mold: Mold,
-        random: Callable[[int], bytes],
         channel: str,
-        drafts: Sequence[Draft],
+        make: Callable[[], list[Prepared]],
+        then: Callable[[list[Ticket]], T],
     ) -> None:
-        self._mold = mold
-        self._random = random
         self._channel = channel
-        self._drafts = drafts
+        self._make = make
+        self._then = then
         self._prepared: list[Prepared] | None = None
 
     def prepare(self) -> list[Prepared]:
         """Make them, once."""
         if self._prepared is None:
-            self._prepared = prepare(self._mold, self._random, self._drafts)
+            self._prepared = self._make()
         return self._prepared
 
-    def __call__(self, tx: Tx) -> list[Ticket]:
+    def __call__(self, tx: Tx) -> T:
         """Append them."""
-        return tx.append_prepared(self._channel, self.prepare())
+        return self._then(tx.append_prepared(self._channel, self.prepare()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +153,12 @@ class Writer:
         self._put(_Job(work, future))
         return future
 
-    def append_later(self, channel: str, drafts: Sequence[Draft]) -> "Future[list[Ticket]]":
+    def append_later(
+        self, channel: str, drafts: Sequence[Draft], then: Callable[[list[Ticket]], T]
+    ) -> "Future[T]":
         """Queue records; see `Store.append_later`."""
-        return self.submit(_Append(self._mold, self._random, channel, drafts))
+        work = _Append(channel, lambda: prepare(self._mold, self._random, drafts), then)
+        return self.submit(work)
 
     def errand(self, work: Callable[[Engine], T]) -> "Future[T]":
         """Queue work on the writer's connection outside of any transaction."""

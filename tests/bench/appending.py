@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from tests.bench.processes import await_go
 from yidao.node.clock import system_clock_ms
 from yidao.node.keys import Identity
+from yidao.node.logging import configure
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Ticket
 from yidao.sync.ids import NetworkId, NodeId, Path
@@ -74,7 +75,7 @@ def append_all(store: Store, batches: Sequence[Sequence[Draft]]) -> None:
     """Append batches of records, a few of them under way at once."""
     under_way: deque[Future[list[Ticket]]] = deque()
     for drafts in batches:
-        under_way.append(store.append_later(CHANNEL, drafts))
+        under_way.append(store.append_later(CHANNEL, drafts, list))
         if len(under_way) == WINDOW:
             under_way.popleft().result()
     while under_way:
@@ -83,6 +84,8 @@ def append_all(store: Store, batches: Sequence[Sequence[Draft]]) -> None:
 
 def main() -> None:
     """Run."""
+    # Standard output is for what the bench waits for.
+    configure(level="warning", format="console")
     url, count, batch = sys.argv[1:]
     store = opened(url, "/")
     batches = batches_of(int(count), int(batch))
