@@ -93,9 +93,10 @@ def _judge(data_dir: Path, before: bytes, position: int, witness: Witness) -> St
 
 def _judge_shared(data_dir: Path, said: Vouched, position: int, witness: Witness) -> Start:
     """Judge by what the database says: another daemon may have written since this one did."""
-    if marks.has(data_dir, marks.RESTORED) or said is Vouched.DOUBTED:
+    # Who has seen more than there is knows that the database was rolled back.
+    was_restored = marks.has(data_dir, marks.RESTORED) or witness.knows_more(position)
+    if was_restored or said is Vouched.DOUBTED:
         return Start.RESTORED
     if said is Vouched.NEVER and marks.has(data_dir, marks.FIRST) and position == 0:
         return Start.FIRST
-    is_known = said is Vouched.YES and not witness.knows_more(position)
-    return Start.REMEMBERED if is_known else Start.DOUBTFUL
+    return Start.REMEMBERED if said is Vouched.YES else Start.DOUBTFUL

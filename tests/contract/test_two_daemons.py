@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import psycopg
@@ -14,12 +15,14 @@ from sqlalchemy.engine import make_url
 
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.seats import SEAT, Seats
+from yidao.node.recovery.startup import look
 from yidao.node.store import errors, vouching
 from yidao.node.store.leading import News
 from yidao.node.store.records import Reader
 from yidao.node.store.store import Store
 from yidao.node.store.values import StoredRecord
 from yidao.sync.epoch import Cause
+from yidao.sync.fencing import Start
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.lives import Heard
 
@@ -147,6 +150,40 @@ def test_another_run_of_the_server_fences_all(both: tuple[Any, Any]) -> None:
     second.store.run(lambda tx: tx.vouch())
     for number, each in enumerate(both):
         each.append("up:15", each.draft(f"not vouched for {number}"))
+
+
+def test_a_start_is_judged_by_the_database(tree: Any, tmp_path: FilePath) -> None:
+    """What another daemon wrote since is no doubt; another run is; less than was seen is a loss."""
+    running = tree.node("/")
+
+    def start(seen_to: int = 0) -> Start:
+        store = Store.open(running.url, clock_ms=tree.clock, random=tree.random)
+        store.bind(running.identity)
+        found = look(tmp_path, store, environ={"XDG_RUNTIME_DIR": str(tmp_path)})
+        found.witness.reached(seen_to)
+        found.witness.close()
+        store.close()
+        return found.start
+
+    def vouch(doubt: str = "", *, settled: bool = False) -> None:
+        running.store.run(lambda tx: tx.vouch(doubt, settled=settled))
+
+    assert start() is Start.DOUBTFUL
+    vouch()
+    assert start() is Start.REMEMBERED
+    running.append("up:15", running.draft("by the other daemon"))
+    assert start() is Start.REMEMBERED
+    with running.store._engines.writer.begin() as conn:
+        vouching.give(conn, vouching.Word("another/run", "1"))
+    assert start() is Start.DOUBTFUL
+    vouch()
+    assert start(seen_to=1_000) is Start.REMEMBERED
+    assert start() is Start.RESTORED
+    with pytest.raises(errors.StoreFenced):
+        running.append("up:15", running.draft("after the loss was seen"))
+    assert start() is Start.RESTORED
+    vouch(settled=True)
+    assert start() is Start.REMEMBERED
 
 
 def test_a_word_that_was_taken_back_is_given_anew_by_who_settles_it(both: tuple[Any, Any]) -> None:
