@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -66,6 +67,7 @@ class Relay:
         self._scanned = dict.fromkeys(Lane, 0)
         self._sent = dict.fromkeys(Lane, 0)
         self._mark = 0
+        self._last: Future[None] = Future()
 
     def step(self) -> int:
         """Move what there is; give the position up to which everything is."""
@@ -83,8 +85,13 @@ class Relay:
                 assert not outcome.refusals, outcome.refusals
         receipts, self._mark = self._root.receipts(self._to_child, self._mark)
         for receipt in receipts:
-            self._child.run(lambda tx, r=receipt: tx.add_receipt(self._to_root, r))
+            # As a link does it: the next frame does not wait for it.
+            self._last = self._child.submit(lambda tx, r=receipt: tx.add_receipt(self._to_root, r))
         return head
+
+    def wait_receipts(self) -> None:
+        """Return once the last receipt is durable at the child."""
+        self._last.result()
 
 
 def _peer(store: Store) -> Peer:
@@ -133,6 +140,7 @@ def _live(urls: tuple[str, str]) -> float:
         publishing.start()
         while relay.step() < end:
             pass
+        relay.wait_receipts()
         seconds = time.perf_counter() - started_at
         publishing.join()
         return BATCH * BATCHES / seconds
