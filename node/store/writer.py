@@ -343,7 +343,7 @@ class Writer:
         """Run jobs until none waits or the group is full; takes from the left of `ready`."""
         count = 0
         while True:
-            job = ready.popleft() if ready else None if self._is_shared else self._take_job()
+            job = ready.popleft() if ready else self._take_job(made=self._is_shared)
             if job is None:
                 return
             count += 1
@@ -351,13 +351,18 @@ class Writer:
             if group.records + count >= MAX_GROUP_RECORDS:
                 return
 
-    def _take_job(self) -> _Job | None:
+    def _take_job(self, *, made: bool = False) -> _Job | None:
+        """Take the next job, if one waits.
+
+        Args:
+            made: Leave one that has something to make first to the next group.
+        """
         with self._wake:
-            if self._queue and isinstance(self._queue[0], _Job):
-                item = self._queue.popleft()
-                assert isinstance(item, _Job), "looked at above"
-                return item
-            return None
+            item = self._queue[0] if self._queue else None
+            if not isinstance(item, _Job) or (made and isinstance(item.work, _Append)):
+                return None
+            self._queue.popleft()
+            return item
 
     def _run_job(self, group: Group, job: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
         if not job.future.set_running_or_notify_cancel():
