@@ -248,14 +248,16 @@ class Writer:
         """Take over how far other daemons have come."""
         position, applied = self._told_position, self.applied_position
         if self._news:
+            # Before it is read: what comes while it is, is read the next time.
+            self._news = False
             try:
                 with self._engine.connect() as conn, conn.begin():
                     position = max(position, self._runner.follow(conn))
             except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
+                self._news = True
                 self._fail_group(error, [])
                 self._pause()
                 return
-            self._news = False
         grew = position > self.last_position
         self.last_position = self._told_position = max(position, self.last_position)
         self.applied_position = self._runner.applied()
