@@ -112,6 +112,9 @@ class Parts:
         await self.links.start()
         await self.joins.start()
         await self.local.start()
+        # Who leads later catches up with what the one before it missed.
+        catch_up = _in_loop(self.jobs.catch_up)
+        self.store.on_lead(lambda _leads: catch_up())
         self.jobs.start()
 
     async def stop(self) -> None:
@@ -367,14 +370,20 @@ class Assembly:
         async def tell_counted() -> None:
             await asyncio.to_thread(auditor.flush)
 
-        counting = Job(name="audit", trigger=Every(WINDOW_MS / 1_000), run=tell_counted)
+        counting = Job(
+            name="audit", trigger=Every(WINDOW_MS / 1_000), run=tell_counted, everywhere=True
+        )
         watches = {"certificate": watch.run, "expiries": expiries.run, "renewal": renewer.run}
-        watching = [Job(name=name, trigger=Every(60), run=run) for name, run in watches.items()]
+        watching = [
+            Job(name=name, trigger=Every(60), run=run, everywhere=True)
+            for name, run in watches.items()
+        ]
         routine = routine_jobs(store, hub, links, self._settings)
         return Jobs(
             [*routine, *watch_jobs(store, self._settings), counting, *watching, *more],
             last_runs(store),
             system_clock_ms,
+            lambda: store.leads,
         )
 
     def _open_store(self) -> Store:

@@ -40,6 +40,10 @@ def _checked_address(value: str) -> str:
     return value
 
 
+def _checked_addresses(value: str) -> str:
+    return ",".join(_checked_address(each.strip()) for each in value.split(","))
+
+
 def _checked_name(value: str) -> str:
     if len(value) > _MAX_NAME_CHARS or not value.isprintable():
         raise ValueError("at most 60 printable characters")
@@ -54,6 +58,7 @@ def _checked_proxy(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_checked_address)]
+Addresses = Annotated[str, AfterValidator(_checked_addresses)]
 Proxy = Annotated[str, AfterValidator(_checked_proxy)]
 OfficeName = Annotated[str, AfterValidator(_checked_name)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -89,8 +94,10 @@ class Settings(BaseModel):
     join_listen_seen: Address | None = Field(
         None, description="`join_listen` as children see it; goes into join bundles."
     )
-    parent_address: Address | None = Field(
-        None, description="The parent's `listen` as seen from here; none at the root."
+    parent_address: Addresses | None = Field(
+        None,
+        description="The parent's `listen` as seen from here; none at the root. Where several "
+        "daemons are the parent, their addresses with commas: one after the other is dialled.",
     )
     parent_join_address: Address | None = Field(
         None,
@@ -220,6 +227,11 @@ class Settings(BaseModel):
         description="Where Prometheus metrics are served, without any check of who asks: keep "
         "to 127.0.0.1. None means off.",
     )
+
+    @property
+    def parent_addresses(self) -> tuple[str, ...]:
+        """Where the parent may be dialled, the first choice first; empty at the root."""
+        return () if self.parent_address is None else tuple(self.parent_address.split(","))
 
     @model_validator(mode="after")
     def _order_of_backoff(self) -> "Settings":

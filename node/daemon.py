@@ -26,6 +26,7 @@ from yidao.node.errors import NodeError
 from yidao.node.keys import KeyFolder
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.hub import Hub
+from yidao.node.link.leader import LeaderDialer
 from yidao.node.link.options import forget_environment_proxies
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.way import why_lost
@@ -174,7 +175,7 @@ class Daemon:
             random.random,
             lambda: why_lost(self._settings, self._keys, parent.path, system_clock_ms),
         )
-        task = asyncio.create_task(dialer.run(), name="dialer")
+        task = asyncio.create_task(LeaderDialer(hub, dialer).run(), name="dialer")
         task.add_done_callback(self._dialer_ended)
         return task
 

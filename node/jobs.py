@@ -55,14 +55,18 @@ class Job:
     Attributes:
         name: Stable; under this name its last run is remembered.
         run: What to do; an error is logged and the job tried again next time.
-        catch_up: Run once at the start if its time came while the node was down.
+        catch_up: Run once at the start if its time came while the node was down, and so
+            where this daemon begins to lead.
             What runs every few seconds anyway needs no memory.
+        everywhere: Run by each daemon of a node, not only by the one that leads: it is
+            about the process and its folder.
     """
 
     name: str
     trigger: Every | Daily
     run: Callable[[], Awaitable[None]]
     catch_up: bool = False
+    everywhere: bool = False
 
 
 class LastRuns:
@@ -83,20 +87,30 @@ class Jobs:
         jobs: Sequence[Job],
         last_runs: LastRuns,
         clock_ms: Callable[[], int],
+        leads: Callable[[], bool] = lambda: True,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._last_runs = last_runs
         self._clock_ms = clock_ms
+        self._leads = leads
         self._look_seconds = look_seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self._calls: dict[str, asyncio.Event] = {}
 
     def start(self) -> None:
         """Begin with every job; those that were missed while the node was down run now."""
-        now_ms = self._clock_ms()
         for job in self._jobs:
-            work = self._keep(job, missed=self.missed(job, now_ms))
+            call = self._calls[job.name] = asyncio.Event()
+            work = self._keep(job, call)
             self._tasks.append(asyncio.create_task(work, name=f"job {job.name}"))
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Let what was missed run now, if it is this daemon's to run. Call on the event loop."""
+        for job in self._jobs:
+            if job.catch_up and job.name in self._calls:
+                self._calls[job.name].set()
 
     def stop(self) -> None:
         """Run nothing more."""
@@ -110,22 +124,33 @@ class Jobs:
         last_ms = self._last_runs.read(job.name)
         return last_ms is not None and job.trigger.after(last_ms) <= now_ms
 
-    async def _keep(self, job: Job, *, missed: bool) -> None:
+    async def _keep(self, job: Job, call: asyncio.Event) -> None:
+        is_interval = isinstance(job.trigger, Every)
+        seconds = job.trigger.seconds if isinstance(job.trigger, Every) else self._look_seconds
         looked_ms = self._clock_ms()
-        if missed:
-            await self._run(job)
         while True:
-            if isinstance(job.trigger, Every):
-                await asyncio.sleep(job.trigger.seconds)
-                await self._run(job)
-                continue
-            await asyncio.sleep(self._look_seconds)
+            is_called = await _is_set_within(call, seconds)
             now_ms = self._clock_ms()
-            if job.trigger.after(looked_ms) <= now_ms:
+            # Looked at here, where no run is under way whose end is not written down yet.
+            if is_called:
+                call.clear()
+                is_due = self._was_missed(job, now_ms)
+            else:
+                is_due = is_interval
+            if is_due or (not is_interval and job.trigger.after(looked_ms) <= now_ms):
                 await self._run(job)
             looked_ms = now_ms
 
+    def _was_missed(self, job: Job, now_ms: int) -> bool:
+        try:
+            return self.missed(job, now_ms)
+        except YidaoError as error:
+            log.error("jobs.job.failed", job=job.name, code=error.code)
+            return False
+
     async def _run(self, job: Job) -> None:
+        if not (job.everywhere or self._leads()):
+            return
         try:
             await job.run()
             if job.catch_up:
@@ -135,3 +160,10 @@ class Jobs:
         except Exception:
             # A defect of one run must not be the end of what protects the node.
             log.exception("jobs.job.crashed", job=job.name)
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        return await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False

@@ -110,6 +110,7 @@ class Renewer:
         self._clock_ms = clock_ms
         self._early = JITTER_SHARE * jitter()
         self._not_before: datetime | None = None
+        self._tries = 0
 
     async def run(self) -> None:
         """Renew what is due; a failure is named in the log, and tried again in an hour."""
@@ -186,9 +187,15 @@ class Renewer:
     async def _ask(self, now: datetime) -> link_pb2.RenewResponse:
         request, has_ended = self._request(now)
         settings = self._settings
-        address = settings.parent_join_address if has_ended else settings.parent_address
-        if address is None:
+        joining = settings.parent_join_address
+        addresses = settings.parent_addresses
+        if has_ended:
+            addresses = () if joining is None else (joining,)
+        if not addresses:
             raise RenewUnreachable(address="", reason="NO_ADDRESS")
+        # The next try asks the next of several.
+        address = addresses[self._tries % len(addresses)]
+        self._tries += 1
         parent = self._store.identity.path.parent
         assert parent is not None, "the root asks nobody"
         name = target_name(parent)

@@ -66,10 +66,14 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
 
     return (
         Job(name="cosign", trigger=Every(settings.cosign_interval_seconds), run=cosign),
-        Job(name="peer-recheck", trigger=Every(RECHECK_SECONDS), run=links.recheck),
+        Job(
+            name="peer-recheck", trigger=Every(RECHECK_SECONDS), run=links.recheck, everywhere=True
+        ),
         Job(name="letters", trigger=Every(_LETTERS_SECONDS), run=shed_letters),
-        Job(name="wal-checkpoint", trigger=Every(_WAL_SECONDS), run=checkpoint_wal),
-        Job(name="health", trigger=Every(_HEALTH_SECONDS), run=snapshot),
+        Job(
+            name="wal-checkpoint", trigger=Every(_WAL_SECONDS), run=checkpoint_wal, everywhere=True
+        ),
+        Job(name="health", trigger=Every(_HEALTH_SECONDS), run=snapshot, everywhere=True),
     )
 
 

@@ -12,7 +12,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "让客户端证书可有可无",
     "listen_seen": "下级看到的 `listen` 地址; 用于 NAT 之后或监听 0.0.0.0 时",
     "join_listen_seen": "下级看到的 `join_listen` 地址; 写入加入包",
-    "parent_address": "从本机看到的上级 `listen` 地址; 根节点没有",
+    "parent_address": "从本机看到的上级 `listen` 地址; 根节点没有。上级有几个进程时, "
+    "用逗号列出各进程的地址, 依次拨叫",
     "parent_join_address": "从本机看到的上级 `join_listen` 地址; 本机证书到期后向其申请新证书",
     "proxy": "通往上级的 HTTP 代理 (CONNECT 方式), `http://[用户:密码@]主机:端口`; "
     "从不使用环境变量中的代理",

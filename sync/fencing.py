@@ -47,6 +47,7 @@ class Turn(Enum):
         REPLACED: The parent took a session of another process of this node.
         DECIDED: An operator wants a new epoch.
         OPENED: The new epoch's first record is durable.
+        DOUBTED: The store is not the one that it was: its database was restarted or promoted.
     """
 
     AGREED = "agreed"
@@ -57,6 +58,7 @@ class Turn(Enum):
     REPLACED = "replaced"
     DECIDED = "decided"
     OPENED = "opened"
+    DOUBTED = "doubted"
 
 
 TURNS: Final[Mapping[tuple[Standing, Turn], Standing]] = {
@@ -79,6 +81,7 @@ TURNS: Final[Mapping[tuple[Standing, Turn], Standing]] = {
     (Standing.ACTIVE, Turn.DIVERGED): Standing.FORKED,
     (Standing.ACTIVE, Turn.REPLACED): Standing.CLONED,
     (Standing.ACTIVE, Turn.DECIDED): Standing.REOPENING,
+    (Standing.ACTIVE, Turn.DOUBTED): Standing.FENCED,
     (Standing.FORKED, Turn.DECIDED): Standing.REOPENING,
     (Standing.CLONED, Turn.DECIDED): Standing.REOPENING,
 }

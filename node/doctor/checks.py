@@ -118,9 +118,10 @@ def _open_and_close(settings: Settings) -> None:
 def _check_parent(folder: KeyFolder, settings: Settings) -> None:
     identity = folder.load_identity()
     parent = identity.path.parent
-    if settings.parent_address is None or parent is None:
+    if parent is None:
         return
-    check_way(way_to_parent(settings, folder, parent, settings.parent_address))
+    for address in settings.parent_addresses:
+        check_way(way_to_parent(settings, folder, parent, address))
 
 
 def _moving(settings: Settings, wait: Callable[[float], None]) -> Iterator[Finding]:

@@ -84,7 +84,9 @@ def opened(settings: Settings) -> Iterator[Connection]:
     except OperationalError as error:
         if settings.database_url is None:
             raise errors.DatabaseDamaged(path=STORE_NAME, reason="open") from None
-        address = f"{url.host or 'local'}:{url.port or 5432}"
+        several = url.query.get("host", ())
+        hosts = (several,) if isinstance(several, str) else several
+        address = ",".join(hosts) or f"{url.host or 'local'}:{url.port or 5432}"
         raise errors.PostgresqlUnreachable(
             address=address, reason=_reason(str(error.orig))
         ) from None

@@ -62,6 +62,8 @@ class Dialer:
         self._jitter = jitter
         self._why_lost = why_lost
         self._flowed = False
+        # Where several daemons are the parent, its children begin at either.
+        self._dials = int(jitter() * len(settings.parent_addresses))
 
     async def run(self) -> None:
         """Dial until cancelled."""
@@ -77,7 +79,7 @@ class Dialer:
                 self._hub.dial_error = error.code
             except grpc.aio.AioRpcError as error:
                 self._hub.dial_error = f"{error.code().name}: {error.details() or ''}"[:200]
-            if self._hub.dial_error == SESSION_REPLACED:
+            if self._hub.dial_error == SESSION_REPLACED and not await self._hub.is_taken_over():
                 # One process dials once at a time: another one speaks as this node.
                 self._hub.warden.replaced()
             if self._hub.dial_error.startswith("UNAVAILABLE"):
@@ -86,6 +88,9 @@ class Dialer:
                 self._hub.told_revoked(self._parent)
             if self._flowed or self._hub.dial_error == RESUMING:
                 backoff = backoff.reset()
+            if self._hub.dial_error != RESUMING:
+                # Of several daemons that are the parent, the next one is asked.
+                self._dials += 1
             delay_seconds, backoff = backoff.next(self._jitter())
             self._hub.next_dial_ms = self._hub.clock_ms() + int(delay_seconds * 1000)
             log.info(
@@ -112,7 +117,8 @@ class Dialer:
 
     async def _hold_session(self) -> str:
         """Hold one session from dial to close and return why it ended."""
-        address = self._settings.parent_address or ""
+        addresses = self._settings.parent_addresses
+        address = addresses[self._dials % len(addresses)]
         channel = grpc.aio.secure_channel(
             address,
             channel_credentials(self._certificates()),

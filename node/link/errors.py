@@ -417,6 +417,13 @@ class QueryLineLost(QueryError):
     retryable = True
 
 
+class QueryElsewhere(QueryError):
+    """The line that leads there is held by another daemon of this node (params: path)."""
+
+    code = "QUERY_ELSEWHERE"
+    retryable = True
+
+
 class QueryAnswerInvalid(QueryError):
     """What came is no answer: pages out of order, too many or too large (params: path)."""
 

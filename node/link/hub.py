@@ -30,14 +30,17 @@ from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
 from yidao.node.link.room import Room
+from yidao.node.link.seats import Seats
 from yidao.node.link.ticking import Ticker, deliver
 from yidao.node.link.tokens import Anchor
 from yidao.node.logging import get_logger
 from yidao.node.received import Received
 from yidao.node.recovery.warden import CLONED as NODE_CLONED
-from yidao.node.recovery.warden import Neighbour, Warden
-from yidao.node.store import aside, tables
+from yidao.node.recovery.warden import RESUMING, Neighbour, Warden
+from yidao.node.store import aside, tables, vouching
+from yidao.node.store.errors import StoreError
 from yidao.node.store.forlinks import Located
+from yidao.node.store.leading import News
 from yidao.node.store.linkreads import Arrivals
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
@@ -48,7 +51,7 @@ from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId, Path
-from yidao.sync.lives import Heard, Lives
+from yidao.sync.lives import Heard
 from yidao.sync.message import (
     LIFE_BYTES,
     EnrolmentProof,
@@ -115,9 +118,11 @@ class Hub:
         self.received = Received()
         self.room = Room()
         self._life = secrets.token_bytes(LIFE_BYTES)
-        self._lives: dict[NodeId, Lives] = {}
+        self._seats = Seats(store, clock_ms, secrets.token_bytes)
+        self.queries.sits_elsewhere = self._seats.is_elsewhere
         self._telling: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._drivers: dict[NodeId, Driver] = {}
         self._standing_at: dict[Path, Driver] = {}
         self._sessions: dict[str, Driver] = {}
@@ -131,10 +136,20 @@ class Hub:
         Args:
             start: What vouches for the store; the warden waits on it.
         """
+        loop = asyncio.get_running_loop()
+
+        def hear(news: News) -> None:
+            loop.call_soon_threadsafe(self._hear_news, news)
+
+        def follow(shared: str) -> None:
+            loop.call_soon_threadsafe(self._follow_fence, shared)
+
         self.lookout.start()
         ticker = Ticker(self.store, self.lookout, self._sessions, self.clock_ms)
-        self._ticking = asyncio.get_running_loop().create_task(ticker.run())
+        self._ticking = loop.create_task(ticker.run())
+        self.store.on_news(hear)
         self.warden.watch(start)
+        self.store.fence.watch(follow)
 
     async def stop(self) -> None:
         """Say goodbye to every peer."""
@@ -179,6 +194,7 @@ class Hub:
             self._last_seen_ms[peer.node_id] = driver.progress.last_seen_ms
         if self._drivers.get(peer.node_id) is driver:
             del self._drivers[peer.node_id]
+            self._seats.leave(peer)
         if self._standing_at.get(peer.path) is driver:
             del self._standing_at[peer.path]
         log.info("link.session.closed", peer=str(peer.path), code=driver.close_code)
@@ -209,21 +225,20 @@ class Hub:
             await self.learn_chain(hello)
         else:
             quota.check()
-            self._hear_life(driver.peer, hello)
+            await self._hear_life(driver.peer, hello)
         await self.registered(driver)
         log.info("link.session.opened", peer=str(driver.peer.path))
 
-    def _hear_life(self, child: CheckedPeer, hello: Hello) -> None:
+    async def _hear_life(self, child: CheckedPeer, hello: Hello) -> None:
         """Notice that two processes speak as one child; the newest session wins.
 
         Raises:
             LinkNodeCloned: The older process says so, and leaves.
         """
-        lives, heard = self._lives.get(child.node_id, Lives()).hear(hello.life, self.clock_ms())
         if hello.replaced:
             self._note_clone(child, Heard.TWO)
             raise LinkNodeCloned(path=str(child.path))
-        self._lives[child.node_id] = lives
+        heard = await self._seats.take(child, hello.life)
         if heard is not Heard.ONE:
             self._note_clone(child, heard)
         if heard is Heard.FLAPPING:
@@ -240,6 +255,42 @@ class Hub:
                 tx.raise_problem(LinkNodeAside.code, peer=child.node_id, path=path)
 
         self.store.submit(note)
+
+    async def begin_life(self) -> None:
+        """Speak to the parent under a new life, once the database knows it."""
+        life = secrets.token_bytes(LIFE_BYTES)
+        await asyncio.wrap_future(self.store.submit(lambda tx: tx.begin_life(life)))
+        self._life = life
+
+    async def is_taken_over(self) -> bool:
+        """Whether another daemon on this database speaks to the parent since."""
+        if not self.store.is_shared:
+            return False
+        try:
+            return await asyncio.to_thread(self.store.life) != self._life
+        except StoreError:
+            # Who cannot ask does not accuse; a second process comes again.
+            return True
+
+    def _hear_news(self, news: News) -> None:
+        """Take what another daemon on this database has told."""
+        child = self._seats.has_left(news)
+        driver = None if child is None else self._drivers.get(child)
+        if driver is not None:
+            log.info("link.session.moved", peer=str(driver.peer.path))
+            self._closing = asyncio.get_running_loop().create_task(driver.close(SESSION_REPLACED))
+
+    def _follow_fence(self, shared: str) -> None:
+        """Take over whether the database vouches for itself."""
+        if not shared:
+            self.warden.vouched()
+        elif shared == vouching.UNVOUCHED and self.warden.doubt():
+            # What counts from here on is what neighbours say in new sessions.
+            self._closing = asyncio.get_running_loop().create_task(self._close_all(RESUMING))
+
+    async def _close_all(self, code: str) -> None:
+        for driver in self.connected():
+            await driver.close(code)
 
     def _adopt(self, identity: Identity) -> None:
         """Go on in a new epoch."""
@@ -441,8 +492,7 @@ class Hub:
         steps = await asyncio.to_thread(self.store.prove_epochs, node_id)
         enrolled = self.chain.proofs[: len(self.chain.proofs) - len(own_proofs(self.chain)) + 1]
         self._keep_chain(replace(self.chain, proofs=(*enrolled, *steps)))
-        for driver in self.connected():
-            await driver.close(KEYS_CHANGED)
+        await self._close_all(KEYS_CHANGED)
 
     async def _greet_children_anew(self) -> None:
         """Let the children redial, since the chain in the hello that they have is old."""

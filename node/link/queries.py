@@ -20,6 +20,7 @@ from yidao.node.keys import Identity
 from yidao.node.link.answering import Answering, error_answer
 from yidao.node.link.errors import (
     QueryAnswerInvalid,
+    QueryElsewhere,
     QueryLineLost,
     QueryOverload,
     QueryTooLate,
@@ -101,6 +102,8 @@ class Queries:
 
     Attributes:
         answering: What this node answers itself.
+        sits_elsewhere: Says whether a neighbour without a line here has one to another
+            daemon of this node.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class Queries:
         self._identity = identity
         self._clock_ms = clock_ms
         self._random = random
+        self.sits_elsewhere: Callable[[Path], bool] = lambda _path: False
         self._lines: dict[Path, _Line] = {}
         self._under_way: dict[bytes, _UnderWay] = {}
         self._answered_here: dict[bytes, _Line] = {}
@@ -141,6 +145,7 @@ class Queries:
 
         Raises:
             QueryUnroutable: No line leads there now.
+            QueryElsewhere: The line is another daemon's of this node.
             QueryRefused: The question was refused on its way (params: path, reason).
             QueryTooLate: The last page did not come in time.
             QueryMalformed: The question is too long.
@@ -256,6 +261,8 @@ class Queries:
         came_from = None if back is None else back.peer_path
         hop, path = next_hop(self._identity.path, question.target, came_from=came_from)
         forth = self._lines.get(path)
+        if forth is None and hop is not Hop.HERE and self.sits_elsewhere(path):
+            raise QueryElsewhere(path=str(path))
         if hop is Hop.HERE or forth is None:
             raise QueryUnroutable(path=str(self._identity.path))
         now_ms = self._clock_ms()

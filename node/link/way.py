@@ -225,9 +225,8 @@ def why_lost(
             return CERTIFICATE_ENDED
         if now < leaf.not_valid_before_utc:
             return CERTIFICATE_NOT_YET_VALID
-        if settings.parent_address is None:
-            return ""
-        check_way(way_to_parent(settings, folder, parent, settings.parent_address))
+        for address in settings.parent_addresses:
+            check_way(way_to_parent(settings, folder, parent, address))
     except YidaoError as error:
         return error.code
     return ""

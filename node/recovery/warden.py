@@ -94,8 +94,30 @@ class Warden:
             self._raise(RESTORED)
         if self.standing is Standing.ACTIVE:
             return
-        if start is Start.DOUBTFUL:
+        self._wait(doubtful=start is Start.DOUBTFUL)
+
+    def doubt(self) -> bool:
+        """Take it that the store is not surely the one that it was; return whether that is news.
+
+        What neighbours have said of the one before counts no more.
+        """
+        if not self._turn(Turn.DOUBTED):
+            return False
+        self._heard.clear()
+        self._waited = False
+        self._wait(doubtful=True)
+        return True
+
+    def vouched(self) -> None:
+        """Take it that another daemon on this database has heard what this one waits for."""
+        if self.standing is Standing.FENCED:
+            self._turn(Turn.AGREED)
+
+    def _wait(self, *, doubtful: bool) -> None:
+        if doubtful:
             self._raise(DOUBTFUL, minutes=max(1, round(self._wait_seconds / 60)))
+        if self._waiting is not None:
+            self._waiting.cancel()
         loop = asyncio.get_running_loop()
         self._waiting = loop.call_later(self._wait_seconds, self._wait_is_over)
         if self._suffices():

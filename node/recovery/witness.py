@@ -47,11 +47,16 @@ class Witness:
         self._reached = 0
 
     @classmethod
-    def take(cls, node_id: NodeId, environ: Mapping[str, str]) -> Self:
+    def take(cls, node_id: NodeId, environ: Mapping[str, str], seat: str = "") -> Self:
         """Open the mark of a node, making it if it is missing.
 
         Where this machine has no such folder nothing is remembered, and every start is
         in doubt.
+
+        Args:
+            node_id: The node.
+            environ: Names the folder of this machine's memory.
+            seat: Tells daemons apart that are one node on one database; "" where one is all.
 
         Raises:
             NodeRunsTwice: Another process holds it.
@@ -59,7 +64,7 @@ class Witness:
         folder, boot = memory_folder(environ), _boot()
         if folder is None or boot is None:
             return cls(None, -1, _NOWHERE)
-        path = folder / f"yidao-{os.geteuid()}-{node_id.hex()}"
+        path = folder / f"yidao-{os.geteuid()}-{node_id.hex()}{seat}"
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(path, flags, 0o600)
@@ -85,6 +90,14 @@ class Witness:
         fields: tuple[bytes, bytes, int, int] = _FORM.unpack(self._memory[:])
         boot, known, low, high = fields
         return boot == self._boot and known == life != _NOWHERE and low <= position <= high
+
+    def knows_more(self, position: int) -> bool:
+        """Whether this machine has seen, since its boot, more than this position."""
+        if self._memory is None:
+            return False
+        fields: tuple[bytes, bytes, int, int] = _FORM.unpack(self._memory[:])
+        boot, _, low, _ = fields
+        return boot == self._boot and low > position
 
     def begin(self, position: int) -> None:
         """Take a store over of which nothing is sure yet: until `trust`, nothing vouches for it."""

@@ -6,7 +6,7 @@ back alone, and nothing signed has ever existed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -62,6 +62,15 @@ _TRUST_CHANNELS: Final = frozenset(
 _SEALED_OVERHEAD_BYTES: Final = 128
 
 
+class Prepared(NamedTuple):
+    """A record as far as it can be made before its journal's head is known."""
+
+    draft: Draft
+    header: bytes
+    parts: tuple[tuple[Part, PartRule], ...]
+    weight_bytes: int
+
+
 class _Pending(NamedTuple):
     """A record that waits for its seal; a tuple, since it is made once a record."""
 
@@ -91,6 +100,35 @@ class Mark:
     identity: Identity
 
 
+def prepare(mold: Mold, random: Callable[[int], bytes], drafts: Sequence[Draft]) -> list[Prepared]:
+    """Salt, hash and encode records, for which no transaction need be open.
+
+    Args:
+        mold: Of this node's headers.
+        random: Gives that many random bytes.
+        drafts: What to make them of.
+
+    Raises:
+        PeerError: A draft makes no valid header.
+    """
+    salts = random(SALT_BYTES * sum([len(draft.parts) for draft in drafts]))
+    made, at = [], 0
+    for draft in drafts:
+        salted, digests = [], []
+        weight = _HEADER_OVERHEAD_BYTES
+        for part in draft.parts:
+            salt, at = salts[at : at + SALT_BYTES], at + SALT_BYTES
+            name, body, reach, release = part.name, part.body, part.reach, part.release
+            digest = commitment(salt, body)
+            digests.append(PartDigest(name, digest, len(body), part.grade, reach, release))
+            rule = PartRule(release is Release.WHEN_ACCEPTED, reach)
+            salted.append((Part(name, salt, body), rule))
+            weight += len(body) + _PART_OVERHEAD_BYTES
+        header = mold.header(draft, digests)
+        made.append(Prepared(draft, header, tuple(salted), weight + len(header)))
+    return made
+
+
 class Appender:
     """Own records of one group.
 
@@ -104,7 +142,7 @@ class Appender:
         self._queues: dict[JournalId, _Queue] = {}
         self._by_id: dict[bytes, _Pending] = {}
         self._mold = mold
-        # Of the records that the drafts at hand release: bytes by journal and record.
+        # Of the records that those at hand release: bytes by journal and record.
         self._waiting: Mapping[int, Mapping[int, int]] = {}
         self.count = 0
 
@@ -123,16 +161,18 @@ class Appender:
         scope = self._scope
         if scope.fence.reason and not scope.opening:
             raise errors.StoreFenced(standing=scope.fence.reason)
+        return self.append_prepared(channel, prepare(self._mold, scope.random, drafts))
+
+    def append_prepared(self, channel: str, prepared: Sequence[Prepared]) -> list[Ticket]:
+        """Queue records that `prepare` has made; see `append`."""
+        scope = self._scope
+        if scope.fence.reason and not scope.opening:
+            raise errors.StoreFenced(standing=scope.fence.reason)
         queue = self._queue(channel)
         self._check_letter(queue.head.journal)
-        known = record_ids.known(scope.conn, [draft.record_id for draft in drafts])
-        self._waiting = self._waiting_bytes(drafts)
-        salts = scope.random(SALT_BYTES * sum([len(draft.parts) for draft in drafts]))
-        tickets, at = [], 0
-        for draft in drafts:
-            tickets.append(self._append_one(queue, draft, known, salts, at))
-            at += SALT_BYTES * len(draft.parts)
-        return tickets
+        known = record_ids.known(scope.conn, [each.draft.record_id for each in prepared])
+        self._waiting = self._waiting_bytes(prepared)
+        return [self._append_one(queue, each, known) for each in prepared]
 
     def _check_letter(self, journal: JournalId) -> None:
         target = journal.audience.to
@@ -224,13 +264,17 @@ class Appender:
             if size
         )
 
+    def read_heads(self) -> None:
+        """Read whatever head `seal_all` needs that a rollback made the scope forget."""
+        for queue in self._queues.values():
+            self._scope.heads.by_pk(queue.head.pk)
+
     def seal_all(self) -> None:
         """Seal and store all that waits, the `node` journal first since it declares the others."""
         order = sorted(
             self._queues.values(), key=lambda queue: queue.head.journal.channel != "node"
         )
         for queue in order:
-            # A rollback made the scope forget heads; they are read again here.
             head = self._scope.heads.by_pk(queue.head.pk)
             assert head is not None, "a queued journal has a head"
             for chunk in _chunks(queue.records):
@@ -269,9 +313,8 @@ class Appender:
             self.append(trust.NODE_CHANNEL, [declaration])
         return trust.declare(scope, name, own)
 
-    def _append_one(
-        self, queue: _Queue, draft: Draft, known: Mapping[bytes, int], salts: bytes, at: int
-    ) -> Ticket:
+    def _append_one(self, queue: _Queue, prepared: Prepared, known: Mapping[bytes, int]) -> Ticket:
+        draft = prepared.draft
         pending = self._by_id.get(draft.record_id)
         if pending is not None:
             is_same = replace(draft, created_ms=pending.draft.created_ms) == pending.draft
@@ -283,26 +326,15 @@ class Appender:
             return record_ids.first_ticket(
                 self._scope, self._mold, queue.head.journal, draft, known[draft.record_id]
             )
-        made = self._make(queue, draft, salts, at)
+        made = self._make(queue, prepared)
         queue.records.append(made)
         self._by_id[draft.record_id] = made
         self.count += 1
         return made.ticket
 
-    def _make(self, queue: _Queue, draft: Draft, salts: bytes, at: int) -> _Pending:
+    def _make(self, queue: _Queue, prepared: Prepared) -> _Pending:
         head = queue.head
-        salted, digests = [], []
-        weight = _HEADER_OVERHEAD_BYTES
-        for part in draft.parts:
-            salt, at = salts[at : at + SALT_BYTES], at + SALT_BYTES
-            name, body, reach, release = part.name, part.body, part.reach, part.release
-            digest = commitment(salt, body)
-            digests.append(PartDigest(name, digest, len(body), part.grade, reach, release))
-            rule = PartRule(release is Release.WHEN_ACCEPTED, reach)
-            salted.append((Part(name, salt, body), rule))
-            weight += len(body) + _PART_OVERHEAD_BYTES
-        header = self._mold.header(draft, digests)
-        weight += len(header)
+        draft, header, salted, weight = prepared
         if head.journal.audience.to is not None:
             weight += len(salted) * _SEALED_OVERHEAD_BYTES
         if draft.releases:
@@ -318,7 +350,7 @@ class Appender:
         return _Pending(
             draft,
             header,
-            tuple(salted),
+            salted,
             weight,
             ticket,
             self._fold_trust(head.journal.channel, header, draft),
@@ -350,15 +382,15 @@ class Appender:
             total += self._waiting.get(journal_pk, {}).get(seq, 0)
         return total
 
-    def _waiting_bytes(self, drafts: Sequence[Draft]) -> dict[int, dict[int, int]]:
-        """Weigh what drafts release, all at once: records that wait share their rows."""
+    def _waiting_bytes(self, prepared: Sequence[Prepared]) -> dict[int, dict[int, int]]:
+        """Weigh what records release, all at once: records that wait share their rows."""
         seqs: dict[int, list[int]] = defaultdict(list)
-        for draft in drafts:
-            for journal_pk, seq in draft.releases:
+        for each in prepared:
+            for journal_pk, seq in each.draft.releases:
                 seqs[journal_pk].append(seq)
         return {
             journal_pk: {
-                seq: sum(len(each.part.body) + _PART_OVERHEAD_BYTES for each in named.values())
+                seq: sum(len(part.part.body) + _PART_OVERHEAD_BYTES for part in named.values())
                 for seq, named in parts.read_parts(
                     self._scope.conn, journal_pk, wanted, waiting_only=True
                 ).items()

@@ -24,10 +24,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from yidao.migrations import REVISIONS
-from yidao.node.store import errors, tables
+from yidao.node.store import errors, tables, vouching
 
 APPLICATION_ID: Final = 0x59494441  # "YIDA"
 STORE_ID_BYTES: Final = 16
@@ -63,12 +63,15 @@ class Engines:
         writer: Used by one thread only.
         reader: Read-only snapshots, any thread.
         release: Gives the file's lock back.
+        listener: Connections that commit each statement; None where one process has the
+            database for itself.
     """
 
     writer: Engine
     reader: Engine
     store_id: bytes
     release: Callable[[], None]
+    listener: Engine | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -217,7 +220,9 @@ def _sqlite_engine(
 
 
 def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
-    writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True)
+    # Without a ping: a transaction on a connection that was lost fails, and the writer then
+    # makes another one.
+    writer = create_engine(url, pool_size=1, max_overflow=1)
     reader = create_engine(
         url,
         pool_size=READERS,
@@ -229,6 +234,11 @@ def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
     @event.listens_for(reader, "connect")
     def _connected(raw: Any, _record: object) -> None:
         raw.read_only = True
+
+    @event.listens_for(writer, "connect")
+    def _looked_at(raw: Any, record: ConnectionPoolEntry) -> None:
+        record.info[vouching.RUN] = vouching.run_of(raw)
+        raw.rollback()
 
     with _translated(), writer.begin() as conn:
         for name, wanted in _SERVER_SETTINGS.items():
@@ -244,7 +254,14 @@ def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
             raise errors.StoreForeign(reason="other tables")
         _upgrade(conn)
         store_id = read_store_id(conn)
-    return Engines(writer=writer, reader=reader, store_id=store_id, release=lambda: None)
+    listener = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    return Engines(
+        writer=writer,
+        reader=reader,
+        store_id=store_id,
+        release=lambda: None,
+        listener=listener,
+    )
 
 
 def _found(conn: Connection, random: Callable[[int], bytes]) -> None:

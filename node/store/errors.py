@@ -106,6 +106,13 @@ class StoreWriteFailed(StoreError):
     retryable = True
 
 
+class StoreCommitUnknown(StoreError):
+    """The connection was lost while a transaction committed: it may have (params: reason)."""
+
+    code = "STORE_COMMIT_UNKNOWN"
+    retryable = True
+
+
 class StoreTampered(StoreError):
     """Stored bytes are not those that were sealed (params: journal, seq, what)."""
 

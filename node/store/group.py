@@ -1,22 +1,30 @@
 """A group: the jobs that share one transaction, each of which can fail alone."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import rawsql
+from yidao.node.store import epochs, rawsql, trust, vouching
 from yidao.node.store.appending import Appender
 from yidao.node.store.engine import is_from_database
 from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
+from yidao.node.store.leading import APPLIED, GREW, Leading, News
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import head as head_table
 from yidao.node.store.transaction import Tx
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
+_MOVE: Final = "UPDATE store_head SET last_position = ? WHERE id = 1"
+_LOCK: Final = (
+    "SELECT last_position FROM store_head WHERE id = 1 FOR UPDATE;"
+    "SELECT value FROM meta WHERE key = 'vouched';"
+    "SAVEPOINT job"
+)
 
 
 class GroupBroken(Exception):
@@ -31,7 +39,9 @@ class Group:
     """One open transaction of the writer.
 
     On PostgreSQL the lock on `store_head` makes the groups of several daemons
-    follow each other: positions are given in commit order.
+    follow each other: positions are given in commit order. Behind that lock, and not
+    before, is read what another daemon may have changed: the position, and
+    whether anything vouches for this run of the server.
     """
 
     def __init__(
@@ -41,12 +51,19 @@ class Group:
         now_ms: int,
         random: Callable[[int], bytes],
         fence: Fence,
+        leading: Leading,
         mold: Mold,
     ) -> None:
         self.conn = conn
-        position: int = conn.execute(
-            select(head_table.c.last_position).where(head_table.c.id == 1).with_for_update()
-        ).scalar_one()
+        self._leading = leading
+        self.is_shared = conn.dialect.name == "postgresql"
+        if self.is_shared:
+            ((position,),), words, _ = rawsql.fetch_each(conn, _LOCK)
+            if words:
+                identity = _follow(conn, identity, vouching.Word.decode(words[0][0]), fence)
+        else:
+            head = select(head_table.c.last_position).where(head_table.c.id == 1)
+            position = conn.execute(head).scalar_one()
         self._scope = Scope(
             conn=conn,
             identity=identity,
@@ -57,8 +74,11 @@ class Group:
             fence=fence,
         )
         self._first_position = position
+        # An exchange with a server costs more than the statement: the first savepoint
+        # comes with the lock, and each further one with the end of the one before.
+        self._is_marked = self.is_shared
         self._appender = Appender(self._scope, mold)
-        self.tx = Tx(self._scope, self._appender)
+        self.tx = Tx(self._scope, self._appender, leading)
 
     @property
     def identity(self) -> Identity:
@@ -80,15 +100,19 @@ class Group:
         """
         scope = self._scope
         mark, position = self._appender.mark(), scope.last_position
-        rawsql.run(self.conn, "SAVEPOINT job")
+        self._set_savepoint()
         try:
             result = work(self.tx)
             scope.heads.flush()
-            rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+            if not self.is_shared:
+                rawsql.run(self.conn, "RELEASE SAVEPOINT job")
         except BaseException as error:
             try:
                 rawsql.run(self.conn, "ROLLBACK TO SAVEPOINT job")
-                rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+                if not self.is_shared:
+                    rawsql.run(self.conn, "RELEASE SAVEPOINT job")
+                # What is left of it is as good as a new one.
+                self._is_marked = self.is_shared
             except Exception as undo:  # noqa: BLE001 - raised again as what it means
                 # SQLite undoes everything by itself when its disk is full.
                 raise GroupBroken(error if is_from_database(error) else undo) from error
@@ -101,15 +125,48 @@ class Group:
             scope.opening = False
         return result
 
-    def finish(self) -> int:
-        """Seal what was appended and return the last position; the caller commits."""
+    def _set_savepoint(self) -> None:
+        if self._is_marked:
+            self._is_marked = False
+        elif self.is_shared:
+            rawsql.fetch_each(self.conn, "RELEASE SAVEPOINT job;SAVEPOINT job")
+        else:
+            rawsql.run(self.conn, "SAVEPOINT job")
+
+    def finish(self, *, applied: bool = False) -> int:
+        """Seal what was appended and return the last position; the caller commits.
+
+        Args:
+            applied: The projections have moved.
+        """
         scope = self._scope
-        self._appender.seal_all()
-        scope.heads.flush()
-        if scope.last_position != self._first_position:
-            self.conn.execute(
-                update(head_table)
-                .where(head_table.c.id == 1)
-                .values(last_position=scope.last_position)
-            )
+        self._appender.read_heads()
+        with rawsql.together(self.conn):
+            self._appender.seal_all()
+            scope.heads.flush()
+            grew = scope.last_position != self._first_position
+            if grew:
+                rawsql.run_many(self.conn, _MOVE, [(scope.last_position,)])
+            if grew or applied:
+                news = News(APPLIED if applied else GREW, str(scope.last_position))
+                if telling := self._leading.telling(news):
+                    rawsql.run(self.conn, telling)
         return scope.last_position
+
+
+def _follow(conn: Connection, identity: Identity, word: vouching.Word, fence: Fence) -> Identity:
+    """Take over what another daemon has learnt; return who writes from here on."""
+    if word.run != conn.info[vouching.RUN]:
+        fence.follow(vouching.UNVOUCHED)
+        return identity
+    if word.epoch == identity.epoch:
+        fence.follow("")
+        return identity
+    own = trust.enrolled(conn, identity.node_id)
+    assert own is not None, "bind() wrote the node's own enrolment"
+    live = epochs.live_of(conn, own)
+    if live.journal_key != identity.journal.public_key:
+        fence.follow(vouching.KEYS_ELSEWHERE)
+        return identity
+    fence.follow("")
+    return replace(identity, epoch=live.epoch)

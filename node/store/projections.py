@@ -9,7 +9,7 @@ store's own eraser, so that what is to go is folded by everybody first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import Connection, Table, delete, insert, select
@@ -36,6 +36,19 @@ PROJECTION_STALLED: Final = "PROJECTION_STALLED"
 _MOVE: Final = "UPDATE cursor SET position = ? WHERE name = ?"
 
 log = structlog.get_logger()
+
+
+class Ahead(NamedTuple):
+    """Records that were read before the transaction that gives them to somebody.
+
+    Attributes:
+        after: The position that they follow.
+        scanned: The position up to which these are all.
+    """
+
+    after: int
+    records: Sequence[StoredRecord]
+    scanned: int
 
 
 class Projector(Protocol):
@@ -95,6 +108,12 @@ class Runner:
             if row.name in self._cursors:
                 self._cursors[row.name] = max(self._cursors[row.name], row.position)
 
+    def follow(self, conn: Connection) -> int:
+        """Take over how far another daemon has brought everybody; return the last position."""
+        self._read_cursors(conn)
+        position: int = conn.execute(select(head_table.c.last_position)).scalar_one()
+        return position
+
     @property
     def has_erased(self) -> bool:
         """Whether the last step removed parts for good."""
@@ -119,8 +138,28 @@ class Runner:
     def _runs(self, name: str, *, fenced: bool) -> bool:
         return name not in self._stalled and not (fenced and name in self._deciders)
 
-    def step(self, group: Group, *, fenced: bool = False) -> dict[str, int]:
+    def read_ahead(self, conn: Connection, *, fenced: bool = False) -> Ahead | None:
+        """Read the batch that `step` will give, as far as is known; None if nobody runs."""
+        positions = [at for name, at in self._cursors.items() if self._runs(name, fenced=fenced)]
+        if not positions:
+            return None
+        after = min(positions)
+        try:
+            records, scanned = read_records(conn, after, BATCH_RECORDS, to_fold=True)
+        except StoreInconsistent:
+            # The step itself finds it, and stalls whom it concerns.
+            return None
+        return Ahead(after, records, scanned)
+
+    def step(
+        self, group: Group, ahead: Ahead | None = None, *, fenced: bool = False
+    ) -> dict[str, int]:
         """Give one batch to those who are furthest behind.
+
+        Args:
+            group: The transaction.
+            ahead: What was read before it; of use if nobody has moved since.
+            fenced: Deciders wait.
 
         Returns:
             Their new cursors; `moved` takes them once the transaction is committed.
@@ -138,14 +177,19 @@ class Runner:
         after = min(running.values())
         names = [name for name, position in running.items() if position == after]
         try:
-            records, scanned = read_records(group.conn, after, BATCH_RECORDS, to_fold=True)
+            if ahead is not None and ahead.after == after:
+                _, records, scanned = ahead
+            else:
+                records, scanned = read_records(group.conn, after, BATCH_RECORDS, to_fold=True)
         except StoreInconsistent as error:
             # Skipping what cannot be read would give tables that no journal proves.
             for name in names:
                 self._stall(name, group.tx, error)
             return {}
-        if not records and after < scanned < self._kept + KEPT_RECORDS:
-            # Nothing to fold: where everybody stands is written down the next time.
+        is_late = scanned >= self._kept + KEPT_RECORDS
+        if not records and after < scanned and not (is_late or group.is_shared):
+            # Nothing to fold: where everybody stands is written down the next time. But other
+            # daemons on the database learn there how far this one is.
             return dict.fromkeys(names, scanned)
         self._kept = scanned
         reader = Reader(group.conn, group.tx.identity)

@@ -4,7 +4,8 @@ Building and caching an expression costs more than such a statement itself.
 Errors are the driver's own; `engine.translate` knows them as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,6 +26,40 @@ def run(conn: Connection, statement: str) -> None:
     cursor = conn.connection.cursor()
     try:
         cursor.execute(statement)
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def together(conn: Connection) -> Iterator[None]:
+    """Send what is written within to PostgreSQL without waiting for each answer.
+
+    Nothing may be asked within. An error is raised at the end, of whichever statement.
+    """
+    if conn.dialect.name != "postgresql":
+        yield
+        return
+    raw: Any = conn.connection.driver_connection
+    with raw.pipeline():
+        yield
+
+
+def fetch_each(conn: Connection, statements: str) -> list[list[Any]]:
+    """Run several statements in one exchange with PostgreSQL; return the rows of each.
+
+    Args:
+        conn: In a transaction.
+        statements: Without parameters, with `;` between them.
+    """
+    cursor: Any = conn.connection.cursor()
+    try:
+        # What was prepared can only be one statement.
+        cursor.execute(statements, prepare=False)
+        found: list[list[Any]] = []
+        while True:
+            found.append(list(cursor.fetchall()) if cursor.description else [])
+            if not cursor.nextset():
+                return found
     finally:
         cursor.close()
 

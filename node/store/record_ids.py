@@ -23,6 +23,12 @@ from yidao.sync.record import PartDigest, commitment, decode_header
 _AT_ONCE: Final = 500
 _INSERT: Final = "INSERT INTO record_id (record_id, position) VALUES (?, ?)"
 _NOTE: Final = f"{_INSERT} ON CONFLICT (record_id) DO NOTHING"
+# PostgreSQL takes an array at once; a statement a row costs it as much as all of them.
+_SELECT_ANY: Final = "SELECT record_id, position FROM record_id WHERE record_id = ANY(?)"
+_INSERT_ALL: Final = (
+    "INSERT INTO record_id (record_id, position) SELECT id, ?::bigint + nth - 1"
+    " FROM unnest(?::bytea[]) WITH ORDINALITY AS given (id, nth)"
+)
 _NEWEST: Final = "SELECT record_id FROM record_id ORDER BY record_id DESC LIMIT 1"
 
 
@@ -34,6 +40,8 @@ def known(conn: Connection, ids: Sequence[bytes]) -> Mapping[bytes, int]:
     newest = rawsql.fetch(conn, _NEWEST, ())
     if not newest or not ids or min(ids) > bytes(newest[0][0]):
         return {}
+    if conn.dialect.name == "postgresql":
+        return {bytes(one): at for one, at in rawsql.fetch(conn, _SELECT_ANY, (list(ids),))}
     found: dict[bytes, int] = {}
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
@@ -45,6 +53,9 @@ def known(conn: Connection, ids: Sequence[bytes]) -> Mapping[bytes, int]:
 
 def keep(conn: Connection, ids: Sequence[bytes], position: int) -> None:
     """Note new ids, whose records stand from a position on."""
+    if conn.dialect.name == "postgresql":
+        rawsql.run_many(conn, _INSERT_ALL, [(position, list(ids))])
+        return
     rawsql.run_many(conn, _INSERT, [(one, at) for at, one in enumerate(ids, position)])
 
 

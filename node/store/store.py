@@ -15,6 +15,7 @@ from yidao.node.store import (
     rootlists,
     tables,
     trust,
+    vouching,
 )
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.deaths import Deaths
@@ -29,12 +30,15 @@ from yidao.node.store.engine import (
 from yidao.node.store.fence import Fence
 from yidao.node.store.forlinks import StoreForLinks
 from yidao.node.store.highwater import HighWater, NoHighWater
+from yidao.node.store.leading import APPLIED, GREW, TAG_BYTES, Alone, Leading, News, Shared
 from yidao.node.store.projections import Decider, Projector, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import (
+    Draft,
     Fault,
     RebuildReport,
     ScrubReport,
+    Ticket,
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
@@ -44,7 +48,6 @@ from yidao.sync.removal import SealedSnapshot
 
 T = TypeVar("T")
 STORE_TAMPERED: Final = "STORE_TAMPERED"
-_LIFE: Final = "life"
 
 
 class Store(StoreForLinks):
@@ -73,6 +76,9 @@ class Store(StoreForLinks):
         self._high_water: HighWater = NoHighWater()
         self._deaths = Deaths()
         self.fence: Final = Fence()
+        self._leading: Leading = Alone()
+        self._on_news: list[Callable[[News], None]] = []
+        self._on_lead: list[Callable[[bool], None]] = []
 
     @classmethod
     def open(
@@ -140,6 +146,18 @@ class Store(StoreForLinks):
                 trust.learn(conn, enrolment, above or enrolment.node_id)
             _check_identity(conn, identity, by_path)
         self._identity = identity
+        if self._engines.listener is not None:
+            # Not by the store id, which a daemon that starts later may find renamed.
+            tag = self._random(TAG_BYTES)
+            self._leading = Shared(self._engines.listener, identity.node_id, tag)
+
+    def life(self) -> bytes:
+        """Return the life that was written last."""
+        with self.read() as conn:
+            value = conn.execute(
+                select(tables.meta.c.value).where(tables.meta.c.key == tables.LIFE)
+            ).scalar_one()
+        return bytes(value)
 
     def pin_root_list(self, data: bytes, statement: bytes, network: NetworkId) -> None:
         """Take over the root list that came with the join bundle, unless a newer one is here.
@@ -159,12 +177,12 @@ class Store(StoreForLinks):
         meta = tables.meta
         with self._translated(), self._engines.writer.begin() as conn:
             before = conn.execute(
-                select(meta.c.value).where(meta.c.key == _LIFE)
+                select(meta.c.value).where(meta.c.key == tables.LIFE)
             ).scalar_one_or_none()
             if before is None:
-                conn.execute(insert(meta).values(key=_LIFE, value=life))
+                conn.execute(insert(meta).values(key=tables.LIFE, value=life))
             else:
-                conn.execute(meta.update().where(meta.c.key == _LIFE).values(value=life))
+                conn.execute(meta.update().where(meta.c.key == tables.LIFE).values(value=life))
             position: int = conn.execute(select(tables.head.c.last_position)).scalar_one()
         return bytes(before or b""), position
 
@@ -185,8 +203,10 @@ class Store(StoreForLinks):
         """Start the writer, and with it what runs over the records."""
         runner = Runner(projectors, deciders, self._deaths)
         with self._translated(), self._engines.writer.begin() as conn:
+            # Two daemons that start at once must not both write new cursors.
+            lock = select(tables.head.c.last_position).with_for_update()
+            position = conn.execute(lock).scalar_one()
             runner.load(conn)
-            position = conn.execute(select(tables.head.c.last_position)).scalar_one()
         self._runner = runner
         self._writer = Writer(
             self._engines.writer,
@@ -197,14 +217,66 @@ class Store(StoreForLinks):
             last_position=position,
             on_fatal=self._on_fatal,
         )
-        self._writer.obey(self.fence, self._high_water)
+        self._writer.obey(self.fence, self._high_water, self._leading)
         self._writer.start()
+        self._leading.start(self._hear, self._lead)
 
     def close(self) -> None:
         """Finish the queued jobs and close the database."""
+        self._leading.close()
         if self._writer is not None:
             self._writer.close()
         self._engines.close()
+
+    # Other daemons on the same database.
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other daemons of this node may work on the database."""
+        return self._engines.listener is not None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this daemon does what only one of them must do; always, where it is alone."""
+        return self._leading.leads
+
+    def on_lead(self, callback: Callable[[bool], None]) -> None:
+        """Call back whenever this daemon begins to lead or ends; before `start`, in any thread."""
+        self._on_lead.append(callback)
+
+    def on_news(self, callback: Callable[[News], None]) -> None:
+        """Call back with what another daemon told by `Tx.tell`; before `start`, in any thread."""
+        self._on_news.append(callback)
+
+    def vouched(self) -> vouching.Vouched:
+        """Return what is said of this run of the database's server."""
+        with self._translated(), self._engines.writer.begin() as conn:
+            return vouching.judge(conn)
+
+    def vouch(self, doubt: str = "", *, settled: bool = False) -> None:
+        """Say whether this run of the database's server is to be believed (see `Tx.vouch`)."""
+        if self._writer is not None:
+            self.submit(lambda tx: tx.vouch(doubt, settled=settled))
+            return
+        with self._translated(), self._engines.writer.begin() as conn:
+            run = conn.info[vouching.RUN]
+            vouching.give(conn, vouching.Word(doubt or run, self.identity.epoch))
+
+    def _hear(self, news: News | None) -> None:
+        if news is None or news.kind in (GREW, APPLIED):
+            self._running().hear(news)
+            return
+        if news.kind == vouching.KEY:
+            # The next transaction reads what is said now.
+            self.submit(lambda _tx: None)
+        for callback in self._on_news:
+            callback(news)
+
+    def _lead(self, leads: bool) -> None:  # noqa: FBT001 (a callback's one argument)
+        # Whoever begins to lead goes on where the last one stood.
+        self._running().hear(None)
+        for callback in self._on_lead:
+            callback(leads)
 
     # Writing.
 
@@ -215,6 +287,18 @@ class Store(StoreForLinks):
         result must not hold the transaction.
         """
         return self._running().submit(job)
+
+    def append_later(
+        self, channel: str, drafts: Sequence[Draft], then: Callable[[list[Ticket]], T]
+    ) -> "Future[T]":
+        """Queue records for the journal of a channel; the future is done once they are durable.
+
+        Its result is what `then` makes of the tickets, in the transaction. The same as a job
+        that does this, but where several daemons share the database they wait for each other
+        for less: salts, hashes and headers are made before the transaction begins. Raises
+        what `Appender.append` raises, in the future.
+        """
+        return self._running().append_later(channel, drafts, then)
 
     def run(self, job: Callable[[Tx], T]) -> T:
         """Run a job and wait until it is durable."""

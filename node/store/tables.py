@@ -35,6 +35,9 @@ meta = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+#: The row of `meta` that names the process that last began to speak for this store.
+LIFE: Final = "life"
+
 # One row, id 1. On PostgreSQL its lock puts the commits of several daemons in order.
 head = Table(
     "store_head",

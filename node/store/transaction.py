@@ -6,12 +6,23 @@ from dataclasses import replace
 from sqlalchemy import Connection, update
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, epochs, lanecursors, letters, linkreads, problems, trust
-from yidao.node.store.appending import Appender
+from yidao.node.store import (
+    cosigning,
+    epochs,
+    lanecursors,
+    letters,
+    linkreads,
+    problems,
+    rawsql,
+    tables,
+    trust,
+    vouching,
+)
+from yidao.node.store.appending import Appender, Prepared
 from yidao.node.store.engine import STORE_ID_BYTES
 from yidao.node.store.ingesting import Ingest
+from yidao.node.store.leading import Leading, News
 from yidao.node.store.scope import Scope
-from yidao.node.store.tables import meta
 from yidao.node.store.values import Draft, Outcome, Peer, Ticket
 from yidao.sync.enrolment import Enrolment
 from yidao.sync.epoch import Cause, EpochOpened
@@ -27,9 +38,10 @@ class Tx:
         after_commit: Called in the writer's thread once the group is durable.
     """
 
-    def __init__(self, scope: Scope, appender: Appender) -> None:
+    def __init__(self, scope: Scope, appender: Appender, leading: Leading) -> None:
         self._scope = scope
         self._appender = appender
+        self._leading = leading
         self.after_commit: list[Callable[[], None]] = []
 
     @property
@@ -54,6 +66,10 @@ class Tx:
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
         return self._appender.append(channel, drafts)
+
+    def append_prepared(self, channel: str, prepared: Sequence[Prepared]) -> list[Ticket]:
+        """Append records that were made before (see `appending.prepare`)."""
+        return self._appender.append_prepared(channel, prepared)
 
     def open_epoch(
         self,
@@ -80,7 +96,36 @@ class Tx:
             EpochMalformed, EpochUnproven, EpochConflict: It is no epoch that can follow.
         """
         actor = actor or f"node@{identity.path}"
-        return self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
+        opened = self._appender.open_epoch(identity, cause, actor=actor, cut=cut)
+        vouching.name_epoch(self._scope.conn, identity.epoch)
+        return opened
+
+    def vouch(self, doubt: str = "", *, settled: bool = False) -> None:
+        """Tell every daemon on this database whether this run of its server is to be believed.
+
+        Args:
+            doubt: Why it is not; "" = it is.
+            settled: What an earlier doubt was about is mended; without it that stands.
+        """
+        scope = self._scope
+        run = scope.conn.info.get(vouching.RUN)
+        before = vouching.read(scope.conn)
+        stands = before is not None and before.is_taken_back and not settled
+        if run is None or (stands and not doubt):
+            return
+        vouching.give(scope.conn, vouching.Word(doubt or run, scope.identity.epoch))
+        self.tell(vouching.KEY, doubt)
+        self.after_commit.append(lambda: scope.fence.follow(vouching.UNVOUCHED if doubt else ""))
+
+    def begin_life(self, life: bytes) -> None:
+        """Write down which process speaks for this store from here on."""
+        meta = tables.meta
+        self._scope.conn.execute(meta.update().where(meta.c.key == tables.LIFE).values(value=life))
+
+    def tell(self, kind: str, text: str) -> None:
+        """Tell the other daemons on this database, once this is committed (see `News`)."""
+        if telling := self._leading.telling(News(kind, text)):
+            rawsql.run(self._scope.conn, telling)
 
     def pass_fence(self) -> None:
         """Let this transaction append behind the fence: it opens the epoch that ends it.
@@ -101,7 +146,7 @@ class Tx:
         given positions that neighbours and clients know to other records.
         """
         scope = self._scope
-        renamed = update(meta).where(meta.c.key == "store_id")
+        renamed = update(tables.meta).where(tables.meta.c.key == "store_id")
         scope.conn.execute(renamed.values(value=scope.random(STORE_ID_BYTES)))
 
     def own_cut(self) -> tuple[CutLine, ...]:

@@ -8,24 +8,28 @@ gets its answer after the COMMIT that made it durable, never before.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
 
+from yidao.api.errors import YidaoError
 from yidao.node.keys import Identity
 from yidao.node.store import errors
+from yidao.node.store.appending import Prepared, prepare
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.highwater import HighWater, NoHighWater
-from yidao.node.store.projections import Runner
+from yidao.node.store.leading import GREW, Alone, Leading, News
+from yidao.node.store.projections import Ahead, Runner
 from yidao.node.store.transaction import Tx
-from yidao.node.store.values import MAX_GROUP_RECORDS
+from yidao.node.store.values import MAX_GROUP_RECORDS, Draft, Ticket
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
@@ -38,6 +42,31 @@ log = structlog.get_logger()
 class _Job:
     work: Callable[[Tx], Any]
     future: "Future[Any]"
+
+
+class _Append(Generic[T]):
+    """Appends records that are made before the transaction begins, where it must be short."""
+
+    def __init__(
+        self,
+        channel: str,
+        make: Callable[[], list[Prepared]],
+        then: Callable[[list[Ticket]], T],
+    ) -> None:
+        self._channel = channel
+        self._make = make
+        self._then = then
+        self._prepared: list[Prepared] | None = None
+
+    def prepare(self) -> list[Prepared]:
+        """Make them, once."""
+        if self._prepared is None:
+            self._prepared = self._make()
+        return self._prepared
+
+    def __call__(self, tx: Tx) -> T:
+        """Append them."""
+        return self._then(tx.append_prepared(self._channel, self.prepare()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,23 @@ def end_process(error: BaseException) -> None:
     os._exit(FATAL_EXIT_CODE)
 
 
+@contextmanager
+def _unknown_where_lost(group: Group) -> Iterator[None]:
+    """Say of a COMMIT whose answer was lost with the connection what can be said of it.
+
+    Raises:
+        StoreCommitUnknown: It may have happened; who repeats a record id learns it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if group.is_shared and is_from_database(error):
+            found = translate(error)
+            if isinstance(found, errors.StoreUnreachable):
+                raise errors.StoreCommitUnknown(**found.params) from error
+        raise
+
+
 class Writer:
     """Runs jobs in groups, and the projections behind them."""
 
@@ -70,6 +116,10 @@ class Writer:
         last_position: int,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._leading: Leading = Alone()
+        self._is_shared = engine.dialect.name == "postgresql"
+        self._news = False
+        self._told_position = last_position
         self._fence = Fence()
         self._high_water: HighWater = NoHighWater()
         self._engine = engine
@@ -91,9 +141,9 @@ class Writer:
         self.commit_times = CommitTimes()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
-    def obey(self, fence: Fence, high_water: HighWater) -> None:
+    def obey(self, fence: Fence, high_water: HighWater, leading: Leading) -> None:
         """Seal nothing while the fence is closed, and tell how far commits are; before `start`."""
-        self._fence, self._high_water = fence, high_water
+        self._fence, self._high_water, self._leading = fence, high_water, leading
 
     def start(self) -> None:
         """Start the thread."""
@@ -104,6 +154,13 @@ class Writer:
         future: Future[T] = Future()
         self._put(_Job(work, future))
         return future
+
+    def append_later(
+        self, channel: str, drafts: Sequence[Draft], then: Callable[[list[Ticket]], T]
+    ) -> "Future[T]":
+        """Queue records; see `Store.append_later`."""
+        work = _Append(channel, lambda: prepare(self._mold, self._random, drafts), then)
+        return self.submit(work)
 
     def errand(self, work: Callable[[Engine], T]) -> "Future[T]":
         """Queue work on the writer's connection outside of any transaction."""
@@ -126,6 +183,15 @@ class Writer:
             self._waiters.append((position, future))
         self._answer_waiters()
         return future
+
+    def hear(self, news: News | None) -> None:
+        """Take what another daemon has told of its commits; from any thread."""
+        with self._wake:
+            if news is not None and news.kind == GREW:
+                self._told_position = max(self._told_position, int(news.text))
+            else:
+                self._news = True
+            self._wake.notify()
 
     def close(self) -> None:
         """Run what is queued, then stop the thread."""
@@ -161,12 +227,17 @@ class Writer:
     def _wait(self) -> bool:
         with self._wake:
             while not self._queue and not self._is_closing:
-                if self._is_behind():
+                if self._has_news() or self._is_behind():
                     return True
                 self._wake.wait()
             return bool(self._queue) or not self._is_closing
 
+    def _has_news(self) -> bool:
+        return self._news or self._told_position > self.last_position
+
     def _turn(self) -> None:
+        if self._has_news():
+            self._follow_news()
         item = self._take()
         if isinstance(item, _Errand):
             self._run_errand(item)
@@ -175,8 +246,34 @@ class Writer:
         if self._is_behind():
             self._project()
 
+    def _follow_news(self) -> None:
+        """Take over how far other daemons have come."""
+        position, applied = self._told_position, self.applied_position
+        if self._news:
+            # Before it is read: what comes while it is, is read the next time.
+            self._news = False
+            try:
+                with self._engine.connect() as conn, conn.begin():
+                    position = max(position, self._runner.follow(conn))
+            except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
+                self._news = True
+                self._fail_group(error, [])
+                self._pause()
+                return
+        grew = position > self.last_position
+        self.last_position = self._told_position = max(position, self.last_position)
+        self.applied_position = self._runner.applied()
+        self._answer_waiters()
+        if grew:
+            self._tell_commit()
+        if self.applied_position != applied:
+            for callback in self._on_applied:
+                callback(self.applied_position)
+
     def _is_behind(self) -> bool:
-        return self._runner.behind(self.last_position, fenced=bool(self._fence.reason))
+        return self._leading.leads and self._runner.behind(
+            self.last_position, fenced=bool(self._fence.reason)
+        )
 
     def _run_errand(self, errand: _Errand) -> None:
         if not errand.future.set_running_or_notify_cancel():
@@ -188,16 +285,19 @@ class Writer:
 
     def _run_group(self, first: _Job) -> None:
         done: list[tuple[Future[Any], Any]] = []
+        ready = self._prepared(first) if self._is_shared else deque([first])
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
                 group = self._group(conn)
-                self._run_jobs(group, first, done)
+                self._run_jobs(group, ready, done)
                 position = self._finish(group)
-                with self.commit_times.measured():
+                with self.commit_times.measured(), _unknown_where_lost(group):
                     transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
+            self._put_back(ready)
             self._fail_group(error, [future for future, _ in done])
             return
+        self._put_back(ready)
         self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
@@ -207,30 +307,66 @@ class Writer:
         self._tell_commit()
 
     def _group(self, conn: Connection) -> Group:
-        return Group(conn, self.identity, self._clock_ms(), self._random, self._fence, self._mold)
+        return Group(
+            conn,
+            self.identity,
+            self._clock_ms(),
+            self._random,
+            self._fence,
+            self._leading,
+            self._mold,
+        )
 
-    def _finish(self, group: Group) -> int:
-        position = group.finish()
+    def _finish(self, group: Group, *, applied: bool = False) -> int:
+        position = group.finish(applied=applied)
         self._high_water.reaching(position)
         return position
 
-    def _run_jobs(self, group: Group, first: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
-        job: _Job | None = first
+    def _prepared(self, first: _Job) -> deque[_Job]:
+        """Return all jobs that wait, with everything done that needs no transaction.
+
+        Other daemons wait for the end of this one's.
+        """
+        ready = deque([first])
+        while len(ready) < MAX_GROUP_RECORDS and (job := self._take_job()) is not None:
+            ready.append(job)
+        for job in ready:
+            if isinstance(job.work, _Append):
+                # What is wrong with a draft is raised again in its job.
+                with suppress(YidaoError):
+                    job.work.prepare()
+        return ready
+
+    def _put_back(self, jobs: deque[_Job]) -> None:
+        with self._wake:
+            self._queue.extendleft(reversed(jobs))
+
+    def _run_jobs(
+        self, group: Group, ready: deque[_Job], done: list[tuple["Future[Any]", Any]]
+    ) -> None:
+        """Run jobs until none waits or the group is full; takes from the left of `ready`."""
         count = 0
-        while job is not None:
+        while True:
+            job = ready.popleft() if ready else self._take_job(made=self._is_shared)
+            if job is None:
+                return
             count += 1
             self._run_job(group, job, done)
             if group.records + count >= MAX_GROUP_RECORDS:
                 return
-            job = self._take_job()
 
-    def _take_job(self) -> _Job | None:
+    def _take_job(self, *, made: bool = False) -> _Job | None:
+        """Take the next job, if one waits.
+
+        Args:
+            made: Leave one that has something to make first to the next group.
+        """
         with self._wake:
-            if self._queue and isinstance(self._queue[0], _Job):
-                item = self._queue.popleft()
-                assert isinstance(item, _Job), "looked at above"
-                return item
-            return None
+            item = self._queue[0] if self._queue else None
+            if not isinstance(item, _Job) or (made and isinstance(item.work, _Append)):
+                return None
+            self._queue.popleft()
+            return item
 
     def _run_job(self, group: Group, job: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -248,7 +384,7 @@ class Writer:
             done.append((job.future, result))
 
     def _fail_group(self, error: BaseException, futures: "list[Future[Any]]") -> None:
-        """Tell everybody that nothing of the group has happened.
+        """Tell everybody that nothing of the group has happened, or that nobody knows.
 
         Raises:
             BaseException: `error` again, if it is no word of the database: a defect
@@ -256,9 +392,16 @@ class Writer:
         """
         cause = error.cause if isinstance(error, GroupBroken) else error
         log.error("store.commit.failed", reason=type(cause).__name__)
+        is_lost = isinstance(cause, errors.StoreCommitUnknown)
+        if self._is_shared:
+            # Whatever the connection is good for now.
+            self._engine.dispose()
         for future in futures:
-            future.set_exception(translate(cause))
-        if not is_from_database(cause) or is_fatal(cause):
+            future.set_exception(cause if is_lost else translate(cause))
+        if is_lost:
+            # What was committed after all must be told to links and projections.
+            self.hear(None)
+        elif not is_from_database(cause) or is_fatal(cause):
             raise cause
 
     def _answer_error(self, future: "Future[Any]", error: Exception) -> None:
@@ -270,10 +413,12 @@ class Writer:
     def _project(self) -> None:
         """Give the projections one batch, in a transaction of its own."""
         try:
-            with self._engine.connect() as conn, conn.begin() as transaction:
+            with self._engine.connect() as conn:
+                ahead = self._read_ahead(conn)
+                transaction = conn.begin()
                 group = self._group(conn)
-                moved = self._runner.step(group, fenced=bool(self._fence.reason))
-                position = self._finish(group)
+                moved = self._runner.step(group, ahead, fenced=bool(self._fence.reason))
+                position = self._finish(group, applied=bool(moved))
                 transaction.commit()
         except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
             self._fail_group(error, [])
@@ -290,6 +435,13 @@ class Writer:
         for callback in self._on_applied:
             callback(self.applied_position)
 
+    def _read_ahead(self, conn: Connection) -> Ahead | None:
+        """Read what comes next before other daemons have to wait."""
+        if not self._is_shared:
+            return None
+        with conn.begin():
+            return self._runner.read_ahead(conn, fenced=bool(self._fence.reason))
+
     def _pause(self) -> None:
         """Wait a moment, unless a job comes, before a full disk is asked again."""
         with self._wake:
@@ -298,7 +450,7 @@ class Writer:
 
     def _committed(self, position: int) -> None:
         self.commits += 1
-        self.last_position = position
+        self.last_position = max(self.last_position, position)
         self._high_water.reached(position)
         self.applied_position = self._runner.applied()
         self._answer_waiters()

@@ -1,14 +1,30 @@
 """Several daemons over one PostgreSQL database: they share journals, positions and cursors."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select
+from sqlalchemy.engine import make_url
 
+from yidao.node.link.peercheck import Peer as CheckedPeer
+from yidao.node.link.seats import SEAT, Seats
+from yidao.node.recovery.startup import look
+from yidao.node.store import errors, vouching
+from yidao.node.store.leading import News
 from yidao.node.store.records import Reader
+from yidao.node.store.store import Store
 from yidao.node.store.values import StoredRecord
+from yidao.sync.epoch import Cause
+from yidao.sync.fencing import Start
+from yidao.sync.ids import NodeId, Path
+from yidao.sync.lives import Heard
 
 sample = MetaData()
 seen = Table(
@@ -78,3 +94,185 @@ def test_an_id_that_the_other_daemon_took(tree: Any) -> None:
     second = tree.open(first.url, first.identity)
     position = first.append("up:15", first.draft("a"))
     assert second.append("up:15", first.draft("a")) == position
+
+
+def wait_until(what: str, met: Callable[[], bool]) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def both(tree: Any) -> tuple[Any, Any]:
+    """Two daemons of one node."""
+    first = tree.node("/")
+    return first, tree.open(first.url, first.identity)
+
+
+def test_each_hears_of_what_the_other_commits(both: tuple[Any, Any]) -> None:
+    """Whoever waits for commits is woken by those of either daemon."""
+    first, second = both
+    for one, other in (both, (second, first)):
+        heard = threading.Event()
+        position = one.store.last_position() + 1
+        other.store.on_commit(lambda at, p=position, h=heard: h.set() if at >= p else None)
+        one.append("up:15", one.draft(f"to be heard of {position}"))
+        assert heard.wait(60)
+        assert other.store.last_position() >= position
+
+
+def test_one_leads_until_it_ends(tree: Any, both: tuple[Any, Any]) -> None:
+    """One of two daemons leads; when it ends, the other one folds what was left."""
+    wait_until("somebody leads", lambda: any(each.store.leads for each in both))
+    leader, other = both if both[0].store.leads else both[::-1]
+    assert not other.store.leads
+    position = other.append("up:15", other.draft("by the one that does not lead"))[0]
+    other.store.applied(position).result(timeout=60)
+    leader.store.close()
+    wait_until("the other one leads", lambda: bool(other.store.leads))
+    position = other.append("up:15", other.draft("after the leader's end"))[0]
+    other.store.applied(position).result(timeout=60)
+
+
+def test_another_run_of_the_server_fences_all(both: tuple[Any, Any]) -> None:
+    """What nobody has vouched for is sealed by nobody; one daemon's word is enough for all."""
+    first, second = both
+    first.store.run(lambda tx: tx.vouch())
+    second.append("up:15", second.draft("vouched for"))
+    with first.store._engines.writer.begin() as conn:
+        vouching.give(conn, vouching.Word("another/run", "1"))
+    for number, each in enumerate(both):
+        with pytest.raises(errors.StoreFenced):
+            each.append("up:15", each.draft(f"not vouched for {number}"))
+        assert each.store.fence.reason == vouching.UNVOUCHED
+    second.store.run(lambda tx: tx.vouch())
+    for number, each in enumerate(both):
+        each.append("up:15", each.draft(f"not vouched for {number}"))
+
+
+def test_a_start_is_judged_by_the_database(tree: Any, tmp_path: FilePath) -> None:
+    """What another daemon wrote since is no doubt; another run is; less than was seen is a loss."""
+    running = tree.node("/")
+
+    def start(seen_to: int = 0) -> Start:
+        store = Store.open(running.url, clock_ms=tree.clock, random=tree.random)
+        store.bind(running.identity)
+        found = look(tmp_path, store, environ={"XDG_RUNTIME_DIR": str(tmp_path)})
+        found.witness.reached(seen_to)
+        found.witness.close()
+        store.close()
+        return found.start
+
+    def vouch(doubt: str = "", *, settled: bool = False) -> None:
+        running.store.run(lambda tx: tx.vouch(doubt, settled=settled))
+
+    assert start() is Start.DOUBTFUL
+    vouch()
+    assert start() is Start.REMEMBERED
+    running.append("up:15", running.draft("by the other daemon"))
+    assert start() is Start.REMEMBERED
+    with running.store._engines.writer.begin() as conn:
+        vouching.give(conn, vouching.Word("another/run", "1"))
+    assert start() is Start.DOUBTFUL
+    vouch()
+    assert start(seen_to=1_000) is Start.REMEMBERED
+    assert start() is Start.RESTORED
+    with pytest.raises(errors.StoreFenced):
+        running.append("up:15", running.draft("after the loss was seen"))
+    assert start() is Start.RESTORED
+    vouch(settled=True)
+    assert start() is Start.REMEMBERED
+
+
+def test_a_word_that_was_taken_back_is_given_anew_by_who_settles_it(both: tuple[Any, Any]) -> None:
+    """A daemon that has only heard an agreeing neighbour does not outvote one that knows more."""
+    first, second = both
+    first.store.run(lambda tx: tx.vouch())
+    first.store.run(lambda tx: tx.vouch("resuming"))
+    second.store.run(lambda tx: tx.vouch())
+    with pytest.raises(errors.StoreFenced):
+        second.append("up:15", second.draft("in doubt"))
+    first.store.run(lambda tx: tx.vouch(settled=True))
+    second.append("up:15", second.draft("in doubt"))
+
+
+def test_an_epoch_that_the_other_daemon_opened_is_gone_on_with(both: tuple[Any, Any]) -> None:
+    """No daemon seals in an epoch that another one has ended."""
+    first, second = both
+    first.store.run(lambda tx: tx.vouch())
+    first.append("up:15", first.draft("in the first epoch"))
+    fresh = replace(first.identity, epoch="2")
+    first.store.run(lambda tx: tx.open_epoch(fresh, Cause.RESTORED))
+    second.append("up:15", second.draft("in the second epoch"))
+    assert second.store.identity.epoch == "2"
+    with second.store.read() as conn:
+        sizes = conn.exec_driver_sql(
+            "SELECT epoch, size FROM journal WHERE channel = 'up:15' ORDER BY epoch"
+        ).all()
+    assert [tuple(row) for row in sizes] == [("1", 1), ("2", 1)]
+
+
+class Cutter:
+    """Cuts the writer's connection after everything was written, before COMMIT is sent."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql")
+        self.armed = False
+
+    def reaching(self, position: int) -> None:
+        """Cut, once."""
+        if not self.armed:
+            return
+        self.armed = False
+        with psycopg.connect(self._url.render_as_string(hide_password=False)) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE state = 'idle in transaction' AND query LIKE 'NOTIFY%'"
+            )
+
+    def reached(self, position: int) -> None:
+        """Nothing."""
+
+
+def test_a_commit_whose_answer_is_lost(tree: Any) -> None:
+    """The caller is told that nobody knows, and learns it by asking again with the same id."""
+    node = tree.node("/")
+    store = Store.open(node.url, clock_ms=tree.clock, random=tree.random)
+    cutter = Cutter(node.url)
+    store.remember_by(cutter)
+    store.bind(node.identity)
+    store.start()
+    draft = node.draft("handed in twice")
+    try:
+        cutter.armed = True
+        with pytest.raises(errors.StoreCommitUnknown):
+            store.append_later("up:15", [draft], list).result(timeout=60)
+        assert not cutter.armed
+        (ticket,) = store.append_later("up:15", [draft], list).result(timeout=60)
+        (again,) = store.append_later("up:15", [draft], list).result(timeout=60)
+        assert (again.position, again.repeat) == (ticket.position, True)
+        assert store.scrub().faults == ()
+    finally:
+        store.close()
+
+
+def test_a_child_sits_at_one_daemon(both: tuple[Any, Any], tree: Any) -> None:
+    """A later greeting elsewhere ends an older session; a life that comes back is noticed."""
+    asyncio.run(_sit(both, tree))
+
+
+async def _sit(both: tuple[Any, Any], tree: Any) -> None:
+    child = CheckedPeer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32))
+    first, second = (Seats(each.store, tree.clock, tree.random) for each in both)
+    told: list[News] = []
+    both[0].store.on_news(told.append)
+    assert await first.take(child, b"a" * 16) is Heard.ONE
+    assert not first.is_elsewhere(child.path)
+    assert second.is_elsewhere(child.path)
+    assert await second.take(child, b"b" * 16) is Heard.ONE
+    wait_until("the first one hears of it", lambda: any(each.kind == SEAT for each in told))
+    assert first.has_left(told[-1]) == child.node_id
+    assert second.has_left(told[-1]) is None
+    assert await first.take(child, b"a" * 16) is Heard.TWO

@@ -273,9 +273,9 @@ class Load:
     """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for."""
 
     def __init__(self, daemon: Daemon, rows_a_call: int = 5, pause_seconds: float = 0.0) -> None:
-        self._pause_seconds = pause_seconds
         self._daemon = daemon
         self._rows_a_call = rows_a_call
+        self._pause_seconds = pause_seconds
         self._ended = threading.Event()
         self._may_go_on = threading.Event()
         self._may_go_on.set()

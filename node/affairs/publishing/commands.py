@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 from yidao.node.affairs.desk import Desk
 from yidao.node.affairs.publishing import errors
-from yidao.node.store.transaction import Tx
 from yidao.node.store.values import PROGRAM_KINDS, Draft, Ticket
 from yidao.sync.ids import REACH_ROOT, JournalId
 
@@ -61,12 +60,11 @@ class Publishing:
             if not draft.kind.startswith(PROGRAM_KINDS):
                 raise errors.KindNotPublishable(kind=draft.kind[:64])
 
-        def append(tx: Tx) -> Callable[[], Landed]:
-            tickets = tx.append(channel, drafts)
+        def landing(tickets: list[Ticket]) -> Callable[[], Landed]:
             # They are complete once the group is sealed, and read when the future is done.
             return lambda: _landed(tickets)
 
-        return self._desk.store.submit(append)
+        return self._desk.store.append_later(channel, drafts, landing)
 
 
 def _landed(tickets: Iterable[Ticket]) -> Landed:

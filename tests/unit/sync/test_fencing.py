@@ -81,7 +81,7 @@ def test_only_a_person_ends_a_fork_or_a_clone(standing: Standing) -> None:
 
 def test_a_node_that_signs_is_fenced_by_what_it_learns() -> None:
     """A session can show at any time that the store is not what it was."""
-    for turn in (Turn.BEHIND, Turn.LOST, Turn.DIVERGED, Turn.REPLACED):
+    for turn in (Turn.BEHIND, Turn.LOST, Turn.DIVERGED, Turn.REPLACED, Turn.DOUBTED):
         assert turned(Standing.ACTIVE, turn) is not Standing.ACTIVE
     assert turned(Standing.ACTIVE, Turn.AGREED) is Standing.ACTIVE
     assert turned(Standing.ACTIVE, Turn.WAITED) is Standing.ACTIVE

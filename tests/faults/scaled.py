@@ -1,0 +1,192 @@
+"""A province of two daemons over one PostgreSQL, between a root and two counties."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from tests.faults import daemons, invariants
+from tests.faults.daemons import Daemon, Nursery, wait_until
+from tests.faults.nursery import Asked
+from tests.faults.postgres import Server, url_of
+from yidao.node.client.values import Status
+from yidao.node.demo.tree import free_ports
+
+COUNTIES: Final = ("01", "02")
+
+
+class Scaled:
+    """The tree, and the servers that the province's store is on.
+
+    Attributes:
+        first, second: The province's daemons.
+        server: The one that is written to.
+        standby: The one that follows it, if there is one.
+    """
+
+    def __init__(self, nursery: Nursery, folder: Path, databases: Path) -> None:
+        self._nursery = nursery
+        self._folder = folder
+        self._databases = databases
+        self._ports = iter(free_ports(4))
+        self.server = Server.make(databases / "db1", next(self._ports))
+        self.standby: Server | None = None
+        self._made = 1
+        self.root = self._daemon("/", "root")
+        self.first = self._daemon("/33", "first")
+        self.second = self._daemon("/33", "second")
+        self.counties = [self._daemon(f"/33/{label}", f"county{label}") for label in COUNTIES]
+
+    @property
+    def daemons(self) -> list[Daemon]:
+        """All, from the top down."""
+        return [self.root, self.first, self.second, *self.counties]
+
+    @property
+    def province(self) -> tuple[Daemon, Daemon]:
+        """The two that are one node."""
+        return self.first, self.second
+
+    def found(self) -> None:
+        """Found the tree; all of it runs when this returns."""
+        self.server.start()
+        self.follow()
+        url = url_of(self.server, *([] if self.standby is None else [self.standby]))
+        self._yidao("init", "--data", str(self.root.folder), *self._listen(self.root))
+        daemons._set(self.root.folder, **daemons._HASTE)
+        self.root.start()
+        with self.root.client() as client:
+            pack = (files("yidao.catalog") / "packs" / "energy-2022.yaml").read_bytes()
+            client.publish_pack(pack, actor="sample@/")
+        self._join(self.root, "33", self.first)
+        daemons._set(self.first.folder, database_url=url)
+        self.first.start()
+        # What an operator does for a second daemon, see docs/operator.md.
+        self.second.folder.mkdir(mode=0o700)
+        shutil.copytree(self.first.folder / "keys", self.second.folder / "keys")
+        shutil.copy(self.first.folder / "config.toml", self.second.folder / "config.toml")
+        link, join = free_ports(2)
+        self.second.link_port = link
+        daemons._set(
+            self.second.folder, listen=f"127.0.0.1:{link}", join_listen=f"127.0.0.1:{join}"
+        )
+        self.second.start()
+        both = f"127.0.0.1:{self.first.link_port},127.0.0.1:{link}"
+        for label, county in zip(COUNTIES, self.counties, strict=True):
+            self._join(self.first, label, county)
+            daemons._set(county.folder, parent_address=both)
+            county.start()
+        self.wait_linked()
+        for county in self.counties:
+            with county.client() as client:
+                wait_until("the standard comes", lambda c=client: len(c.packs()) == 1)
+
+    def follow(self) -> None:
+        """Give the server a standby that every commit waits for, on the port that is free."""
+        port = next(self._ports)
+        self._made += 1
+        self.standby = self.server.standby(self._databases / f"db{self._made}", port)
+
+    def fail_over(self) -> None:
+        """Kill the server and promote its standby."""
+        assert self.standby is not None
+        self.server.kill()
+        self.standby.promote()
+        self.server, self.standby = self.standby, None
+
+    def wait_linked(self) -> None:
+        """Return once the province may sign, and every county and the root has its link."""
+        wait_until("all are linked", self._is_linked)
+
+    def wait_idle(self) -> None:
+        """Return once nobody has anything to send."""
+        wait_until("nobody has anything to send", lambda: all(map(daemons._is_idle, self.daemons)))
+
+    def settled(self) -> list[str]:
+        """Let all send everything, stop them, and give what is wrong with their stores."""
+        self.wait_linked()
+        self.wait_idle()
+        for each in reversed(self.daemons):
+            each.stop()
+        shown = self._folder / "province"
+        shown.mkdir()
+        self.server.export(shown / "store.db")
+        folders = [self.root.folder, shown, *(each.folder for each in self.counties)]
+        acked = {each.folder: each.acked for each in (self.root, *self.counties)}
+        acked[shown] = [*self.first.acked, *self.second.acked]
+        return [*invariants.check(folders, acked=acked), *_histories(folders)]
+
+    def close(self) -> None:
+        """End everything."""
+        for each in self.daemons:
+            each.kill()
+        for server in (self.server, self.standby):
+            if server is not None:
+                server.kill()
+
+    def _is_linked(self) -> bool:
+        said = [each.status() for each in self.daemons]
+        if not all(status is not None and status.state == "active" for status in said):
+            return False
+        root, first, second, *counties = [status for status in said if status is not None]
+        # The province's daemons know of a session where it is; each link has one end at either.
+        above = _connected(first, "/") + _connected(second, "/")
+        return above == _connected(root, "/33") == 1 and all(
+            _connected(each, "/33") == 1 for each in counties
+        )
+
+    def _daemon(self, path: str, name: str) -> Daemon:
+        return Daemon(
+            nursery=self._nursery,
+            path=path,
+            folder=self._folder / name,
+            memory=self._folder / "memory",
+            link_port=0,
+        )
+
+    def _join(self, parent: Daemon, label: str, child: Daemon) -> None:
+        bundle = self._folder / f"{child.folder.name}.bundle"
+        with parent.client() as client:
+            added = client.add_child(label, ttl_seconds=600, operator=f"sample@{parent.path}")
+        bundle.write_bytes(added)
+        bundle.chmod(0o600)
+        self._yidao("join", str(bundle), "--data", str(child.folder), *self._listen(child))
+        daemons._set(child.folder, **daemons._HASTE)
+
+    def _listen(self, daemon: Daemon) -> list[str]:
+        ports = free_ports(2)
+        daemon.link_port = ports[0]
+        return daemons._listen(ports)
+
+    def _yidao(self, *words: str) -> None:
+        log = self._folder / "commands.log"
+        asked = Asked(run=list(words), log=str(log), environment={}, gate="", most_bytes=0)
+        pid = self._nursery.start(asked)
+        code = self._nursery.wait(pid, daemons.PATIENCE_SECONDS)
+        assert code == 0, log.read_text()[-800:]
+
+
+def _connected(status: Status, path: str) -> int:
+    return sum(peer.state == "connected" for peer in status.peers if peer.path == path)
+
+
+def _histories(folders: list[Path]) -> Iterator[str]:
+    """Whether two stores hold checkpoints of one journal and size that differ."""
+    seen: dict[tuple[object, int], bytes] = {}
+    for folder in folders:
+        for journal, notes in invariants.read(folder).checkpoints.items():
+            for size, note in notes.items():
+                if seen.setdefault((journal, size), note) != note:
+                    yield f"FORK: two checkpoints of {journal} at {size}"
+
+
+@contextlib.contextmanager
+def loads(*loaded: Daemon) -> Iterator[None]:
+    """Hand rows in at every one of some daemons, for as long as this is open."""
+    with contextlib.ExitStack() as stack:
+        for each in loaded:
+            # As much as two cores carry beside seven processes and two servers.
+            stack.enter_context(daemons.Load(each, rows_a_call=3, pause_seconds=0.15))
+        yield

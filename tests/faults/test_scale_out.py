@@ -1,0 +1,62 @@
+"""Two daemons of one node over one PostgreSQL with a standby: each of them may die."""
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.daemons import Nursery
+from tests.faults.report import record
+from tests.faults.scaled import Scaled, loads
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def scaled(nursery: Nursery, tmp_path: Path) -> Iterator[Scaled]:
+    """The tree, founded and running."""
+    # The servers' user may not enter the folders of pytest.
+    with tempfile.TemporaryDirectory(prefix="yidao-pg-") as databases:
+        Path(databases).chmod(0o755)
+        made = Scaled(nursery, tmp_path, Path(databases))
+        try:
+            made.found()
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.mark.parametrize(
+    ("kills", "failovers"), [(2, 1), pytest.param(100, 2, marks=pytest.mark.long)]
+)
+def test_whoever_dies_under_load(scaled: Scaled, kills: int, failovers: int) -> None:
+    """Children move over; nothing is lost or applied twice, no two checkpoints of a size differ."""
+    chance = random.Random(5)
+    for failover in range(failovers):
+        with loads(*scaled.province, *scaled.counties):
+            for kill in range(kills):
+                time.sleep(chance.uniform(0.2, 0.8))
+                victim = scaled.province[kill % 2]
+                victim.kill()
+                # The other one alone has the children and the parent now.
+                time.sleep(chance.uniform(0.2, 0.8))
+                victim.start()
+            time.sleep(0.3)
+            scaled.fail_over()
+            scaled.wait_linked()
+            time.sleep(0.3)
+        scaled.wait_linked()
+        if failover + 1 < failovers:
+            scaled.follow()
+    acked = sum(len(each.acked) for each in scaled.daemons)
+    assert all(each.acked for each in (*scaled.province, *scaled.counties))
+    assert scaled.settled() == []
+    record(
+        "scale-out: kill -9 of either daemon, failover to the synchronous standby",
+        injected=failovers * (kills + 1),
+        acked=acked,
+        lost=0,
+    )
