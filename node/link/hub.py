@@ -144,10 +144,14 @@ class Hub:
         def follow(shared: str) -> None:
             loop.call_soon_threadsafe(self._follow_fence, shared)
 
+        def followed() -> None:
+            loop.call_soon_threadsafe(lambda: self._adopt(self.store.identity))
+
         self.lookout.start()
         ticker = Ticker(self.store, self.lookout, self._sessions, self.clock_ms)
         self._ticking = loop.create_task(ticker.run())
         self.store.on_news(hear)
+        self.store.on_followed(followed)
         self.warden.watch(start)
         self.store.fence.watch(follow)
 

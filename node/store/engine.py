@@ -65,6 +65,7 @@ class Engines:
         release: Gives the file's lock back.
         listener: Connections that commit each statement; None where one process has the
             database for itself.
+        table_oid: What PostgreSQL calls the table of the head; 0 elsewhere.
     """
 
     writer: Engine
@@ -72,6 +73,7 @@ class Engines:
     store_id: bytes
     release: Callable[[], None]
     listener: Engine | None = None
+    table_oid: int = 0
 
     @property
     def is_sqlite(self) -> bool:
@@ -254,6 +256,7 @@ def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
             raise errors.StoreForeign(reason="other tables")
         _upgrade(conn)
         store_id = read_store_id(conn)
+        table_oid = conn.exec_driver_sql("SELECT 'store_head'::regclass::oid").scalar_one()
     listener = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     return Engines(
         writer=writer,
@@ -261,6 +264,7 @@ def _open_postgresql(url: URL, random: Callable[[int], bytes]) -> Engines:
         store_id=store_id,
         release=lambda: None,
         listener=listener,
+        table_oid=int(table_oid),
     )
 
 

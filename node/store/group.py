@@ -42,6 +42,9 @@ class Group:
     follow each other: positions are given in commit order. Behind that lock, and not
     before, is read what another daemon may have changed: the position, and
     whether anything vouches for this run of the server.
+
+    Attributes:
+        has_followed: It writes in an epoch that another daemon has opened.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Group:
     ) -> None:
         self.conn = conn
         self._leading = leading
+        known = identity.epoch
         self.is_shared = conn.dialect.name == "postgresql"
         if self.is_shared:
             ((position,),), words, _ = rawsql.fetch_each(conn, _LOCK)
@@ -73,6 +77,7 @@ class Group:
             last_position=position,
             fence=fence,
         )
+        self.has_followed = identity.epoch != known
         self._first_position = position
         # An exchange with a server costs more than the statement: the first savepoint
         # comes with the lock, and each further one with the end of the one before.

@@ -20,8 +20,7 @@ from typing import Any, Final, Protocol
 import structlog
 from sqlalchemy import Engine
 
-from yidao.node.store.engine import is_from_database
-from yidao.sync.ids import NodeId
+from yidao.node.store.engine import APPLICATION_ID, is_from_database
 
 BEAT_SECONDS: Final = 1.0
 TAG_BYTES: Final = 8
@@ -92,17 +91,18 @@ class Alone:
 class Shared:
     """One of several daemons, each of which has one of these."""
 
-    def __init__(self, engine: Engine, node_id: NodeId, tag: bytes) -> None:
+    def __init__(self, engine: Engine, table_oid: int, tag: bytes) -> None:
         """Take what it works with.
 
         Args:
             engine: Gives connections that commit each statement.
-            node_id: Names the channel and the lock.
+            table_oid: Names the channel and the lock: the same to all for as long as there
+                is the store, which may get another id.
             tag: Random bytes that tell this daemon's news from the others'.
         """
         self._engine = engine
-        self._channel = f"yidao_{node_id.hex()}"
-        self._lock_key = int.from_bytes(node_id[:8], "big", signed=True)
+        self._channel = f"yidao_{table_oid}"
+        self._lock_keys = f"{APPLICATION_ID}, {table_oid}::oid::int"
         self._tag = tag.hex()
         self._leads = False
         self._is_closing = False
@@ -161,7 +161,7 @@ class Shared:
             if self._leads:
                 raw.execute("SELECT 1")
             else:
-                found = raw.execute(f"SELECT pg_try_advisory_lock({self._lock_key})").fetchone()
+                found = raw.execute(f"SELECT pg_try_advisory_lock({self._lock_keys})").fetchone()
                 self._lead(leads=bool(found[0]))
             self._wait(raw)
             for notice in raw.notifies(timeout=0):

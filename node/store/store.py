@@ -77,6 +77,8 @@ class Store(StoreForLinks):
         self._deaths = Deaths()
         self.fence: Final = Fence()
         self._leading: Leading = Alone()
+        if engines.listener is not None:
+            self._leading = Shared(engines.listener, engines.table_oid, random(TAG_BYTES))
         self._on_news: list[Callable[[News], None]] = []
         self._on_lead: list[Callable[[bool], None]] = []
 
@@ -146,10 +148,6 @@ class Store(StoreForLinks):
                 trust.learn(conn, enrolment, above or enrolment.node_id)
             _check_identity(conn, identity, by_path)
         self._identity = identity
-        if self._engines.listener is not None:
-            # Not by the store id, which a daemon that starts later may find renamed.
-            tag = self._random(TAG_BYTES)
-            self._leading = Shared(self._engines.listener, identity.node_id, tag)
 
     def life(self) -> bytes:
         """Return the life that was written last."""
@@ -311,6 +309,13 @@ class Store(StoreForLinks):
     def on_applied(self, callback: Callable[[int], None]) -> None:
         """Call back when projections have moved, in the writer's thread."""
         self._running().on_applied(callback)
+
+    def on_followed(self, callback: Callable[[], None]) -> None:
+        """Call back when this daemon writes in an epoch that another one opened.
+
+        In the writer's thread. The store may have another id from then on.
+        """
+        self._running().on_followed(callback)
 
     def applied(self, position: int) -> "Future[int]":
         """Return a future that is done once what stands at `position` can be read in the views."""

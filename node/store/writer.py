@@ -135,6 +135,7 @@ class Writer:
         self._waiters: list[tuple[int, Future[int]]] = []
         self._on_commit: list[Callable[[int], None]] = []
         self._on_applied: list[Callable[[int], None]] = []
+        self._on_followed: list[Callable[[], None]] = []
         self.last_position = last_position
         self.applied_position = runner.applied()
         self.commits = 0
@@ -175,6 +176,10 @@ class Writer:
     def on_applied(self, callback: Callable[[int], None]) -> None:
         """Call back in this thread when projections have moved, with the applied position."""
         self._on_applied.append(callback)
+
+    def on_followed(self, callback: Callable[[], None]) -> None:
+        """Call back in this thread once this daemon writes in an epoch that another opened."""
+        self._on_followed.append(callback)
 
     def applied(self, position: int) -> "Future[int]":
         """Return a future that is done once every projector has folded up to `position`."""
@@ -301,6 +306,9 @@ class Writer:
         self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
+        if group.has_followed:
+            for followed in self._on_followed:
+                followed()
         self._committed(position)
         for future, result in done:
             future.set_result(result)

@@ -214,6 +214,44 @@ def test_an_epoch_that_the_other_daemon_opened_is_gone_on_with(both: tuple[Any, 
     assert [tuple(row) for row in sizes] == [("1", 1), ("2", 1)]
 
 
+def test_a_line_of_positions_that_one_renames_is_renamed_for_all(
+    tree: Any, both: tuple[Any, Any]
+) -> None:
+    """Others learn the new name with the epoch; who starts later hears of their commits."""
+    first, second = both
+    first.store.run(lambda tx: tx.vouch())
+    second.append("up:15", second.draft("in the first epoch"))
+    before = second.store.store_id
+    fresh = replace(first.identity, epoch="2")
+    followed = threading.Event()
+    second.store.on_followed(followed.set)
+
+    def reopen(tx: Any) -> None:
+        tx.open_epoch(fresh, Cause.RESTORED)
+        tx.begin_line()
+
+    first.store.run(reopen)
+    second.append("up:15", second.draft("in the second epoch"))
+    assert followed.is_set()
+    assert first.store.store_id == second.store.store_id != before
+    third = tree.open(first.url, fresh)
+    # More than a daemon reads by itself when it begins to listen, or to lead.
+    for number in range(4):
+        position = second.append("up:15", second.draft(f"number {number}"))[0]
+        wait_until("the third hears", lambda p=position: third.store.last_position() >= p)
+    assert sum(each.store.leads for each in (first, second, third)) == 1
+
+
+def test_what_nobody_folds_is_applied_at_each_daemon(both: tuple[Any, Any]) -> None:
+    """Who follows learns from the database that the leader is past it."""
+    wait_until("somebody leads", lambda: any(each.store.leads for each in both))
+    for number, each in enumerate(both):
+        draft = each.draft(f"of a program {number}", kind="system.session.opened")
+        position = each.append("local", draft)[0]
+        for one in both:
+            assert one.store.applied(position).result(timeout=60) >= position
+
+
 class Cutter:
     """Cuts the writer's connection after everything was written, before COMMIT is sent."""
 

@@ -94,6 +94,49 @@ def test_a_job_that_fails_is_tried_again_and_not_remembered() -> None:
     assert memory.runs == {}
 
 
+def test_who_begins_to_lead_runs_what_was_missed_once() -> None:
+    """A daemon that follows runs only what is everybody's; the new leader catches up, once."""
+    ran: list[str] = []
+    leads = False
+
+    def job(name: str, *, everywhere: bool = False) -> Job:
+        async def run() -> None:
+            ran.append(name)
+            await asyncio.sleep(0)
+
+        return Job(
+            name=name, trigger=Daily(0), run=run, catch_up=not everywhere, everywhere=everywhere
+        )
+
+    async def beat() -> None:
+        ran.append("beat")
+        beaten.release()
+
+    async def run() -> None:
+        nonlocal leads
+        memory = Memory(remind=START_MS)
+        own = Job(name="beat", trigger=Every(0.02), run=beat, everywhere=True)
+        kept = [job("remind"), job("feeds"), own]
+        now_ms = START_MS + 3 * DAY_MS
+        jobs = Jobs(kept, memory.port(), lambda: now_ms, lambda: leads)
+        jobs.start()
+        await beaten.acquire()
+        assert set(ran) == {"beat"}
+        leads = True
+        # As where it is told of twice, the second time while the job is running.
+        jobs.catch_up()
+        await asyncio.sleep(0)
+        jobs.catch_up()
+        await beaten.acquire()
+        await beaten.acquire()
+        jobs.stop()
+        assert memory.runs["remind"] == now_ms
+
+    beaten = asyncio.Semaphore(0)
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert [name for name in ran if name != "beat"] == ["remind"]
+
+
 class Moving:
     """A clock that is off by whatever it is told."""
 
