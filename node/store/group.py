@@ -82,6 +82,7 @@ class Group:
         # An exchange with a server costs more than the statement: the first savepoint
         # comes with the lock, and each further one with the end of the one before.
         self._is_marked = self.is_shared
+        self._depth = 0
         self._appender = Appender(self._scope, mold)
         self.tx = Tx(self._scope, self._appender, leading)
 
@@ -97,7 +98,7 @@ class Group:
         return stored + self._appender.count
 
     def attempt(self, work: Callable[[Tx], T]) -> T:
-        """Run one job so that nothing of it stays if it raises.
+        """Run one job so that nothing of it stays if it raises; a job may attempt others.
 
         Raises:
             GroupBroken: The database could not even undo the job.
@@ -105,19 +106,23 @@ class Group:
         """
         scope = self._scope
         mark, position = self._appender.mark(), scope.last_position
-        self._set_savepoint()
+        # One that is within another job must leave that one its savepoint.
+        is_released = not self.is_shared or self._depth > 0
+        self._set_savepoint(is_released=is_released)
+        self._depth += 1
         try:
             result = work(self.tx)
             scope.heads.flush()
-            if not self.is_shared:
+            if is_released:
                 rawsql.run(self.conn, "RELEASE SAVEPOINT job")
         except BaseException as error:
             try:
                 rawsql.run(self.conn, "ROLLBACK TO SAVEPOINT job")
-                if not self.is_shared:
+                if is_released:
                     rawsql.run(self.conn, "RELEASE SAVEPOINT job")
-                # What is left of it is as good as a new one.
-                self._is_marked = self.is_shared
+                else:
+                    # What is left of it is as good as a new one.
+                    self._is_marked = True
             except Exception as undo:  # noqa: BLE001 - raised again as what it means
                 # SQLite undoes everything by itself when its disk is full.
                 raise GroupBroken(error if is_from_database(error) else undo) from error
@@ -126,17 +131,18 @@ class Group:
             scope.last_position = position
             raise
         finally:
+            self._depth -= 1
             # Who opens an epoch passes the fence alone.
             scope.opening = False
         return result
 
-    def _set_savepoint(self) -> None:
-        if self._is_marked:
-            self._is_marked = False
-        elif self.is_shared:
-            rawsql.fetch_each(self.conn, "RELEASE SAVEPOINT job;SAVEPOINT job")
-        else:
+    def _set_savepoint(self, *, is_released: bool) -> None:
+        if is_released:
             rawsql.run(self.conn, "SAVEPOINT job")
+        elif self._is_marked:
+            self._is_marked = False
+        else:
+            rawsql.fetch_each(self.conn, "RELEASE SAVEPOINT job;SAVEPOINT job")
 
     def finish(self, *, applied: bool = False) -> int:
         """Seal what was appended and return the last position; the caller commits.

@@ -246,7 +246,7 @@ def test_what_nobody_folds_is_applied_at_each_daemon(both: tuple[Any, Any]) -> N
     """Who follows learns from the database that the leader is past it."""
     wait_until("somebody leads", lambda: any(each.store.leads for each in both))
     for number, each in enumerate(both):
-        draft = each.draft(f"of a program {number}", kind="system.session.opened")
+        draft = each.draft(f"of a program {number}", kind="app.sample.opened")
         position = each.append("local", draft)[0]
         for one in both:
             assert one.store.applied(position).result(timeout=60) >= position
