@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo install test check lint types compiled tools bench test-long proto docs lock clean
+.PHONY: demo install test check lint types compiled tools bench test-long reliability proto docs lock clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
@@ -44,6 +44,10 @@ bench: $(STAMP)
 
 test-long: $(STAMP)
 	$(BIN)/pytest -m long
+
+# What the fault campaigns have counted, into docs/reliability.md.
+reliability: $(STAMP)
+	$(BIN)/python -m tests.faults.page
 
 proto: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto \

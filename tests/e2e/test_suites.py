@@ -130,9 +130,10 @@ def test_returns_are_accepted_and_proved_through_a_province_of_another_suite(tre
     for node in (root, province, county):
         with node.client() as client:
             assert [problem.code for problem in client.status().problems] == []
+    check_what_the_province_wrote(tree)
 
 
-def test_what_the_province_wrote_is_proved_too(tree: Tree) -> None:
+def check_what_the_province_wrote(tree: Tree) -> None:
     """Its acceptance lies in a journal of SM2 and SM3; only the root certificate is believed."""
     with tree.root.client() as client:
         found = client.returns(form="consumption", state="accepted", limit=10).returns[0]

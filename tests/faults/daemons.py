@@ -385,7 +385,7 @@ class Pair:
         for _ in range(3):
             self.settle()
             found = self._check(settled=True)
-            if not all(fault.startswith("SHORT") for fault in found) or not found:
+            if not all(fault.startswith(("SHORT", "PART")) for fault in found) or not found:
                 break
         return found
 

@@ -7,6 +7,7 @@ typed error that it is wrong, and goes on by itself once it is right.
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,10 @@ def join_once(here: Field, folder: Path) -> None:
         file.touch(0o600)
         file.write_bytes(bundle)
         ports = [f"127.0.0.1:{port}" for port in free_ports(2)]
-        join_network(folder / name, file, {"listen": ports[0], "join_listen": ports[1]})
+        settings = {"listen": ports[0], "join_listen": ports[1]}
+        # In a thread: another test of this process may have left an event loop in this one.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(join_network, folder / name, file, settings).result()
 
     folder.mkdir()
     here.root_clock.set(2 * DAY_SECONDS)

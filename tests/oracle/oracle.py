@@ -113,6 +113,8 @@ def headers_of(blob: bytes) -> list[bytes]:
 
 def parts_of(first_seq: int, blob: bytes) -> list[tuple[int, str, bytes, bytes]]:
     """Split a run of parts: (sequence number, name, salt, body)."""
+    if blob[:4] == b"\xff\xff\xff\xff":
+        return sent_parts(blob)
     (count,) = struct.unpack_from("<I", blob)
     at, found = 4, []
     for _ in range(count):
@@ -122,6 +124,23 @@ def parts_of(first_seq: int, blob: bytes) -> list[tuple[int, str, bytes, bytes]]
         at += name_size
         found.append((first_seq + offset, name, blob[at : at + 32], blob[at + 32 : at + 32 + size]))
         at += 32 + size
+    return found
+
+
+def sent_parts(blob: bytes) -> list[tuple[int, str, bytes, bytes]]:
+    """Split a run that lies as it travels: u32 how many, then protobuf `PartsRun`."""
+    (count,) = struct.unpack_from("<I", blob, 4)
+    found = []
+    for record in fields(blob[8:]).get(2, []):
+        inner = fields(record)
+        (seq,) = inner.get(1, [0])
+        for part in inner.get(2, []):
+            given = fields(part)
+            name, salt, body = (given.get(number, [b""])[-1] for number in (1, 2, 3))
+            found.append((seq, name.decode(), salt, body))
+    if len(found) != count:
+        message = "a run of parts is cut"
+        raise ValueError(message)
     return found
 
 
