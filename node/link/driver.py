@@ -257,7 +257,7 @@ class Driver:
                 waits = quota.spend(ingest.size_bytes)
                 await asyncio.sleep(waits)
             # Who is slowed down gets no more room to fill.
-            if waits == 0.0 and self.session.wants_room:
+            if waits == 0.0 and self.session.wants_room():
                 more = self._around.room.lend(self._lent_bytes)
                 self._lent_bytes += more
             await self._run_effects(self.session.ingested(ingest, outcome.refusals, more))

@@ -48,8 +48,8 @@ class Tx:
         return self._scope.identity
 
     def mint(self) -> bytes:
-        """Make a record id: 48 bits of time, so that ids sort as they are made, then chance."""
-        return self._scope.now_ms.to_bytes(6) + self._scope.random(10)
+        """Make a record id."""
+        return self._scope.mint()
 
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""

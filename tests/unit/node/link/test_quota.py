@@ -136,7 +136,8 @@ class Session:
     def start(self) -> tuple[()]:
         return ()
 
-    wants_room = True
+    def wants_room(self) -> bool:
+        return True
 
     def ingested(self, done: Ingest, refusals: object, room_bytes: int) -> tuple[()]:
         self.said.append(("ingested", done.size_bytes, refusals))
