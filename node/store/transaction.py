@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, update
 
 from yidao.node.keys import Identity
-from yidao.node.store import cosigning, epochs, lanecursors, letters, linkreads, problems, trust
+from yidao.node.store import cosigning, epochs, letters, linkreads, problems, trust
 from yidao.node.store.appending import Appender
 from yidao.node.store.engine import STORE_ID_BYTES
 from yidao.node.store.ingesting import Ingest
@@ -137,7 +137,7 @@ class Tx:
 
     def peer_acked(self, peer: Peer, lane: Lane, position: int) -> None:
         """Note up to where a peer holds our records durably."""
-        lanecursors.write_ack(self._scope.conn, peer.node_id, lane, position)
+        self.note_acks({peer.node_id: {lane: position}})
 
     def note_acks(self, acked: Mapping[NodeId, Mapping[int, int]]) -> None:
         """Note the same for many peers at once, by peer and lane."""

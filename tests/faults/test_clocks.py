@@ -4,7 +4,6 @@ Order in Yidao never comes from a clock. What needs one, certificates and tokens
 typed error that it is wrong, and goes on by itself once it is right.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -227,7 +226,8 @@ def test_clocks_of_every_kind(here: Field, tmp_path: Path, subtests: pytest.Subt
         if lack := lacks_time_namespaces():
             pytest.skip(f"no {lack}")
         office = here.pair.office.pid
-        assert os.readlink(f"/proc/{office}/ns/time") != os.readlink("/proc/self/ns/time")
+        its, ours = (Path(f"/proc/{of}/ns/time").readlink() for of in (office, "self"))
+        assert its != ours
     # Not `healed`, which waits for every link of the root: one node was only enrolled.
     here.settle()
     for daemon in reversed(here.pair.both):
