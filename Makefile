@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(shell find proto -name '*.proto')
 
-.PHONY: demo install test check lint types compiled tools bench test-long reliability proto docs lock clean
+.PHONY: demo install test check lint types compiled tools bench test-long reliability proto docs clean
 
 demo: $(STAMP)
 	$(BIN)/yidao demo
@@ -38,7 +38,7 @@ compiled: $(STAMP)
 tools:
 	.ci/tools
 
-# `make bench ROWS=live` measures the rows whose test has that in its name.
+# `make bench ROWS=live` measures the rows whose test or file has that in its name.
 bench: $(STAMP)
 	$(BIN)/pytest tests/bench -o python_files='bench_*.py' -p no:xdist -q $(if $(ROWS),-k "$(ROWS)")
 

@@ -29,7 +29,7 @@ from yidao.sync.approval import (
     Claim,
     Decided,
 )
-from yidao.sync.ids import Path, RecordId
+from yidao.sync.ids import CHANCE_BYTES, Path, RecordId, new_record_id
 
 MAX_REASON_CHARS: Final = 200
 JOIN_WAITS: Final = "JOIN_WAITS"
@@ -218,7 +218,7 @@ class Admissions:
         )
 
     def _record_id(self) -> RecordId:
-        return RecordId(self._clock_ms().to_bytes(6, "big") + self._random(10))
+        return new_record_id(self._clock_ms(), self._random(CHANCE_BYTES))
 
 
 def _undecided(conn: Connection, own: Path) -> list[tuple[RecordId, Asked, int]]:

@@ -19,7 +19,7 @@ from yidao.node.store.records import Reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, StoredRecord
-from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, new_record_id
 
 REFUSED = "node.journal.refused"
 MENDED = "node.journal.mended"
@@ -71,7 +71,7 @@ class Alarms:
         now_ms = self._clock_ms()
         core = orjson.dumps({"journal": name, "seq": seq, "code": code})
         return Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=kind,
             actor=f"system@{tx.identity.path}",
             object_id=f"journal/{name}",

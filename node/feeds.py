@@ -25,7 +25,7 @@ from yidao.node.store.records import Reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, StoredRecord
-from yidao.sync.ids import NodeId
+from yidao.sync.ids import CHANCE_BYTES, NodeId, new_record_id
 
 STATED: Final = "node.feed.stated"
 CHANNEL: Final = "down.control"
@@ -128,7 +128,7 @@ class Feeds:
             if head.own and head.size and head.journal.channel in DOWNWARD
         ]
         draft = Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=STATED,
             actor=f"system@{tx.identity.path}",
             object_id="feed",

@@ -22,7 +22,7 @@ from yidao.node.store.records import Reader
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, JournalHead, StoredRecord
-from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, new_record_id
 
 STATED: Final = "node.journals.stated"
 #: With its hashes a line takes some 150 bytes of a part's 256 KiB.
@@ -133,7 +133,7 @@ class Statements:
 
     def _draft(self, tx: Tx, now_ms: int, core: bytes) -> Draft:
         return Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=STATED,
             actor=f"system@{tx.identity.path}",
             object_id="journals",

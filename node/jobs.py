@@ -21,7 +21,6 @@ log = get_logger()
 _LOOK_SECONDS: Final = 20.0
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
-_MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +29,16 @@ class Every:
 
     seconds: float
 
-    def after(self, last_ms: int) -> int:
-        """Return the first time after another one, Unix milliseconds."""
-        return last_ms + int(self.seconds * 1000)
-
 
 @dataclass(frozen=True, slots=True)
 class Daily:
     """Once a day, UTC."""
 
     hour: int
-    minute: int = 0
 
     def after(self, last_ms: int) -> int:
         """Return the first time after another one, Unix milliseconds."""
-        offset_ms = self.hour * _HOUR_MS + self.minute * _MINUTE_MS
+        offset_ms = self.hour * _HOUR_MS
         return last_ms + _DAY_MS - (last_ms - offset_ms) % _DAY_MS
 
 
@@ -119,25 +113,27 @@ class Jobs:
 
     def missed(self, job: Job, now_ms: int) -> bool:
         """Whether the job's time came since it last ran. A job that never ran was not missed."""
-        if not job.catch_up:
+        if not job.catch_up or isinstance(job.trigger, Every):
             return False
         last_ms = self._last_runs.read(job.name)
-        return last_ms is not None and job.trigger.after(last_ms) <= now_ms
+        # A run in the future was noted by a clock that was ahead: when it was, nobody knows.
+        return last_ms is not None and not last_ms <= now_ms < job.trigger.after(last_ms)
 
     async def _keep(self, job: Job, call: asyncio.Event) -> None:
-        is_interval = isinstance(job.trigger, Every)
-        seconds = job.trigger.seconds if isinstance(job.trigger, Every) else self._look_seconds
+        trigger = job.trigger
+        seconds = trigger.seconds if isinstance(trigger, Every) else self._look_seconds
         looked_ms = self._clock_ms()
         while True:
             is_called = await _is_set_within(call, seconds)
             now_ms = self._clock_ms()
+            is_due = not is_called
+            if isinstance(trigger, Daily):
+                is_due = trigger.after(looked_ms) <= now_ms
             # Looked at here, where no run is under way whose end is not written down yet.
             if is_called:
                 call.clear()
-                is_due = self._was_missed(job, now_ms)
-            else:
-                is_due = is_interval
-            if is_due or (not is_interval and job.trigger.after(looked_ms) <= now_ms):
+                is_due = is_due or self._was_missed(job, now_ms)
+            if is_due:
                 await self._run(job)
             looked_ms = now_ms
 

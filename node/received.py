@@ -23,8 +23,6 @@ class Received:
             self._news.set()
             self._news = asyncio.Event()
 
-    async def beyond(self, journal: JournalId, size: int) -> int:
-        """Wait for a receipt for more than `size`, and return for how much it is."""
-        while (known := self.size_of(journal)) <= size:
-            await self._news.wait()
-        return known
+    async def changed(self) -> None:
+        """Wait for the next receipt, of whichever journal."""
+        await self._news.wait()

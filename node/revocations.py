@@ -9,7 +9,7 @@ from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, EnrolledNode
 from yidao.sync.errors import RevocationMalformed
-from yidao.sync.ids import Path
+from yidao.sync.ids import CHANCE_BYTES, Path, new_record_id
 from yidao.sync.revocation import CHANNELS, KIND, CutLine, Reason, Revocation
 
 
@@ -122,7 +122,7 @@ class Revocations:
     def _draft(self, found: Revocation, core: bytes) -> Draft:
         now_ms = self._clock_ms()
         return Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=KIND,
             actor=found.operator,
             object_id=found.node_id.hex(),

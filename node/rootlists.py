@@ -13,6 +13,7 @@ from yidao.node.link import certificates
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart
 from yidao.sync.errors import RootStatementInvalid
+from yidao.sync.ids import CHANCE_BYTES, new_record_id
 from yidao.sync.rootlist import CHANNEL, KIND, Listing, RootList, SignedRootList, spki_sha256
 from yidao.sync.rootstatement import open_root_statement
 from yidao.sync.trusterrors import RootListForeign
@@ -121,7 +122,7 @@ class RootLists:
     def _draft(self, listing: Listing, operator: str) -> Draft:
         now_ms = self._clock_ms()
         return Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=KIND,
             actor=operator,
             object_id="root-list",

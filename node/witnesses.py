@@ -24,7 +24,7 @@ from yidao.node.store.trust import enrolled
 from yidao.node.store.values import Draft, DraftPart, JournalHead, StoredRecord
 from yidao.sync.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from yidao.sync.errors import SyncError
-from yidao.sync.ids import Audience, JournalId, NetworkId, NodeId
+from yidao.sync.ids import CHANCE_BYTES, Audience, JournalId, NetworkId, NodeId, new_record_id
 
 SEEN: Final = "node.journals.seen"
 PROBLEM: Final = "JOURNAL_SPLIT"
@@ -94,7 +94,7 @@ class Witness:
     def _say(self, tx: Tx, grown: Sequence[JournalHead], sizes: dict[str, int]) -> None:
         now_ms = self._clock_ms()
         draft = Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=SEEN,
             actor=f"system@{tx.identity.path}",
             object_id="journals",

@@ -18,6 +18,8 @@ NodeId = NewType("NodeId", bytes)
 RecordId = NewType("RecordId", bytes)
 
 ID_BYTES: Final = 16
+# Of a record id: what is not its time.
+CHANCE_BYTES: Final = 10
 MAX_DEPTH: Final = 15
 REACH_ROOT: Final = 15
 
@@ -45,6 +47,18 @@ def node_id(value: bytes) -> NodeId:
 def record_id(value: bytes) -> RecordId:
     """Return `value` as a record id; raise `IdInvalid` unless it is 16 bytes."""
     return RecordId(_checked_id(value, "record_id"))
+
+
+def new_record_id(now_ms: int, chance: bytes) -> RecordId:
+    """Return a new record id as RFC 9562 describes UUID version 7: ids sort as they are made.
+
+    Args:
+        now_ms: Unix milliseconds.
+        chance: 10 random bytes.
+    """
+    assert len(chance) == CHANCE_BYTES, "48 bits of time, and the rest"
+    version, variant = 0x70 | chance[0] & 0x0F, 0x80 | chance[2] & 0x3F
+    return RecordId(now_ms.to_bytes(6) + bytes((version, chance[1], variant)) + chance[3:])
 
 
 def id_from_hex(text: str, field: str) -> bytes:

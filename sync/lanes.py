@@ -386,8 +386,7 @@ class Inbound:
         self._pending_bytes += size_bytes
         self._was_crowded |= self._pending_bytes > self._window_bytes // 2
 
-    @property
-    def is_crowded(self) -> bool:
+    def take_crowded(self) -> bool:
         """Whether the peer has filled more than half of its credit since this was asked last."""
         was_crowded, self._was_crowded = self._was_crowded, False
         return was_crowded

@@ -246,10 +246,9 @@ class Session:
         self._pulse.heard()
         return (effects.Ingest(frame=frame, size_bytes=size_bytes),)
 
-    @property
     def wants_room(self) -> bool:
         """Whether the peer would send more than its credit lets it; asked once a frame."""
-        return self._inbound is not None and self._inbound.is_crowded
+        return self._inbound is not None and self._inbound.take_crowded()
 
     def ingested(
         self, done: effects.Ingest, refusals: Iterable[Refusal] = (), room_bytes: int = 0

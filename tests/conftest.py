@@ -1,7 +1,9 @@
 """What all tests share: Hypothesis, how new stores are made and how commands are started."""
 
 import os
-from collections.abc import Iterator
+from asyncio import events
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -27,3 +29,31 @@ def forked_commands() -> Iterator[None]:
     """Commands of trees are forks of one process, which starts with the first of them."""
     with forking():
         yield
+
+
+@contextmanager
+def _own_loop(item: pytest.Item) -> Iterator[None]:
+    """Hide the loop that the console's browser keeps running in this thread from other tests."""
+    loop = events._get_running_loop()
+    if loop is None or "console" in item.path.parts:
+        yield
+        return
+    events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        events._set_running_loop(loop)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A test and what it needs may run loops of their own, whatever ran before in this process."""
+    with _own_loop(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """The same for the test itself."""
+    with _own_loop(item):
+        return (yield)

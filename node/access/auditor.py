@@ -8,6 +8,7 @@ from typing import Final
 from yidao.node.access.audit import CHANNEL, Note, draft_of
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
+from yidao.sync.ids import CHANCE_BYTES, new_record_id
 
 #: Refusals that are alike are one entry in so long a time.
 WINDOW_MS: Final = 60_000
@@ -75,7 +76,7 @@ class Auditor:
     def write(self, tx: Tx, note: Note, *, times: int = 1) -> None:
         """Append an entry in the transaction of what it is about."""
         now_ms = self._clock_ms()
-        record_id = now_ms.to_bytes(6, "big") + self._random(10)
+        record_id = new_record_id(now_ms, self._random(CHANCE_BYTES))
         draft = draft_of(
             note, times=times, record_id=record_id, path=tx.identity.path, now_ms=now_ms
         )

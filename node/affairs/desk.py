@@ -13,7 +13,7 @@ from yidao.node.access.actors import Actor, authorise, system_actor
 from yidao.node.affairs.errors import ViewsBehind
 from yidao.node.keys import Identity
 from yidao.node.store.store import Store
-from yidao.sync.ids import Path
+from yidao.sync.ids import CHANCE_BYTES, Path, new_record_id
 
 _SETTLE_SECONDS = 30.0
 # Days and deadlines are those of the offices, wherever the machine's clock is set.
@@ -73,7 +73,7 @@ class Desk:
 
     def mint(self) -> bytes:
         """Make a record id: 16 bytes, ordered by time."""
-        return mint_record_id(self.clock_ms(), self.random)
+        return new_record_id(self.clock_ms(), self.random(CHANCE_BYTES))
 
     def read(self) -> AbstractContextManager[Connection]:
         """Open a snapshot of the views."""
@@ -105,13 +105,3 @@ class Desk:
             self.store.applied(position).result(timeout=_SETTLE_SECONDS)
         except FutureTimeout:
             raise ViewsBehind(applied=self.store.applied_position, position=position) from None
-
-
-def mint_record_id(now_ms: int, random: Callable[[int], bytes]) -> bytes:
-    """Make a record id as RFC 9562 describes UUID version 7: 48 bits of time, then chance."""
-    chance = random(10)
-    return (
-        now_ms.to_bytes(6, "big")
-        + bytes((0x70 | chance[0] & 0x0F, chance[1], 0x80 | chance[2] & 0x3F))
-        + chance[3:]
-    )

@@ -196,6 +196,9 @@ def answered_stream(
         try:
             async for response in method(self, request, context):
                 yield response
+        except grpc.aio.AbortError:
+            # Refused already, by the guard beside a stream of requests.
+            raise
         except YidaoError as error:
             await refuse(context, error)
         except Exception:

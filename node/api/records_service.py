@@ -15,6 +15,7 @@ from yidao.node.api.errors import answered, answered_stream, error_message
 from yidao.node.api.landing import Landing
 from yidao.node.received import Received
 from yidao.node.store.values import Draft, DraftPart
+from yidao.sync.ids import REACH_ROOT, JournalId
 from yidao.sync.record import Grade
 
 #: Requests of one stream that wait for the disk; gRPC makes its caller wait for more.
@@ -80,10 +81,7 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
         try:
             async for request in requests:
                 await stream.room.acquire()
-                wanted = self._publishing.channel(request.reach)
-                if channel and wanted != channel:
-                    raise errors.ReachInvalid(reach=request.reach, limit=request.reach)
-                channel = wanted
+                channel = self._channel(request, channel)
                 stream.journal = self._publishing.journal(channel)
                 try:
                     landing = self._submit(request, channel)
@@ -94,15 +92,28 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
                 self._landing.watch(landing, stream.landed)
             stream.is_read = True
             stream.answer_ready()
-        except YidaoError as error:
+        except Exception as error:  # noqa: BLE001 - raised again where the stream is answered
             stream.end(error)
 
     async def _tell(self, stream: "_Stream") -> None:
         """Tell of each receipt, the newest only where they come faster than they are read."""
-        told = 0
-        while stream.journal is not None:
-            told = await self._received.beyond(stream.journal, told)
-            stream.answers.put_nowait(_Response(received=told))
+        journal, told = stream.journal, 0
+        while journal is not None:
+            size = self._received.size_of(journal)
+            if size > told:
+                told = size
+                stream.answers.put_nowait(_Response(received=told))
+            await self._received.changed()
+            if stream.journal != journal:
+                # The node has opened an epoch.
+                journal, told = stream.journal, 0
+
+    def _channel(self, request: records_pb2.AppendRequest, before: str) -> str:
+        """Return where a request's records go; raises `ReachInvalid` if it is elsewhere."""
+        channel = self._publishing.channel(request.reach)
+        if before not in ("", channel):
+            raise errors.ReachInvalid(reach=request.reach, limit=REACH_ROOT)
+        return channel
 
     def _submit(
         self, request: records_pb2.AppendRequest, channel: str
@@ -120,9 +131,9 @@ class _Stream:
         self.answers: asyncio.Queue[_Response | None] = asyncio.Queue()
         self.room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self.waiting: list[Future[Callable[[], Landed]]] = []
-        self.journal: Any = None
+        self.journal: JournalId | None = None
         self.is_read = False
-        self.error: YidaoError | None = None
+        self.error: Exception | None = None
 
     def landed(self, _done: "Future[Callable[[], Landed]]") -> None:
         """Answer what is done, as far as everything before it is."""
@@ -130,13 +141,17 @@ class _Stream:
 
     def answer_ready(self) -> None:
         """Put out the answers whose turn it is; the last one ends the stream."""
-        while self.waiting and self.waiting[0].done():
-            self.room.release()
-            self.answers.put_nowait(_outcome(self.waiting.pop(0)))
+        try:
+            while self.waiting and self.waiting[0].done():
+                self.room.release()
+                self.answers.put_nowait(_outcome(self.waiting.pop(0)))
+        except Exception as error:  # noqa: BLE001 - raised again where the stream is answered
+            self.end(error)
+            return
         if self.is_read and not self.waiting:
             self.answers.put_nowait(None)
 
-    def end(self, error: YidaoError) -> None:
+    def end(self, error: Exception) -> None:
         """End it with an error; what is under way is durable or not, and not answered."""
         self.error = error
         self.answers.put_nowait(None)

@@ -56,14 +56,18 @@ class AnswerTooLate(YidaoError):
     retryable = True
 
 
+def refusal_of(error: local_pb2.Error, family: str) -> ClientError:
+    """Give the typed error of a node's own word."""
+    given = {key: text for key, text in error.params.items() if key not in _RESERVED}
+    return ClientError(error.code, retryable=error.retryable, family=family, **given)
+
+
 def error_of(failure: Any, socket: str, timeout_seconds: float) -> YidaoError:
     """Give the typed error of a failed call."""
     status = failure.code()
     for name, value in failure.trailing_metadata() or ():
         if name == _ERROR_METADATA:
-            error = local_pb2.Error.FromString(value)
-            given = {key: text for key, text in error.params.items() if key not in _RESERVED}
-            return ClientError(error.code, retryable=error.retryable, family=status.name, **given)
+            return refusal_of(local_pb2.Error.FromString(value), status.name)
     if status in _UNREACHABLE:
         return NodeUnreachable(socket=socket)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:

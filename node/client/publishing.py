@@ -5,20 +5,20 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import grpc
 
 from yidao.api.local.v1 import records_pb2
-from yidao.node.client.errors import ClientError, NodeUnreachable, error_of
+from yidao.node.client.errors import NodeUnreachable, error_of, refusal_of
+from yidao.sync.ids import CHANCE_BYTES, new_record_id
 
 #: Enough to keep the disk busy; more only waits in memory.
 MAX_IN_FLIGHT: Final = 16
-REACH_ROOT: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +59,7 @@ class Published:
     size: int
 
 
-class _Stream(Protocol):
-    def __iter__(self) -> Iterator[records_pb2.AppendResponse]: ...
-
-    def cancel(self) -> bool: ...
-
-
-Open = Callable[[Iterator[records_pb2.AppendRequest]], _Stream]
+Open = Callable[[Iterator[records_pb2.AppendRequest]], Iterable[records_pb2.AppendResponse]]
 
 
 class Publisher:
@@ -102,11 +96,11 @@ class Publisher:
             Done once they are durable at the node; its error is a `ClientError` if the node
             refuses them, `NodeUnreachable` if it is gone: send them again under the same ids.
         """
-        self._room.acquire()
-        future: Future[Published] = Future()
         request = records_pb2.AppendRequest(
             actor=self._actor, reach=self._reach, records=[_message(each) for each in records]
         )
+        future: Future[Published] = Future()
+        self._room.acquire()
         with self._news:
             if self._ended is not None:
                 self._room.release()
@@ -168,11 +162,7 @@ class Publisher:
         future = self._waiting.popleft()
         self._room.release()
         if response.HasField("error"):
-            error = response.error
-            params = {key: text for key, text in error.params.items() if key != "code"}
-            future.set_exception(
-                ClientError(error.code, retryable=error.retryable, family="REFUSED", **params)
-            )
+            future.set_exception(refusal_of(response.error, "REFUSED"))
         else:
             positions = tuple(response.positions)
             future.set_result(Published(positions=positions, size=response.size))
@@ -180,7 +170,7 @@ class Publisher:
 
 def mint_record_id() -> bytes:
     """Make a record id: 16 bytes, ordered by time."""
-    return (time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10)
+    return new_record_id(time.time_ns() // 1_000_000, secrets.token_bytes(CHANCE_BYTES))
 
 
 def _message(record: NewRecord) -> records_pb2.NewRecord:

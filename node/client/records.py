@@ -11,11 +11,11 @@ from yidao.api.local.v1 import records_pb2_grpc
 from yidao.node.client.calls import Calls, Progress
 from yidao.node.client.publishing import (
     MAX_IN_FLIGHT,
-    REACH_ROOT,
     NewRecord,
     Published,
     Publisher,
 )
+from yidao.sync.ids import REACH_ROOT
 
 _BATCH_RECORDS: Final = 500
 

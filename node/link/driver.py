@@ -164,9 +164,10 @@ class Driver:
             tasks = [each for each in (reading, self._sending, self._finishing) if each]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Nothing lends any more, and who is cancelled in the wait below gives it back too.
             self._around.room.give_back(self._lent_bytes)
             self._lent_bytes = 0
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def read_data(self, data_in: AsyncIterator[bytes]) -> None:
         """Take frames until the stream or the session ends."""
@@ -179,6 +180,9 @@ class Driver:
                 await self._run_effects(self.session.receive_frame(decode_frame(data), len(data)))
         except YidaoError as error:
             await self._fail(error)
+        except Exception as error:  # noqa: BLE001 - raised again by `run`
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_exception(error)
 
     def wake(self) -> None:
         """Look again whether there is something to send."""
@@ -252,12 +256,17 @@ class Driver:
             quota = self._around.quota_of(self.peer)
             if quota is not None:
                 # Before the wait, in which what it costs would go on.
-                quota.refused(outcome.refused_items)
+                try:
+                    quota.refused(outcome.refused_items)
+                except LinkQuotaExceeded:
+                    # The child hears what was wrong with it.
+                    await self._run_effects(self.session.ingested(ingest, outcome.refusals))
+                    raise
                 # It is durable; what waits is the acknowledgement, and the credit in it.
                 waits = quota.spend(ingest.size_bytes)
                 await asyncio.sleep(waits)
             # Who is slowed down gets no more room to fill.
-            if waits == 0.0 and self.session.wants_room:
+            if waits == 0.0 and self.session.wants_room():
                 more = self._around.room.lend(self._lent_bytes)
                 self._lent_bytes += more
             await self._run_effects(self.session.ingested(ingest, outcome.refusals, more))

@@ -169,6 +169,9 @@ class Hub:
     def open(self, peer: CheckedPeer, session_key: str | None = None) -> tuple[Driver, str]:
         """Make the driver of a new connection and register it."""
         key = session_key or secrets.token_hex(16)
+        if key in self._sessions:
+            # It stays with the session that has it.
+            key = secrets.token_hex(16)
         session = Session(
             own=self.hello(),
             peer_node_id=peer.node_id,
@@ -316,9 +319,15 @@ class Hub:
     def _tell_all(self, peers: Sequence[Peer]) -> list[Told]:
         """Find what to tell peers. Called in a reader's thread."""
         found = []
-        for peer, greeting in zip(peers, self.store.greetings(peers), strict=True):
-            if not greeting.problems.isdisjoint(_SESSIONS_OWN):
-                self.store.run(functools.partial(_forget_refusals, peer_id=peer.node_id))
+        greetings = self.store.greetings(peers)
+        refused = [
+            peer.node_id
+            for peer, greeting in zip(peers, greetings, strict=True)
+            if not greeting.problems.isdisjoint(_SESSIONS_OWN)
+        ]
+        if refused:
+            self.store.run(functools.partial(_forget_refusals, peer_ids=refused))
+        for peer, greeting in zip(peers, greetings, strict=True):
             proofs = self.warden.proofs() if greeting.forked else ()
             found.append(
                 Told(
@@ -516,14 +525,14 @@ def own_proofs(chain: Chain) -> tuple[EnrolmentProof, ...]:
     return chain.proofs[last:]
 
 
-def _forget_refusals(tx: Tx, peer_id: NodeId) -> None:
-    """Close what the peer refused in earlier sessions: what is still wrong, it refuses again."""
+def _forget_refusals(tx: Tx, peer_ids: Sequence[NodeId]) -> None:
+    """Close what peers refused in earlier sessions: what is still wrong, they refuse again."""
     problem = tables.problem
     tx.conn.execute(
         update(problem)
         .where(
             problem.c.code.in_(_SESSIONS_OWN),
-            problem.c.peer == peer_id,
+            problem.c.peer.in_(peer_ids),
             problem.c.cleared_ms.is_(None),
         )
         .values(cleared_ms=tx.now_ms)

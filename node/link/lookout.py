@@ -37,6 +37,10 @@ _KEPT: Final = 8
 _GROUP: Final = 200
 
 
+_ReadKey = tuple[Lane, int, int, int]
+"""Lane, from where, up to where, how many bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shared:
     """A read that serves every child if `is_for_all`, else only who asked for it."""
@@ -115,7 +119,7 @@ class Lookout:
         self._looking: asyncio.Task[None] | None = None
         self._again = False
         self._stopped = False
-        self._reads: dict[tuple[Lane, int, int, int], asyncio.Future[_Shared]] = {}
+        self._reads: dict[_ReadKey, asyncio.Future[_Shared]] = {}
         self._encoded: tuple[Frame, bytes] | None = None
 
     @property
@@ -161,6 +165,7 @@ class Lookout:
                 self._reads.clear()
             reading = asyncio.ensure_future(self.in_reader(self._read_shared, peer, request))
             self._reads[key] = reading
+            reading.add_done_callback(functools.partial(self._forget_failed, key))
         # Who gives up must not take the read from the others.
         shared = await asyncio.shield(reading)
         if shared.is_for_all or shared.node_id == peer.node_id:
@@ -206,6 +211,13 @@ class Lookout:
                 return  # `catch_up` looks again
             self._seen = arrivals.seen
             self._publish(arrivals)
+
+    def _forget_failed(self, key: _ReadKey, reading: "asyncio.Future[_Shared]") -> None:
+        """Let the next session read again what could not be read."""
+        if self._reads.get(key) is reading and (
+            reading.cancelled() or reading.exception() is not None
+        ):
+            del self._reads[key]
 
     def _read(self, peer: Peer, request: ReadRequest) -> Found:
         if request.journal is not None:

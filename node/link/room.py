@@ -11,6 +11,8 @@ TOTAL_BYTES: Final = 256 << 20
 #: Of one session: a frame is at most 1 MiB, and eight of them keep disk and line busy.
 MOST_BYTES: Final = 7 << 20
 _STEP_BYTES: Final = 1 << 20
+#: What is left is never lent whole: whoever comes later gets some of it.
+_SHARES: Final = 16
 
 
 class Room:
@@ -21,7 +23,7 @@ class Room:
 
     def lend(self, lent_bytes: int) -> int:
         """Return how much more a session gets that was lent so much; 0 if there is none."""
-        more = min(_STEP_BYTES, MOST_BYTES - lent_bytes, self._left_bytes)
+        more = min(_STEP_BYTES, MOST_BYTES - lent_bytes, self._left_bytes // _SHARES)
         self._left_bytes -= more
         return more
 

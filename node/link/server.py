@@ -17,7 +17,7 @@ from yidao.node.config import Settings
 from yidao.node.keys import NodeCertificates
 from yidao.node.link.credentials import live_server_credentials
 from yidao.node.link.driver import Driver
-from yidao.node.link.errors import LinkNodeAside, LinkPortTaken
+from yidao.node.link.errors import LinkNodeAside, LinkPortTaken, LinkSessionUnknown
 from yidao.node.link.hub import Hub
 from yidao.node.link.options import (
     CONTROL,
@@ -148,6 +148,9 @@ class LinkServer:
         peer, _ = await self._admit_beside(context)
         try:
             driver = self._hub.session(_metadata(context, SESSION_KEY) or "", peer)
+            if driver.opened_data:
+                # Two would take each other's messages.
+                raise LinkSessionUnknown
         except YidaoError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.code)
         reading = asyncio.create_task(driver.read_data(requests))
@@ -207,10 +210,14 @@ class LinkServer:
     async def _admit_beside(self, context: Context) -> tuple[Peer, bytes]:
         """Admit a stream beside a session: whoever shows the session's own chain was checked.
 
-        It is looked at again with its session (`recheck`), and ends with it.
+        It is looked at again by `recheck`: data with its session, questions by themselves.
         """
         driver = self._hub.find(_metadata(context, SESSION_KEY) or "")
-        if driver is not None and (chain := self._chains.get(driver)) is not None:
+        if (
+            driver is not None
+            and not driver.closed
+            and (chain := self._chains.get(driver)) is not None
+        ):
             try:
                 if _chain(context) == chain:
                     return driver.peer, chain

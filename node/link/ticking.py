@@ -56,7 +56,11 @@ class Ticker:
             noted = driver.new_acks()
             if noted is not None:
                 acked[noted[0]] = noted[1]
-            await driver.tick(now_seconds, wall_ms)
+            try:
+                await driver.tick(now_seconds, wall_ms)
+            except Exception:
+                # The time of one session must not stand still for all others.
+                log.exception("link.session.stuck", peer=str(driver.peer.path))
         if acked:
             # `status` shows after a restart too how far peers are.
             self._store.submit(lambda tx: tx.note_acks(acked))

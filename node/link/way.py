@@ -235,5 +235,5 @@ def why_lost(
 def _leaf(folder: KeyFolder) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(folder.load_certificates().tls_chain_pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise KeyFileMalformed(name=TLS_CHAIN) from None

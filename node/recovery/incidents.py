@@ -21,7 +21,7 @@ from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, Problem, StoredRecord
 from yidao.sync.checkpoint import Checkpoint, open_checkpoint
-from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, new_record_id
 
 KIND: Final = "node.incident.noted"
 BELOW: Final = "INCIDENT_BELOW"
@@ -97,7 +97,7 @@ class Incidents:
             "other": str(problem.params.get("other", "")),
         }
         return Draft(
-            record_id=now_ms.to_bytes(6, "big") + self._random(10),
+            record_id=new_record_id(now_ms, self._random(CHANCE_BYTES)),
             kind=KIND,
             actor=f"system@{tx.identity.path}",
             object_id=f"incident/{problem.code}",

@@ -147,7 +147,7 @@ class Warden:
             return ()
         sizes = {head.journal: head.size for head in self._store.heads() if head.own}
         return tuple(
-            Holding(journal=journal, size=sizes.get(journal, 0)) for journal in heard.missing
+            Holding(journal=journal, size=sizes.get(journal, 0)) for journal in tuple(heard.missing)
         )
 
     def compare(

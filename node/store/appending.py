@@ -303,7 +303,7 @@ class Appender:
             raise errors.TargetUnknown(node_id=target.hex())
         if name.channel != trust.NODE_CHANNEL:
             declaration = Draft(
-                record_id=_ordered_id(scope),
+                record_id=scope.mint(),
                 kind=trust.KIND_OPENED,
                 actor=f"node@{scope.identity.path}",
                 object_id=trust.opened_object(name),
@@ -430,7 +430,7 @@ class Appender:
 
 def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes, actor: str) -> Draft:
     return Draft(
-        record_id=_ordered_id(scope),
+        record_id=scope.mint(),
         kind=KIND_EPOCH,
         actor=actor,
         object_id=epochs.object_of(opened),
@@ -457,8 +457,3 @@ def _chunks(records: Sequence[_Pending]) -> Iterator[list[_Pending]]:
         chunk.append(record)
     if chunk:
         yield chunk
-
-
-def _ordered_id(scope: Scope) -> bytes:
-    """Return a record id whose first 48 bits are the time, so that ids sort as they are made."""
-    return scope.now_ms.to_bytes(6) + scope.random(10)

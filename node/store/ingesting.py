@@ -96,7 +96,7 @@ class _Checked:
     early: dict[int, list[SeqPart]]
     sealed: list[tuple[int, SealedPart]]
     gone: list[Gone]
-    # Of the one run that all of `own` came in, as it came; empty if there is no such run.
+    # The runs that `own` came in, each as it came; nothing for one that cannot stay so.
     packed: list[bytes] = field(default_factory=list)
 
 
@@ -282,7 +282,6 @@ class Ingest:
     def _check_own(self, head: Head, item: Item, run: PartsRun, out: _Checked) -> None:
         seal = item.seal
         reader, is_plain = DigestReader(), True
-        before = len(out.own)
         for seq, given, sealed, absent in run.records:
             if not seal.first_seq <= seq < seal.end_seq:
                 raise errors.PartUnexpected(seq=seq)
@@ -301,8 +300,7 @@ class Ingest:
                     if header.part(gone.name) is not None
                 )
             out.own.extend([_ruled(digests, seq, part) for part in given])
-        if is_plain and run.packed and len(out.own) > before == 0:
-            out.packed.append(run.packed)
+        out.packed.append(run.packed if is_plain else b"")
 
     def _check_sealed(
         self,
@@ -405,10 +403,9 @@ class Ingest:
         if head.quarantine_code is not None:
             head.quarantine_code = head.quarantined_at_seq = None
             scope.clear_problems(JOURNAL_REFUSED, journal=head.journal)
-        is_kept = len(checked.packed) == 1 and parts.keep_parts(
-            scope.conn, head.pk, position, checked.own, checked.packed[0]
-        )
-        if not is_kept:
+        # Of two runs neither holds all.
+        packed = checked.packed[0] if len(checked.packed) == 1 else b""
+        if not parts.keep_parts(scope.conn, head.pk, position, checked.own, packed):
             parts.write_parts(scope.conn, head.pk, position, checked.own, late=False)
         for journal_pk, late in checked.late.items():
             late.sort(key=lambda ruled: ruled.seq)

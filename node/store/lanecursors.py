@@ -53,17 +53,6 @@ def write_cursor(conn: Connection, peer: Peer, cursor: LaneCursor) -> None:
         )
 
 
-def write_ack(conn: Connection, node_id: NodeId, lane: Lane, position: int) -> None:
-    """Note up to where a peer said that our records are durable there."""
-    moved = conn.execute(
-        update(peer_ack)
-        .where(peer_ack.c.peer_node_id == node_id, peer_ack.c.lane == lane)
-        .values(position=position)
-    )
-    if not moved.rowcount:
-        conn.execute(insert(peer_ack).values(peer_node_id=node_id, lane=lane, position=position))
-
-
 def read_acks(conn: Connection, node_id: NodeId) -> dict[Lane, int]:
     """Return what a peer acknowledged, by lane."""
     rows = conn.execute(select(peer_ack).where(peer_ack.c.peer_node_id == node_id))

@@ -182,8 +182,7 @@ class Arrivals:
         up: The last position that goes to the parent, by lane.
         down: The last one that goes to every child, by lane.
         to: The last one that goes to a node below alone, by its path and lane.
-        receipts_up: Cosignatures of this node came up.
-        receipts_of: The origins of journals that were cosigned, as far as they are below.
+        receipts_of: The origins of journals that were cosigned.
     """
 
     seen: Seen

@@ -75,15 +75,17 @@ def write_parts(
 def keep_parts(
     conn: Connection, journal_pk: int, position: int, found: Sequence[RuledPart], packed: bytes
 ) -> bool:
-    """Store parts as they came, if they have one rule; False if they have not.
+    """Store parts as they came, if they can lie so: as one run of one rule; else False.
 
     Args:
         conn: The writer's.
         journal_pk: The journal of the parts' records.
         position: Where the segment starts that they came with.
         found: By ascending seq; at most `MAX_SPAN` records.
-        packed: The same, as they travelled.
+        packed: The same, as they travelled; nothing if they came otherwise.
     """
+    if not found or not packed:
+        return False
     rule, span = found[0].rule, (found[0].seq, found[-1].seq)
     if span[1] - span[0] >= MAX_SPAN or any(each.rule != rule for each in found):
         return False

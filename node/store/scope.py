@@ -9,7 +9,7 @@ from yidao.node.keys import Identity
 from yidao.node.store import problems
 from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
-from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, RecordId, new_record_id
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +32,10 @@ class Scope:
     last_position: int
     fence: Fence = field(default_factory=Fence)
     opening: bool = False
+
+    def mint(self) -> RecordId:
+        """Make a record id."""
+        return new_record_id(self.now_ms, self.random(CHANCE_BYTES))
 
     def take_positions(self, count: int) -> int:
         """Take the next `count` store positions and return the first."""

@@ -9,7 +9,6 @@ from yidao.node.keys import Identity
 from yidao.node.store import (
     cosigning,
     epochs,
-    lanecursors,
     letters,
     linkreads,
     problems,
@@ -60,8 +59,8 @@ class Tx:
         return self._scope.identity
 
     def mint(self) -> bytes:
-        """Make a record id: 48 bits of time, so that ids sort as they are made, then chance."""
-        return self._scope.now_ms.to_bytes(6) + self._scope.random(10)
+        """Make a record id."""
+        return self._scope.mint()
 
     def append(self, channel: str, drafts: Sequence[Draft]) -> list[Ticket]:
         """Append records to this node's journal of a channel (see `Appender.append`)."""
@@ -182,7 +181,7 @@ class Tx:
 
     def peer_acked(self, peer: Peer, lane: Lane, position: int) -> None:
         """Note up to where a peer holds our records durably."""
-        lanecursors.write_ack(self._scope.conn, peer.node_id, lane, position)
+        self.note_acks({peer.node_id: {lane: position}})
 
     def note_acks(self, acked: Mapping[NodeId, Mapping[int, int]]) -> None:
         """Note the same for many peers at once, by peer and lane."""

@@ -18,7 +18,7 @@ from yidao.node.keys import Identity
 from yidao.node.logging import configure
 from yidao.node.store.store import Store
 from yidao.node.store.values import Draft, DraftPart, Ticket
-from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.ids import CHANCE_BYTES, NetworkId, NodeId, Path, new_record_id
 from yidao.sync.suite import ED25519_SHA256, Ed25519Signer
 
 #: Batches under way at once: the next ones are on their way while one is being committed.
@@ -57,7 +57,7 @@ def batches_of(count: int, batch: int) -> list[list[Draft]]:
     return [
         [
             Draft(
-                record_id=now_ms.to_bytes(6) + secrets.token_bytes(10),
+                record_id=new_record_id(now_ms, secrets.token_bytes(CHANCE_BYTES)),
                 kind="test.thing.made",
                 actor="sample@/",
                 object_id=f"thing/{number}",

@@ -15,9 +15,8 @@ from typing import Any
 
 from tests.bench.country import Country, resident_mebibytes
 from tests.bench.rows import Row, Rows, at_most
-from yidao.node.affairs.desk import mint_record_id
 from yidao.node.store.values import Draft
-from yidao.sync.ids import Lane
+from yidao.sync.ids import CHANCE_BYTES, Lane, new_record_id
 
 YOUNG, OLD, WAITING = 10_000, 10_000_000, 1_000_000
 RUNS, COMMITS, BATCH, GROWN = 7, 4, 500, 2_000
@@ -47,7 +46,10 @@ def test_growth(rows: Rows, new_node: Callable[..., Any]) -> None:
 def _in_time(drafts: Sequence[Draft]) -> list[Draft]:
     """Give the ids that a node mints: by the time, so that their index grows at its end."""
     now_ms = time.time_ns() // 1_000_000
-    return [replace(draft, record_id=mint_record_id(now_ms, os.urandom)) for draft in drafts]
+    return [
+        replace(draft, record_id=new_record_id(now_ms, os.urandom(CHANCE_BYTES)))
+        for draft in drafts
+    ]
 
 
 def _grow(node: Any, size: int) -> float:

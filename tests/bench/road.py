@@ -15,9 +15,7 @@ from pathlib import Path
 from yidao.node.demo.tree import DemoNode, free_ports, run_yidao, wait_until
 
 BATCH = 500
-BODY_BYTES = 1024
 PATHS = ("/", "/33", "/33/3301", "/33/3301/330106")
-ACTOR = "meter@{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +37,26 @@ class Road:
     def position(self, node: DemoNode) -> int:
         """The last store position of a node."""
         with node.client() as client:
-            return client.status().position
+            return client.status().last_position
 
-    def publish(self, records: int, *, batch: int = BATCH, until: str = "received") -> float:
+    def publish(self, records: int, *, until: str = "received") -> float:
         """Publish from a process of its own and give records a second, from first call to end.
 
         Args:
-            records: How many.
-            batch: In one request.
+            records: How many, in requests of `BATCH`.
             until: `received`: the parent's receipt is back; `durable`: the foot has them.
         """
-        said = self._run("publisher", records, batch, until)
+        said = self._run("publisher", records, BATCH, until)
         return records / float(said[0])
 
     def through(self, records: int) -> float:
         """Publish and give records a second from the first call until the root has them all."""
         before = self.position(self.root)
-        started = time.perf_counter()
-        self.publish(records, until="durable")
+        began = float(self._run("publisher", records, BATCH, "durable")[1])
         with self.root.client() as client:
-            while client.status().position < before + records:
+            while client.status().last_position < before + records:
                 time.sleep(0.005)
-        return records / (time.perf_counter() - started)
+        return records / (time.monotonic() - began)
 
     def catch_up(self, records: int) -> float:
         """Let records wait at the foot, and give records a second once its link comes up."""

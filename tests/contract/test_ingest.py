@@ -18,6 +18,7 @@ from yidao.sync.merkle import Frontier
 from yidao.sync.message import Frame, Item
 from yidao.sync.partsrun import PartsRun, RecordParts
 from yidao.sync.record import Part, Release, decode_header
+from yidao.sync.wire import decode_frame, encode_frame
 
 Carry = Callable[..., list[Any]]
 
@@ -431,6 +432,48 @@ class TestRefusal:
         run = PartsRun(journal=item.seal.journal, given=(RecordParts(seq=0, parts=(extra,)),))
         outcome = deliver(child, root, Lane.BULK, dataclasses.replace(item, parts=(run,)))
         assert [refusal.code for refusal in outcome.refusals] == ["PART_UNEXPECTED"]
+
+
+class TestParts:
+    """What came with a seal lies as it came, or is packed anew; it reads the same."""
+
+    def wired(self, item: Item) -> Item:
+        """The item as it comes out of a frame."""
+        frame = Frame(lane=Lane.BULK, items=(item,))
+        return decode_frame(encode_frame(frame)).items[0]
+
+    @pytest.mark.parametrize("runs", [1, 2, 3])
+    def test_a_seals_parts_may_come_in_several_runs(
+        self, pair: Any, carry_all: Carry, runs: int
+    ) -> None:
+        """Every part is kept, passes the scrub, and can be proved and sent on."""
+        root, child = pair
+        (after,) = child.append("up:15", child.draft("declares it"))
+        carry_all(child, root)
+        child.append("up:15", *[child.draft(f"{n}") for n in range(5)])
+        (item,) = items_of(child, root, Lane.BULK, after)
+        records = item.parts[0].records
+        cut = [records[n * 5 // runs : (n + 1) * 5 // runs] for n in range(runs)]
+        parts = tuple(PartsRun(journal=item.seal.journal, given=some) for some in cut)
+        split = self.wired(dataclasses.replace(item, parts=parts))
+        assert deliver(child, root, Lane.BULK, split, after=after).records == 5
+        assert all(held(root, f"{n}") == held(child, f"{n}") != {} for n in range(5))
+        assert root.store.scrub().faults == ()
+
+    def test_parts_of_two_rules_are_kept_apart(self, pair: Any, carry_all: Carry) -> None:
+        """One run brings what goes on and what waits; each is stored under its own rule."""
+        root, child = pair
+        (after,) = child.append("up:15", child.draft("declares it"))
+        carry_all(child, root)
+        waits = DraftPart(name="pii", body=b"p", release=Release.WHEN_ACCEPTED)
+        child.append("up:15", child.draft("a", parts=(DraftPart(name="core", body=b"{}"), waits)))
+        (item,) = items_of(child, root, Lane.BULK, after)
+        deliver(child, root, Lane.BULK, self.wired(item), after=after)
+        with root.store.read() as conn:
+            newest = select(tables.parts.c.waits).order_by(tables.parts.c.id.desc()).limit(2)
+            assert sorted(map(bool, conn.execute(newest).scalars())) == [False, True]
+        assert held(root, "a") == {"core": b"{}", "pii": b"p"}
+        assert root.store.scrub().faults == ()
 
 
 class TestVerdicts:

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select, update
@@ -282,6 +283,41 @@ class TestRebuild:
         report = root.store.rebuild()
         assert not report.equal
         assert rows_of(root) == before
+
+    def test_records_of_programs_are_passed_over(self, tree: Any, projected: Any) -> None:
+        """They are applied at once, folded by nobody, and looked at again but so far."""
+        counter = Counter()
+        root = tree.reopen(projected, projectors=[counter])
+        root.append("up:15", root.draft("a"))
+        wait(root)
+        seen = list(counter.seen)
+
+        def kept() -> int:
+            with root.store.read() as conn:
+                mine = tables.cursor.c.name == counter.name
+                return int(conn.execute(select(tables.cursor.c.position).where(mine)).scalar_one())
+
+        before = kept()
+        with patch("yidao.node.store.projections.KEPT_RECORDS", 5):
+            ends = []
+            for number in range(8):
+                name = f"m{number}"
+                ends += root.append("up:15", root.draft(name, kind="app.meter.reading"))
+                wait(root)
+                assert ends[-1] - kept() <= 5
+        assert before < kept()
+        assert counter.seen == seen
+        mixed = root.draft("m", kind="app.meter.reading"), root.draft("b")
+        last = root.append("up:15", *mixed)[-1]
+        wait(root)
+        assert counter.seen[-1] == last
+        assert rows_of(root)["test.thing.made"] == (2, last)
+        root.append("up:15", root.draft("n", kind="app.meter.reading"))
+        wait(root)
+        # Who starts again looks at what was passed over once more, to the same end.
+        root = tree.reopen(root, projectors=[counter])
+        wait(root)
+        assert rows_of(root)["test.thing.made"] == (2, last)
 
     def test_a_rebuild_mends_a_stalled_projector(self, tree: Any, projected: Any) -> None:
         """After the defect is mended, a rebuild brings a stalled projector up to date."""

@@ -133,7 +133,7 @@ def reset(here: Field, times: int) -> None:
         here.settle()
     resets = sum(n for what, n in (space.counts() - before).items() if what.endswith("reset"))
     assert resets >= times
-    record("R18 tcp-reset in mid-stream", injected=resets, records=times)
+    record("R18 tcp-reset in mid-stream", injected=resets)
 
 
 def partition(here: Field, times: int) -> None:
@@ -152,13 +152,14 @@ def partition(here: Field, times: int) -> None:
 def black_hole(here: Field) -> None:
     """R71: large packets vanish and nobody says so; the line comes back by itself after it."""
     space = here.need_space()
+    before = space.counts()
     here.until_lost(
         "black hole", lambda: (space.set(up=_BLACK_HOLE, down=_BLACK_HOLE), here.report(50))
     )
     # The way is closed for handshakes too, and the child can say so.
     office = here.pair.office
     wait_until("the way is diagnosed", lambda: status(office).parent_error == "PARENT_SILENT")
-    counts = space.counts()
+    counts = space.counts() - before
     swallowed = counts["up swallowed"] + counts["down swallowed"]
     assert swallowed
     space.heal()
@@ -202,7 +203,7 @@ def cut_everywhere(here: Field, counts: dict[str, list[int]]) -> None:
             done += 1
     proxy.heal()
     here.settle()
-    record("R19 cut after N bytes", injected=done, records=done)
+    record("R19 cut after N bytes", injected=done)
 
 
 def half_open(here: Field) -> None:
@@ -254,7 +255,7 @@ def ends_clean(here: Field, folder: Path) -> None:
     acked = here.pair.office.acked
     assert len(set(acked)) == len(acked)
     _removed_record_is_missed(here.pair, folder)
-    record("network, in all", acked=len(acked), lost=0)
+    record("network, in all", acked=len(acked))
 
 
 def _removed_record_is_missed(pair: Pair, folder: Path) -> None:

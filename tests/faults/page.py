@@ -6,6 +6,7 @@ It says what was run, and nothing of what was not: a campaign without a run has 
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +32,8 @@ def table(found: dict[str, Entry]) -> str:
 
 def _order(name: str) -> tuple[int, str]:
     """By the number of the test, R4 before R12."""
-    digits = "".join(
-        each for each in name.split(" ", maxsplit=1)[0].split("–", maxsplit=1)[0] if each.isdigit()
-    )
-    return (int(digits) if digits else 999, name)
+    number = re.match(r"R(\d+)", name)
+    return (999 if number is None else int(number[1]), name)
 
 
 def _written(value: float | str) -> str:

@@ -225,7 +225,9 @@ def test_clocks_of_every_kind(here: Field, tmp_path: Path, subtests: pytest.Subt
     with subtests.test("R57 a machine that has run for ten years"):
         if lack := lacks_time_namespaces():
             pytest.skip(f"no {lack}")
-        assert here.pair.office.before[-1][0].endswith("start_later")
+        office = here.pair.office.pid
+        its, ours = (Path(f"/proc/{of}/ns/time").readlink() for of in (office, "self"))
+        assert its != ours
     # Not `healed`, which waits for every link of the root: one node was only enrolled.
     here.settle()
     for daemon in reversed(here.pair.both):
@@ -233,7 +235,7 @@ def test_clocks_of_every_kind(here: Field, tmp_path: Path, subtests: pytest.Subt
     assert here.pair.faults() == []
     arrived_oldest_first(here.pair)
     acked = here.pair.office.acked
-    record("R54-R57 clocks", injected=here.steps, acked=len(acked), lost=0)
+    record("R54-R57 clocks", injected=here.steps, acked=len(acked))
 
 
 @pytest.mark.long
@@ -259,4 +261,4 @@ def test_a_parent_that_is_away_for_thirty_days(here: Field) -> None:
     assert here.pair.healed() == []
     arrived_oldest_first(here.pair)
     assert memory[-1] - memory[0] < _CACHE_KIB, memory
-    record("R45 parent away for 30 days", injected=30, acked=len(office.acked), lost=0)
+    record("R45 parent away for 30 days", injected=30, acked=len(office.acked))

@@ -144,8 +144,10 @@ def _flips(sample: Sample, places: Iterator[tuple[int, int]], wanted: int) -> li
         assert all(before[:2])
         assert _verdict(conn, sample.identity) == []
     hit, missed = 0, []
-    while hit < wanted:
-        offset, bit = next(places)
+    # Of places in record bytes most hit; on their pages one in a few does.
+    for offset, bit in itertools.islice(places, 100 * wanted):
+        if hit == wanted:
+            break
         data = bytearray(sample.data)
         data[offset] ^= 1 << bit
         with contextlib.closing(_loaded(bytes(data))) as conn:
@@ -153,6 +155,7 @@ def _flips(sample: Sample, places: Iterator[tuple[int, int]], wanted: int) -> li
                 hit += 1
                 if not _verdict(conn, sample.identity):
                     missed.append((offset, bit))
+    assert hit == wanted
     return missed
 
 
@@ -182,8 +185,8 @@ def test_every_flipped_bit_of_a_record_is_found(
     chance = random.Random(seed)
     places = ((chance.choice(offsets), chance.randrange(8)) for _ in itertools.count())
     missed = _flips(sample, places, flips)
-    assert missed == []
     record("R12 bit flips in record bytes", flips=flips, missed=len(missed))
+    assert missed == []
 
 
 @pytest.mark.long
@@ -199,8 +202,8 @@ def test_flips_anywhere_on_the_pages_of_records(sample: Sample, seed: int) -> No
     )
     flips = 500
     missed = _flips(sample, places, flips)
-    assert missed == []
     record("R12 bit flips on the pages of records", flips=flips, missed=len(missed))
+    assert missed == []
 
 
 _PK = f"(SELECT id FROM journal WHERE channel = '{CHANNEL}')"
@@ -233,7 +236,7 @@ def test_moved_and_missing_rows_are_named(sample: Sample, what: str) -> None:
             conn.execute(statement)
         conn.commit()
         assert _named(conn, sample.identity, only={"HEADERS", "SEGMENT", "HEAD"}) == expected
-    record("R14 rows swapped, deleted, edited", injected=1, missed=0)
+    record("R14 rows swapped, deleted, edited", injected=1)
 
 
 def test_an_edited_payload_is_named(sample: Sample) -> None:
@@ -247,7 +250,7 @@ def test_an_edited_payload_is_named(sample: Sample) -> None:
         conn.execute("UPDATE parts SET blob = ? WHERE id = ?", (edited, key))
         conn.commit()
         assert _named(conn, sample.identity) == [("PART_TAMPERED", 16 + 12)]
-    record("R14 rows swapped, deleted, edited", injected=1, missed=0)
+    record("R14 rows swapped, deleted, edited", injected=1)
 
 
 def _named(
@@ -293,8 +296,8 @@ def test_a_cut_file_is_found_or_ends_at_a_commit(tmp_path: Path, name: str, step
         if not said and last != reached and last not in ends:
             silent.append((cut, last))
         shutil.rmtree(folder)
-    assert silent == []
     record(f"R13 {name} cut", injected=len(cuts), missed=len(silent))
+    assert silent == []
 
 
 def _ends(path: Path) -> set[int]:
@@ -381,4 +384,4 @@ def test_what_is_gone_comes_back_from_the_parent(pair: Pair, harm: Callable[[Pat
     assert "node.start.fenced" in told
     assert "behind" in told
     acked = pair.newly_acked()
-    record("R14, R15 rolled back behind receipts", injected=1, acked=acked, lost=0)
+    record("R14, R15 rolled back behind receipts", injected=1, acked=acked)

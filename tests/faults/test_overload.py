@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from tests.faults import invariants
-from tests.faults.daemons import Daemon, Load, Nursery, Pair, _listen, _set, rows, wait_until
+from tests.faults.daemons import (
+    PATIENCE_SECONDS,
+    Daemon,
+    Load,
+    Nursery,
+    Pair,
+    _listen,
+    _set,
+    rows,
+    wait_until,
+)
 from tests.faults.hostile import HostileChild
 from tests.faults.report import record
 from yidao.api.link.v1 import link_pb2 as pb
@@ -219,6 +229,7 @@ def test_r44_a_child_far_beyond_its_quota_is_slowed_alone(village: Village, reco
     try:
         with Load(other, rows_a_call=200):
             while len(other.acked) < records:
+                assert time.monotonic() - began < PATIENCE_SECONDS + records / 10
                 village.check_honest()
                 passed += 1
         village.check_honest()

@@ -55,7 +55,7 @@ def test_poison_in_directives_and_in_the_catalogue_stops_nobody(pair: Pair) -> N
     wait_until("both have folded all", lambda: all(is_level(each, shown) for each in pair.both))
     assert "PROJECTION_STALLED" not in shown
     assert pair.healed() == []
-    record("R53 poison in directives and catalogue", injected=len(down) + len(up), lost=0)
+    record("R53 poison in directives and catalogue", injected=len(down) + len(up))
 
 
 def poison(kind: str) -> Iterator[Draft]:

@@ -93,7 +93,7 @@ def test_a_full_disk_refuses_and_recovers(pair: Pair, on_disk: ExitStack) -> Non
     assert pair.faults() == []
     (pair.root.folder / BALLAST).unlink()
     assert pair.healed() == []
-    record("R7 disk full (tmpfs)", injected=2, acked=pair.newly_acked(), lost=0)
+    record("R7 disk full (tmpfs)", injected=2, acked=pair.newly_acked())
 
 
 @mounts
@@ -121,7 +121,7 @@ def test_a_disk_without_inodes_is_named(pair: Pair, tmp_path: Path, on_disk: Exi
     for made in taken:
         made.unlink()
     assert pair.healed() == []
-    record("R8 no inode left (ext4)", injected=1, acked=pair.newly_acked(), lost=0)
+    record("R8 no inode left (ext4)", injected=1, acked=pair.newly_acked())
 
 
 @mounts
@@ -140,7 +140,7 @@ def test_a_disk_that_turns_read_only_ends_it(
         pair.office.begin()
         assert pair.office.wait_end() != 0
     assert pair.healed() == []
-    record("R9 read-only file system", injected=1, acked=pair.newly_acked(), lost=0)
+    record("R9 read-only file system", injected=1, acked=pair.newly_acked())
 
 
 def test_a_file_that_may_not_grow_ends_it(pair: Pair) -> None:
@@ -153,4 +153,4 @@ def test_a_file_that_may_not_grow_ends_it(pair: Pair) -> None:
     assert "store.disk.failed" in pair.office.said()
     assert pair.faults() == []
     assert pair.healed() == []
-    record("R10 RLIMIT_FSIZE", injected=1, acked=pair.newly_acked(), lost=0)
+    record("R10 RLIMIT_FSIZE", injected=1, acked=pair.newly_acked())

@@ -61,7 +61,7 @@ def _under_load(pair: Pair, victim: Daemon, moments: Moments, first: str = "") -
 def _record(pair: Pair, name: str, victim: Daemon, injected: int) -> None:
     assert injected, f"nothing was hit: {name}"
     end = "sender" if victim is pair.office else "receiver"
-    record(f"{name}, {end}", injected=injected, acked=pair.newly_acked(), lost=0)
+    record(f"{name}, {end}", injected=injected, acked=pair.newly_acked())
 
 
 def kill_under_load(pair: Pair, victim: Daemon, moments: Moments) -> None:

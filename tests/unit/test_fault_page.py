@@ -11,10 +11,17 @@ def test_the_table_is_in_the_order_of_the_tests() -> None:
     """R4 before R12, and figures that people can read."""
     found: dict[str, page.Entry] = {
         "R12 flips": {"runs": 2, "flips": 20_000, "newest": "2026-11-26"},
+        "network, in all": {"runs": 1},
+        "R54-R57 clocks": {"runs": 1},
         "R4 copies": {"runs": 1, "copies": 30, "how": "loop image", "newest": "2026-11-26"},
     }
     lines = page.table(found).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["R4 copies", "R12 flips"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "R4 copies",
+        "R12 flips",
+        "R54-R57 clocks",
+        "network, in all",
+    ]
     assert lines[3].split("|")[3].strip() == "flips 20,000"
 
 

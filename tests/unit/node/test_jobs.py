@@ -36,6 +36,7 @@ async def _nothing() -> None:
         pytest.param(True, START_MS, START_MS + 3 * DAY_MS, True, id="three days down"),
         pytest.param(True, START_MS, START_MS + DAY_MS - 1, False, id="not due yet"),
         pytest.param(True, START_MS, START_MS + DAY_MS, True, id="due this very moment"),
+        pytest.param(True, START_MS + 9 * DAY_MS, START_MS, True, id="ran by a clock ahead"),
         pytest.param(True, None, START_MS, False, id="never ran: nothing was missed"),
         pytest.param(False, START_MS, START_MS + 3 * DAY_MS, False, id="needs no memory"),
     ],

@@ -477,10 +477,10 @@ class TestInbound:
         """A window that was more than half full gets more, which belongs to no frame."""
         receiver = self.inbound()
         receiver.accept(self.frame(make_item, 5, 7), 50)
-        assert not receiver.is_crowded
+        assert not receiver.take_crowded()
         receiver.accept(self.frame(make_item, 7, 8), 10)
-        assert receiver.is_crowded
-        assert not receiver.is_crowded, "asked once for each time"
+        assert receiver.take_crowded()
+        assert not receiver.take_crowded(), "asked once for each time"
         assert receiver.granted(100) == Ack(lane=Lane.CONTROL, position=0, credit_bytes=100)
         receiver.accept(self.frame(make_item, 8, 9), 140)
         with pytest.raises(errors.CreditExceeded):

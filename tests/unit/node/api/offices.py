@@ -16,13 +16,16 @@ from yidao.node.access.passwords import Hasher
 from yidao.node.access.service import AccessOptions
 from yidao.node.affairs.affairs import Affairs
 from yidao.node.affairs.locate import locate
+from yidao.node.affairs.publishing.commands import Publishing
 from yidao.node.api.follow_service import FollowServicer
 from yidao.node.api.node_service import NodeServicer
 from yidao.node.api.parts_service import PartsServicer
+from yidao.node.api.records_service import RecordsServicer
 from yidao.node.api.server import LocalServer
 from yidao.node.api.servicers import affair_servicers
 from yidao.node.client import Client, ClientError, User
 from yidao.node.keys import Chain, Identity
+from yidao.node.received import Received
 from yidao.node.removals import Progress
 from yidao.node.store.pruning import PruneOrder
 from yidao.node.store.store import Store
@@ -72,6 +75,7 @@ class Office:
         )
         self.store.start(self.affairs.projectors, self.affairs.deciders)
         self.socket = folder / "local.sock"
+        self.received = Received()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
@@ -90,9 +94,10 @@ class Office:
         self.machine = Client.open(self.socket, timeout_seconds=60)
 
     async def serve(self, servicers: list[object]) -> LocalServer:
-        server = LocalServer(
-            self.socket, [*servicers, FollowServicer(self.store, self.affairs.access.fields)]
-        )
+        follow = FollowServicer(self.store, self.affairs.access.fields)
+        publishing = Publishing(self.affairs.desk)
+        records = RecordsServicer(publishing, self.received, self.clock)
+        server = LocalServer(self.socket, [*servicers, follow, records])
         await server.start()
         return server
 

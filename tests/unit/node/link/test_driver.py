@@ -1,16 +1,20 @@
 """What the driver promises beyond the session: nothing is stored behind a frame that failed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from unittest.mock import MagicMock, patch
 
 import pytest
 
 from yidao.node.link.driver import Driver
 from yidao.node.link.errors import LinkFrameAfterFailure
+from yidao.node.link.hub import Hub
 from yidao.node.link.peercheck import Peer
+from yidao.node.link.room import Room
+from yidao.node.link.server import LinkServer
 from yidao.node.store.forlinks import Located
 from yidao.node.store.values import Peer as StorePeer
 from yidao.sync.effects import Ingest, Locate
@@ -109,3 +113,122 @@ def test_records_do_not_move_before_the_hello() -> None:
     )
     with pytest.raises(RuntimeError):
         driver._peer_in_store()
+
+
+CHILD = Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32))
+
+
+class Alone:
+    """What a driver needs around it while nothing comes."""
+
+    def __init__(self) -> None:
+        self.room = Room(16 << 20)
+
+
+def session_of(**does: object) -> Any:
+    """A session that does nothing but what is said here."""
+    return SimpleNamespace(**({"start": lambda: (), "close": lambda *_: ()} | does))
+
+
+async def nothing_comes() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
+
+
+def test_room_comes_back_however_often_a_session_is_cancelled() -> None:
+    """The second time in the middle of its end."""
+
+    async def run() -> int:
+        around = Alone()
+        whole = around.room.lend(0)
+        around.room.give_back(whole)
+        driver = Driver(session=session_of(), peer=CHILD, around=around, clock_ms=lambda: 0)  # type: ignore[arg-type]
+        driver._lent_bytes = sum(around.room.lend(each << 20) for each in range(7))
+
+        async def slow_to_end() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.05)
+
+        driver._sending = asyncio.create_task(slow_to_end())
+        running = asyncio.create_task(driver.run(nothing_comes()))
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return around.room.lend(0) - whole
+
+    assert asyncio.run(run()) == 0
+
+
+def test_a_defect_in_the_reading_of_data_ends_the_session() -> None:
+    """It would live on without reading, until the peer gives up."""
+
+    def breaks(*_frame: object) -> tuple[()]:
+        raise ZeroDivisionError
+
+    async def one_frame() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    async def run() -> None:
+        driver = Driver(
+            session=session_of(receive_frame=breaks),
+            peer=CHILD,
+            around=Alone(),  # type: ignore[arg-type]
+            clock_ms=lambda: 0,
+        )
+        running = asyncio.create_task(driver.run(nothing_comes()))
+        await asyncio.sleep(0)
+        with patch("yidao.node.link.driver.decode_frame"):
+            await driver.read_data(one_frame())
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(running, 10)
+
+    asyncio.run(run())
+
+
+def test_a_stream_beside_a_session_that_is_over_is_checked_in_full() -> None:
+    """The chain that a session was admitted by says nothing once it was expelled."""
+
+    async def run() -> list[str]:
+        driver = MagicMock(closed=False, peer=CHILD)
+        hub = SimpleNamespace(find=lambda _key: driver)
+        server = LinkServer(hub, cast("Any", None), cast("Any", None))  # type: ignore[arg-type]
+        server._chains[cast("Any", driver)] = b"chain"
+        checked: list[str] = []
+
+        async def admit(_context: object) -> tuple[Peer, bytes]:
+            checked.append("in full")
+            return CHILD, b"chain"
+
+        context = SimpleNamespace(invocation_metadata=lambda: ())
+        with (
+            patch.object(server, "_admit", admit),
+            patch("yidao.node.link.server._chain", return_value=b"chain"),
+        ):
+            for driver.closed in (False, True):
+                checked.append(f"closed {driver.closed}")
+                await server._admit_beside(cast("Any", context))
+        return checked
+
+    assert asyncio.run(run()) == ["closed False", "closed True", "in full"]
+
+
+def test_a_sessions_name_is_not_taken_over() -> None:
+    """The driver that has it keeps its time and its streams."""
+    store = SimpleNamespace(identity=SimpleNamespace(path=Path()))
+    hub = Hub.__new__(Hub)
+    hub._sessions = {}
+    hub.clock_ms = lambda: 0
+    hub.lookout = SimpleNamespace(encode=None)  # type: ignore[assignment]
+    hub.store = store  # type: ignore[assignment]
+    hello = SimpleNamespace(path=Path())
+    with (
+        patch.object(Hub, "hello", return_value=hello),
+        patch.object(Hub, "_limits", return_value=None),
+    ):
+        (first, key), (second, other) = (hub.open(CHILD, "name") for _ in range(2))
+    assert (key, hub._sessions["name"]) == ("name", first)
+    assert hub._sessions[other] is second
+    assert other != "name"

@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
+
+import pytest
 
 from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.store.errors import StoreFull
@@ -107,6 +110,18 @@ def test_who_gives_up_does_not_take_the_read_from_the_others() -> None:
         first.cancel()
         assert await second == (("/1",), 9)
         assert store.reads == [Path.parse("/1")]
+
+    with_lookout(store, work)
+
+
+def test_a_shared_read_that_failed_is_made_again() -> None:
+    """Nobody who comes later gets the error of before."""
+    store = Store()
+
+    async def work(lookout: Lookout, _told: list[Arrivals]) -> None:
+        with patch.object(store, "is_for_all", side_effect=StoreFull), pytest.raises(StoreFull):
+            await lookout.read(child(1), REQUEST)
+        assert await lookout.read(child(2), REQUEST) == (("/2",), 9)
 
     with_lookout(store, work)
 
