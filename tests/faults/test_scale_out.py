@@ -39,10 +39,10 @@ def test_whoever_dies_under_load(scaled: Scaled, kills: int, failovers: int) -> 
         with loads(*scaled.province, *scaled.counties):
             for kill in range(kills):
                 time.sleep(chance.uniform(0.2, 0.8))
-                victim = scaled.province[kill % 2]
+                victim, left = scaled.province[kill % 2], scaled.province[1 - kill % 2]
                 victim.kill()
-                # The other one alone has the children and the parent now.
-                time.sleep(chance.uniform(0.2, 0.8))
+                scaled.wait_moved(left)
+                time.sleep(chance.uniform(0.0, 0.4))
                 victim.start()
             time.sleep(0.3)
             scaled.fail_over()
@@ -53,6 +53,7 @@ def test_whoever_dies_under_load(scaled: Scaled, kills: int, failovers: int) -> 
             scaled.follow()
     acked = sum(len(each.acked) for each in scaled.daemons)
     assert all(each.acked for each in (*scaled.province, *scaled.counties))
+    assert scaled.folded_once()
     assert scaled.settled() == []
     record(
         "scale-out: kill -9 of either daemon, failover to the synchronous standby",
