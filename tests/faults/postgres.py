@@ -76,8 +76,18 @@ class Server:
         """Make of a standby the server that is written to, which waits for no other."""
         with self.connect() as conn:
             assert conn.execute("SELECT pg_promote(true)").fetchone() == (True,)
+        self.wait_for_nobody()
+
+    def wait_for_nobody(self) -> None:
+        """Let no commit wait for a standby."""
+        with self.connect() as conn:
             conn.execute("ALTER SYSTEM RESET synchronous_standby_names")
             conn.execute("SELECT pg_reload_conf()")
+
+    @property
+    def running(self) -> bool:
+        """Whether the server was started and not killed."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start the server and return once it answers."""

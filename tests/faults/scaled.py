@@ -13,8 +13,10 @@ from tests.faults.nursery import Asked
 from tests.faults.postgres import Server, url_of
 from yidao.node.client.values import Status
 from yidao.node.demo.tree import free_ports
+from yidao.sync.fencing import Turn
 
 COUNTIES: Final = ("01", "02")
+_DOUBT: Final = Turn.DOUBTED.value
 _BEHIND: Final = "SELECT count(*) FROM cursor, store_head WHERE position < last_position"
 
 
@@ -90,10 +92,18 @@ class Scaled:
         self._made += 1
         self.standby = self.server.standby(self._databases / f"db{self._made}", port)
 
+    def fall_behind(self) -> None:
+        """Let the standby miss what is committed from here on; no commit waits for it."""
+        assert self.standby is not None
+        self.standby.kill()
+        self.server.wait_for_nobody()
+
     def fail_over(self) -> None:
         """Kill the server and promote its standby."""
         assert self.standby is not None
         self.server.kill()
+        if not self.standby.running:
+            self.standby.start()
         self.standby.promote()
         self.server, self.standby = self.standby, None
 
@@ -112,6 +122,10 @@ class Scaled:
     def wait_idle(self) -> None:
         """Return once nobody has anything to send."""
         wait_until("nobody has anything to send", lambda: all(map(daemons.is_idle, self.daemons)))
+
+    def doubts(self) -> int:
+        """How often a daemon of the province found itself on a server that nobody vouches for."""
+        return sum(each.said().count(_DOUBT) for each in self.province)
 
     def folded_once(self) -> bool:
         """Whether the views that two daemons took turns to fold are what the journals give."""
@@ -135,18 +149,24 @@ class Scaled:
             self.wait_idle()
             for each in reversed(self.daemons):
                 each.stop()
-            found = self._faults(self._folder / f"province{number}")
+            found = self.faults(self._folder / f"province{number}", settled=True)
             if not all(fault.startswith(("SHORT", "PART")) for fault in found) or not found:
                 break
         return found
 
-    def _faults(self, shown: Path) -> list[str]:
+    def faults(self, shown: Path, *, settled: bool) -> list[str]:
+        """Give what is wrong with the stores of all, none of whom runs.
+
+        Args:
+            shown: A new folder, for the province's store as the checker reads it.
+            settled: All had the time to send everything.
+        """
         shown.mkdir()
         self.server.export(shown / "store.db")
         folders = [self.root.folder, shown, *(each.folder for each in self.counties)]
         acked = {each.folder: each.acked for each in (self.root, *self.counties)}
         acked[shown] = [*self.first.acked, *self.second.acked]
-        return [*invariants.check(folders, acked=acked, settled=True), *_histories(folders)]
+        return [*invariants.check(folders, acked=acked, settled=settled), *_histories(folders)]
 
     def close(self) -> None:
         """End everything."""

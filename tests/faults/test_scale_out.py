@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.daemons import Nursery
+from tests.faults.daemons import Nursery, rows
 from tests.faults.report import record
 from tests.faults.scaled import Scaled, loads
 
@@ -45,8 +45,11 @@ def test_whoever_dies_under_load(scaled: Scaled, kills: int, failovers: int) -> 
                 time.sleep(chance.uniform(0.0, 0.4))
                 victim.start()
             time.sleep(0.3)
+            doubts = scaled.doubts()
             scaled.fail_over()
             scaled.wait_linked()
+            # Whoever came to the new server first signed nothing before the parent had spoken.
+            assert scaled.doubts() > doubts
             time.sleep(0.3)
         scaled.wait_linked()
         if failover + 1 < failovers:
@@ -60,3 +63,18 @@ def test_whoever_dies_under_load(scaled: Scaled, kills: int, failovers: int) -> 
         injected=failovers * (kills + 1),
         acked=acked,
     )
+
+
+@pytest.mark.long
+def test_control_a_standby_that_no_commit_waits_for(scaled: Scaled, tmp_path: Path) -> None:
+    """Control: a failover to a standby that fell behind must lose what was acknowledged since."""
+    scaled.fall_behind()
+    handed_in = rows(5)
+    scaled.second.submit(handed_in)
+    for each in scaled.daemons:
+        each.kill()
+    scaled.fail_over()
+    found = scaled.faults(tmp_path / "shown", settled=False)
+    lost = sum(fault.startswith("LOST: record") for fault in found)
+    assert lost == len(handed_in)
+    record("scale-out control: an asynchronous standby must lose", injected=1, lost=lost)
