@@ -179,5 +179,8 @@ class Shared:
     def _lead(self, *, leads: bool) -> None:
         if leads != self._leads:
             self._leads = leads
-            log.info("store.lead.taken" if leads else "store.lead.left")
+            if leads:
+                log.info("store.lead.taken")
+            else:
+                log.info("store.lead.left")
             self._on_lead(leads)

@@ -1,0 +1,89 @@
+"""Of several daemons on one database the one that leads dials, each time under a new life."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from yidao.node.link.leader import LeaderDialer
+from yidao.node.store.errors import StoreUnreachable
+
+
+class FakeStore:
+    """A store of several daemons, whose lead the test gives and takes."""
+
+    is_shared = True
+
+    def __init__(self) -> None:
+        self.leads = False
+        self._told: list[Callable[[bool], None]] = []
+
+    def on_lead(self, callback: Callable[[bool], None]) -> None:
+        """Keep whom to tell."""
+        self._told.append(callback)
+
+    def lead(self, *, leads: bool) -> None:
+        """Give or take the lead."""
+        self.leads = leads
+        for callback in self._told:
+            callback(leads)
+
+
+class FakeHub:
+    """Notes what happens in which order."""
+
+    def __init__(self, done: list[str], refusals: int) -> None:
+        self.store = FakeStore()
+        self._done = done
+        self._refusals = refusals
+
+    async def begin_life(self) -> None:
+        """Write a life down, if the database lets it."""
+        if self._refusals:
+            self._refusals -= 1
+            self._done.append("refused")
+            raise StoreUnreachable(reason="test")
+        self._done.append("life")
+
+
+class FakeDialer:
+    """Dials until it is cancelled."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+
+    async def run(self) -> None:
+        """Dial."""
+        self._done.append("dial")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._done.append("hang up")
+
+
+async def _turns(done: list[str], refusals: int, turns: list[bool], seen: list[list[str]]) -> None:
+    hub: Any = FakeHub(done, refusals)
+    dialer: Any = FakeDialer(done)
+    running = asyncio.create_task(LeaderDialer(hub, dialer).run())
+    await asyncio.sleep(0)
+    for leads, expected in zip(turns, seen, strict=True):
+        hub.store.lead(leads=leads)
+        async with asyncio.timeout(60):
+            while done != expected:
+                await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def test_each_time_that_it_leads_it_speaks_under_a_new_life() -> None:
+    """It dials after the life is written down, and hangs up when another daemon leads."""
+    first = ["life", "dial"]
+    left = [*first, "hang up"]
+    asyncio.run(_turns([], 0, [True, False, True], [first, left, [*left, "life", "dial"]]))
+
+
+def test_whose_life_cannot_be_written_down_does_not_dial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent must hear no life that the database does not know; it is tried again."""
+    monkeypatch.setattr("yidao.node.link.leader._AGAIN_SECONDS", 0.0)
+    asyncio.run(_turns([], 2, [True], [["refused", "refused", "life", "dial"]]))
