@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from tests.faults import daemons, invariants
+from tests.faults import daemons, invariants, watch
 from tests.faults.daemons import Daemon, Nursery, wait_until
 from tests.faults.nursery import Asked
 from tests.faults.postgres import Server, url_of
@@ -17,6 +17,7 @@ from yidao.sync.fencing import Turn
 
 COUNTIES: Final = ("01", "02")
 _DOUBT: Final = Turn.DOUBTED.value
+_LEADER: Final = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 _BEHIND: Final = "SELECT count(*) FROM cursor, store_head WHERE position < last_position"
 
 
@@ -91,6 +92,26 @@ class Scaled:
         port = next(self._ports)
         self._made += 1
         self.standby = self.server.standby(self._databases / f"db{self._made}", port)
+
+    def pass_lead(self) -> None:
+        """Cut the connection of the daemon that leads until the other one does; both run on."""
+        heads = [_linked(watch.status(each)) for each in self.province]
+        other = self.second if "/" in heads[0] else self.first
+        for _ in range(20):
+            with self.server.connect() as conn:
+                cut = conn.execute(_LEADER).fetchone()
+                conn.execute("SELECT pg_terminate_backend(%s)", cut)
+                wait_until(
+                    "one leads", lambda c=cut: conn.execute(_LEADER).fetchone() not in (None, c)
+                )
+            self.wait_linked()
+            if "/" in _linked(watch.status(other)):
+                return
+        raise AssertionError("the other one never leads")
+
+    def problems(self) -> set[str]:
+        """The codes of what any daemon shows to its operator as wrong."""
+        return {code for each in self.daemons for code in watch.problems(each)}
 
     def fall_behind(self) -> None:
         """Let the standby miss what is committed from here on; no commit waits for it."""

@@ -33,7 +33,7 @@ class FakeStore:
 class FakeHub:
     """Notes what happens in which order."""
 
-    def __init__(self, done: list[str], refusals: int) -> None:
+    def __init__(self, done: "asyncio.Queue[str]", refusals: int) -> None:
         self.store = FakeStore()
         self._done = done
         self._refusals = refusals
@@ -42,48 +42,48 @@ class FakeHub:
         """Write a life down, if the database lets it."""
         if self._refusals:
             self._refusals -= 1
-            self._done.append("refused")
+            self._done.put_nowait("refused")
             raise StoreUnreachable(reason="test")
-        self._done.append("life")
+        self._done.put_nowait("life")
 
 
 class FakeDialer:
     """Dials until it is cancelled."""
 
-    def __init__(self, done: list[str]) -> None:
+    def __init__(self, done: "asyncio.Queue[str]") -> None:
         self._done = done
 
     async def run(self) -> None:
         """Dial."""
-        self._done.append("dial")
+        self._done.put_nowait("dial")
         try:
             await asyncio.Event().wait()
         finally:
-            self._done.append("hang up")
+            self._done.put_nowait("hang up")
 
 
-async def _turns(done: list[str], refusals: int, turns: list[bool], seen: list[list[str]]) -> None:
+async def _turns(refusals: int, *turns: tuple[bool, list[str]]) -> None:
+    done: asyncio.Queue[str] = asyncio.Queue()
     hub: Any = FakeHub(done, refusals)
     dialer: Any = FakeDialer(done)
     running = asyncio.create_task(LeaderDialer(hub, dialer).run())
     await asyncio.sleep(0)
-    for leads, expected in zip(turns, seen, strict=True):
+    for leads, expected in turns:
         hub.store.lead(leads=leads)
         async with asyncio.timeout(60):
-            while done != expected:
-                await asyncio.sleep(0)
+            assert [await done.get() for _ in expected] == expected
+        assert done.empty()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
 def test_each_time_that_it_leads_it_speaks_under_a_new_life() -> None:
     """It dials after the life is written down, and hangs up when another daemon leads."""
-    first = ["life", "dial"]
-    left = [*first, "hang up"]
-    asyncio.run(_turns([], 0, [True, False, True], [first, left, [*left, "life", "dial"]]))
+    dials = ["life", "dial"]
+    asyncio.run(_turns(0, (True, dials), (False, ["hang up"]), (True, dials)))
 
 
 def test_whose_life_cannot_be_written_down_does_not_dial(monkeypatch: pytest.MonkeyPatch) -> None:
     """A parent must hear no life that the database does not know; it is tried again."""
     monkeypatch.setattr("yidao.node.link.leader._AGAIN_SECONDS", 0.0)
-    asyncio.run(_turns([], 2, [True], [["refused", "refused", "life", "dial"]]))
+    asyncio.run(_turns(2, (True, ["refused", "refused", "life", "dial"])))
