@@ -102,6 +102,10 @@ def _unknown_where_lost(group: Group) -> Iterator[None]:
         raise
 
 
+#: How soon a database is asked again that let no transaction begin.
+_AGAIN_SECONDS: Final = 0.2
+
+
 class Writer:
     """Runs jobs in groups, and the projections behind them."""
 
@@ -301,6 +305,8 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
             self._put_back(ready)
             self._fail_group(error, [future for future, _ in done])
+            if ready:
+                self._hold_off(error)
             return
         self._put_back(ready)
         self.identity = group.identity
@@ -449,6 +455,13 @@ class Writer:
             return None
         with conn.begin():
             return self._runner.read_ahead(conn, fenced=bool(self._fence.reason))
+
+    def _hold_off(self, error: BaseException) -> None:
+        """Wait a moment before jobs that nobody could begin are tried again; never at the end."""
+        with self._wake:
+            is_ending = self._wake.wait_for(lambda: self._is_closing, _AGAIN_SECONDS)
+        if is_ending:
+            self._fail_everything(translate(error))
 
     def _pause(self) -> None:
         """Wait a moment, unless a job comes, before a full disk is asked again."""

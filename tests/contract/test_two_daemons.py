@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.seats import SEAT, Seats
@@ -314,3 +315,44 @@ async def _sit(both: tuple[Any, Any], tree: Any) -> None:
     assert first.has_left(told[-1]) == child.node_id
     assert second.has_left(told[-1]) is None
     assert await first.take(child, b"a" * 16) is Heard.TWO
+
+
+class Gone:
+    """An engine whose server does not answer."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.asked = 0
+        self.has_asked = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is as it was."""
+        return getattr(self._engine, name)
+
+    def connect(self) -> Any:
+        """Fail as a connection that is refused."""
+        self.asked += 1
+        self.has_asked.set()
+        refused = psycopg.OperationalError("connection refused")
+        raise OperationalError("connect", None, refused)
+
+
+def test_while_the_server_is_gone_jobs_wait(
+    tree: Any, both: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked now and then and not all the time; at the end who waits is told why."""
+    monkeypatch.setattr("yidao.node.store.writer._AGAIN_SECONDS", 60.0)
+    store = both[0].store
+    writer = store._writer
+    assert writer is not None
+    gone = Gone(writer._engine)
+    store.run(lambda _tx: monkeypatch.setattr(writer, "_engine", gone))
+    first = store.submit(lambda tx: tx.now_ms)
+    assert gone.has_asked.wait(60)
+    second = store.submit(lambda tx: tx.now_ms)
+    # Of more jobs and of news it takes no notice: one look for each of what it had to do.
+    store.close()
+    assert gone.asked <= 3
+    for waiting in (first, second):
+        with pytest.raises(errors.StoreUnreachable):
+            waiting.result(timeout=60)

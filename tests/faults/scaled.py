@@ -1,6 +1,7 @@
 """A province of two daemons over one PostgreSQL, between a root and two counties."""
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
@@ -34,7 +35,8 @@ class Scaled:
         self._nursery = nursery
         self._folder = folder
         self._databases = databases
-        self._ports = iter(free_ports(4))
+        # Whoever is killed leaves its port to the next standby: the URL names these two.
+        self._ports = itertools.cycle(free_ports(2))
         self.server = Server.make(databases / "db1", next(self._ports))
         self.standby: Server | None = None
         self._made = 1
