@@ -11,7 +11,7 @@ For each item:
 4. Segment, tiles, head, parts, and the declarations in it are stored.
 What fails in 1 to 3 quarantines that journal alone: nothing of the item is
 stored, the sender is told, the other journals go on. A quarantined journal is
-whole again as soon as a seal that fits its end comes.
+whole again once as much of it is held as was refused (`yidao.sync.mending`).
 
 What is wrong *inside* a record is no matter of ingest. The cursor of the lane
 moves in the same transaction, past refused items as well: they are asked for
@@ -54,6 +54,7 @@ from yidao.sync.errors import PeerError, SealFork, SealOverlap
 from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
+from yidao.sync.mending import is_mended, refused_to
 from yidao.sync.message import Frame, Item, Refusal
 from yidao.sync.partsrun import PartsRun, SealedPart
 from yidao.sync.record import (
@@ -144,6 +145,7 @@ class Ingest:
             return
         if head.quarantine_code is not None and item.seal.first_seq > head.size:
             # What follows a refused seal cannot be judged; it is asked for again.
+            self._note_refused(head, item)
             return
         try:
             self._store(head, item)
@@ -400,8 +402,10 @@ class Ingest:
             scope.conn, head, seal, extended.tiles, position=position, now_ms=scope.now_ms
         )
         head.state, head.checkpoint, head.is_dirty = extended.state, seal.checkpoint, True
-        if head.quarantine_code is not None:
-            head.quarantine_code = head.quarantined_at_seq = None
+        if head.quarantine_code is not None and is_mended(
+            head.size, head.quarantined_to, in_order=not self._frame.backfill
+        ):
+            head.quarantine_code = head.quarantined_at_seq = head.quarantined_to = None
             scope.clear_problems(JOURNAL_REFUSED, journal=head.journal)
         # Of two runs neither holds all.
         packed = checked.packed[0] if len(checked.packed) == 1 else b""
@@ -460,7 +464,7 @@ class Ingest:
             return
         is_news = head.quarantine_code != error.code or head.quarantined_at_seq != head.size
         head.quarantine_code, head.quarantined_at_seq = error.code, head.size
-        head.is_dirty = True
+        self._note_refused(head, item)
         self._refuse(head.journal, item.seal.first_seq, error, is_news=is_news)
 
     def _refuse_undeclared(self, item: Item, error: PeerError) -> None:
@@ -486,8 +490,12 @@ class Ingest:
             head = trust.note_undeclared(scope, journal, self._peer.node_id)
         is_news = head.quarantine_code != error.code
         head.quarantine_code, head.quarantined_at_seq = error.code, head.size
-        head.is_dirty = True
+        self._note_refused(head, item)
         self._refuse(journal, item.seal.first_seq, error, is_news=is_news)
+
+    def _note_refused(self, head: Head, item: Item) -> None:
+        head.quarantined_to = refused_to(head.quarantined_to, item.seal.end_seq)
+        head.is_dirty = True
 
     def _refuse(self, journal: JournalId, seq: int, error: PeerError, *, is_news: bool) -> None:
         if not is_news and journal not in self._tally.refusals:

@@ -36,6 +36,7 @@ class Head:
     Attributes:
         public_key: None while nothing declares the journal.
         via: The peer that it came by; None for own journals.
+        quarantined_to: How far what was refused reaches; asked for until that is held.
     """
 
     pk: int
@@ -49,6 +50,7 @@ class Head:
     via: NodeId | None = None
     quarantined_at_seq: int | None = None
     quarantine_code: str | None = None
+    quarantined_to: int | None = None
     is_dirty: bool = False
 
     @property
@@ -188,6 +190,7 @@ class Heads:
                     via=head.via,
                     quarantined_at_seq=head.quarantined_at_seq,
                     quarantine_code=head.quarantine_code,
+                    quarantined_to=head.quarantined_to,
                 )
             )
             head.is_dirty = False
@@ -230,6 +233,7 @@ def head_of(row: Row[Any]) -> Head:
         via=None if row.via is None else NodeId(row.via),
         quarantined_at_seq=row.quarantined_at_seq,
         quarantine_code=row.quarantine_code,
+        quarantined_to=row.quarantined_to,
     )
 
 

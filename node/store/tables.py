@@ -67,6 +67,7 @@ journal = Table(
     Column("via", LargeBinary, nullable=True),
     Column("quarantined_at_seq", BigInteger, nullable=True),
     Column("quarantine_code", Text, nullable=True),
+    Column("quarantined_to", BigInteger, nullable=True),
     UniqueConstraint("node_id", "channel", "epoch", name="journal_name"),
 )
 

@@ -319,6 +319,42 @@ class TestRefusal:
         assert things(root) == ["a", "b"]
         assert (root.store.wanted(child.peer), root.store.problems()) == ((), ())
 
+    def test_mending_that_was_cut_short_is_asked_for_again(self, tree: Any, pair: Any) -> None:
+        """What the first seal that fits does not reach stays wanted, after a restart as well."""
+        root, child = pair
+        for name in "abcd":
+            child.append("up:15", child.draft(name))
+        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
+        first, second, third, fourth = items_of(child, root, Lane.BULK)
+        deliver(child, root, Lane.BULK, first, with_header(second, flipped), third, fourth)
+        for size, again in ((1, second), (2, third), (3, fourth)):
+            (wanted,) = root.store.wanted(child.peer)
+            assert (wanted.journal, wanted.size) == (second.seal.journal, size)
+            (problem,) = root.store.problems()
+            assert problem.code == "JOURNAL_REFUSED"
+            frame = Frame(lane=Lane.BULK, items=(again,), backfill=True)
+            assert root.store.run(lambda tx, f=frame: tx.ingest(child.peer, f)).refusals == ()
+            root = tree.reopen(root)
+        assert things(root) == ["a", "b", "c", "d"]
+        assert (root.store.wanted(child.peer), root.store.problems()) == ((), ())
+
+    def test_a_size_that_was_only_claimed_is_not_wanted_for_ever(self, pair: Any) -> None:
+        """A seal that comes in its lane's order shows that nothing before it is missing."""
+        root, child = pair
+        child.append("up:15", child.draft("a"))
+        child.append("up:15", child.draft("b"))
+        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
+        first, second = items_of(child, root, Lane.BULK)
+        seal = dataclasses.replace(second.seal, first_seq=1 << 40)
+        deliver(child, root, Lane.BULK, first, dataclasses.replace(second, seal=seal))
+        frame = Frame(lane=Lane.BULK, items=(second,), backfill=True)
+        root.store.run(lambda tx: tx.ingest(child.peer, frame))
+        assert [each.size for each in root.store.wanted(child.peer)] == [2]
+        child.append("up:15", child.draft("c"))
+        deliver(child, root, Lane.BULK, *items_of(child, root, Lane.BULK)[2:])
+        assert things(root) == ["a", "b", "c"]
+        assert (root.store.wanted(child.peer), root.store.problems()) == ((), ())
+
     def test_a_refusal_is_told_once(self, pair: Any) -> None:
         """While a journal is refused for one reason, later frames do not tell it again."""
         root, child = pair

@@ -7,7 +7,7 @@ from sim.model_store import Enrolled, ModelStore, Outcome, State
 from sim.sim_node import SimNode, signer_of
 from yidao.sync.epoch import Cause
 from yidao.sync.fencing import Start
-from yidao.sync.ids import JournalId, Lane, NodeId
+from yidao.sync.ids import JournalId, NodeId
 from yidao.sync.journal import JournalState, Seal
 from yidao.sync.lanes import ReadRequest
 from yidao.sync.message import Frame, Held, Hello, Item, LaneCursor
@@ -43,9 +43,9 @@ class CursorBeforeItems(SimNode):
 class _FoldsAgainStore(ModelStore):
     """Stores what it holds already once more."""
 
-    def _ingest_item(self, state: State, peer: Hello, lane: Lane, item: Item) -> None:
+    def _ingest_item(self, state: State, peer: Hello, frame: Frame, item: Item) -> None:
         held = state.journals.get(item.seal.journal)
-        super()._ingest_item(state, peer, lane, item)
+        super()._ingest_item(state, peer, frame, item)
         if held is not None and item.seal.end_seq <= held.size:
             state.segments.append(Item(position=state.next_position, seal=item.seal))
             state.next_position += len(item.seal.headers)
@@ -94,7 +94,7 @@ class ReleasesEarly(SimNode):
 class _CredulousStore(ModelStore):
     """Takes a seal for what it says and never recomputes the root."""
 
-    def _ingest_item(self, state: State, peer: Hello, lane: Lane, item: Item) -> None:
+    def _ingest_item(self, state: State, peer: Hello, frame: Frame, item: Item) -> None:
         held = state.journals.get(item.seal.journal, JournalState(journal=item.seal.journal))
         if item.seal.first_seq == held.size:
             grown = held.frontier.append_many([b"?" * 32] * len(item.seal.headers))

@@ -60,19 +60,20 @@ class TreeView:
     Attributes:
         recovering: Whose disk was set back or copied, and who may not have back yet
             what its neighbours hold for it.
-        forked: Epochs of which two histories were signed, as somebody has found: what
-            is held of them is evidence, and agrees with nothing.
+        forked: Journals of which two histories were signed, as somebody has found, with
+            the first record that the two do not share: what is held from there on is
+            evidence, and agrees with nothing.
     """
 
     nodes: Mapping[NodeId, NodeView]
     promises: Collection[Promise] = ()
     refusals: Collection[str] = field(default=())
     recovering: Collection[NodeId] = field(default=frozenset())
-    forked: Collection[tuple[NodeId, str]] = field(default=frozenset())
+    forked: Mapping[JournalId, int] = field(default_factory=dict)
 
-    def is_forked(self, journal: JournalId) -> bool:
-        """Whether two histories of a journal's epoch are proved."""
-        return (journal.node_id, journal.epoch) in self.forked
+    def certain(self, journal: JournalId, size: int) -> int:
+        """How many of the first records of a journal, up to a size, all histories share."""
+        return min(size, self.forked.get(journal, size))
 
     def at(self, path: Path) -> NodeView:
         """Return the node at `path`."""
@@ -101,7 +102,8 @@ def promised_is_kept(tree: TreeView) -> Iterator[str]:
     for promise in tree.promises:
         if promise.holder in tree.recovering:
             continue
-        if promise.holder == promise.journal.node_id and tree.is_forked(promise.journal):
+        is_own = promise.holder == promise.journal.node_id
+        if is_own and tree.certain(promise.journal, promise.seq + 1) <= promise.seq:
             continue
         size = len(tree.nodes[promise.holder].headers.get(promise.journal, ()))
         if size <= promise.seq:
@@ -115,10 +117,11 @@ def held_is_what_the_origin_wrote(tree: TreeView) -> Iterator[str]:
     """No gap, no reorder, nothing invented: each held journal is a prefix of its origin's."""
     for node in tree.nodes.values():
         for journal, headers in node.headers.items():
-            if journal.node_id in tree.recovering or tree.is_forked(journal):
+            if journal.node_id in tree.recovering:
                 continue
             written = tree.nodes[journal.node_id].headers.get(journal, ())
-            if headers != written[: len(headers)]:
+            certain = tree.certain(journal, len(headers))
+            if headers[:certain] != written[:certain]:
                 yield f"DIFFERS: {name(journal)} at {node.path} is no prefix of its origin's"
 
 
@@ -170,12 +173,14 @@ def everything_arrived(tree: TreeView) -> Iterator[str]:
     """Equal frontiers: every journal is whole wherever its audience is."""
     for origin in tree.nodes.values():
         for journal, headers in origin.headers.items():
-            if journal.node_id != origin.node_id or tree.is_forked(journal):
+            if journal.node_id != origin.node_id:
                 continue
+            certain = tree.certain(journal, len(headers))
+            is_forked = journal in tree.forked
             for node in tree.nodes.values():
                 due = goes_to(tree, journal, node)
                 size = len(node.headers.get(journal, ()))
-                if due and size != len(headers):
+                if due and (size < certain or (size != certain and not is_forked)):
                     yield f"SHORT: {name(journal)} at {node.path} has {size} of {len(headers)}"
                 if not due and size and node is not origin:
                     yield f"ASTRAY: {name(journal)} at {node.path}"
@@ -185,7 +190,7 @@ def parts_arrived(tree: TreeView) -> Iterator[str]:
     """Every part is where its reach and its release let it be."""
     for origin in tree.nodes.values():
         for journal, seq, part in origin.parts:
-            if journal.node_id != origin.node_id or tree.is_forked(journal):
+            if journal.node_id != origin.node_id or tree.certain(journal, seq + 1) <= seq:
                 continue
             headers = origin.headers.get(journal, ())
             digest = decode_header(headers[seq]).part(part) if seq < len(headers) else None

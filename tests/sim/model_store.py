@@ -28,6 +28,7 @@ from yidao.sync.epocherrors import EpochConflict
 from yidao.sync.ids import Audience, JournalId, Lane, NetworkId, NodeId, Path, RecordId
 from yidao.sync.journal import JournalState, Seal, check_held
 from yidao.sync.lanes import ReadRequest, advance
+from yidao.sync.mending import is_mended, refused_to
 from yidao.sync.merkle import EMPTY_FRONTIER, leaf_hashes
 from yidao.sync.message import Frame, Held, Hello, Holding, Item, LaneCursor, Refusal
 from yidao.sync.partsrun import PartsRun, RecordParts
@@ -91,8 +92,9 @@ class State:
     parts: dict[tuple[JournalId, int, str], Part] = field(default_factory=dict)
     released: dict[int, tuple[RecordKey, ...]] = field(default_factory=dict)
     cursors: dict[tuple[NodeId, Lane], tuple[bytes, LaneCursor]] = field(default_factory=dict)
-    # In the order of refusal: what was refused later may depend on what was first.
-    wanted: dict[JournalId, None] = field(default_factory=dict)
+    # How far what was refused reaches; in the order of refusal, since what was refused
+    # later may depend on what was first.
+    wanted: dict[JournalId, int] = field(default_factory=dict)
     enrolled: dict[NodeId, Enrolled] = field(default_factory=dict)
     declared: set[JournalId] = field(default_factory=set)
     record_ids: dict[RecordId, RecordKey] = field(default_factory=dict)
@@ -337,7 +339,7 @@ class ModelStore:
                 if is_own:
                     self._take_back(state, frame, item)
                 else:
-                    self._ingest_item(state, peer, frame.lane, item)
+                    self._ingest_item(state, peer, frame, item)
             except errors.PeerError as error:
                 # An own signed seal that does not fit is another history.
                 if is_own and not isinstance(error, errors.LaneMismatch):
@@ -350,11 +352,11 @@ class ModelStore:
 
     def _refused(self, state: State, item: Item, error: errors.PeerError) -> list[Refusal]:
         # Said once; until it is mended the journal is just not taken.
-        journal_id = item.seal.journal
-        if journal_id in state.wanted:
-            return []
+        journal_id, before = item.seal.journal, state.wanted.get(item.seal.journal)
         if journal_id.node_id != self.me.node_id:
-            state.wanted[journal_id] = None
+            state.wanted[journal_id] = refused_to(before, item.seal.end_seq)
+        if before is not None:
+            return []
         return [Refusal(journal=journal_id, seq=item.seal.first_seq, code=error.code)]
 
     def _take_back(self, state: State, frame: Frame, item: Item) -> None:
@@ -365,23 +367,23 @@ class ModelStore:
             raise errors.LaneMismatch(lane=frame.lane.name, channel=journal_id.channel)
         self._meet_epoch(state, self.me, item)
         before = state.journals.get(journal_id, JournalState(journal=journal_id)).size
-        self._take(state, self.me, item)
+        self._take(state, self.me, item, in_order=False)
         for seq, header in enumerate(item.seal.headers, start=item.seal.first_seq):
             if seq >= before:
                 state.record_ids.setdefault(decode_header(header).record_id, (journal_id, seq))
 
-    def _ingest_item(self, state: State, peer: Hello, lane: Lane, item: Item) -> None:
+    def _ingest_item(self, state: State, peer: Hello, frame: Frame, item: Item) -> None:
         journal_id = item.seal.journal
         origin = state.enrolled.get(journal_id.node_id)
         if origin is None:
             raise errors.EnrolmentChainBroken(step="origin", reason="unknown")
-        if lanes_for(journal_id.channel, origin.path, peer.path, self.me.path) is not lane:
-            raise errors.LaneMismatch(lane=lane.name, channel=journal_id.channel)
+        if lanes_for(journal_id.channel, origin.path, peer.path, self.me.path) is not frame.lane:
+            raise errors.LaneMismatch(lane=frame.lane.name, channel=journal_id.channel)
         self._meet_epoch(state, origin, item)
         above = origin.path.is_ancestor_of(self.me.path)
         if journal_id.channel != "node" and not above and journal_id not in state.declared:
             raise errors.SealJournalMismatch
-        self._take(state, origin, item)
+        self._take(state, origin, item, in_order=not frame.backfill)
 
     def _meet_epoch(self, state: State, origin: Enrolled, item: Item) -> None:
         """Return once the epoch of an item is known, by the record in it if need be."""
@@ -399,7 +401,7 @@ class ModelStore:
         check_place(opened, seal.journal, seal.first_seq, live)
         _add_epoch(state, opened)
 
-    def _take(self, state: State, origin: Enrolled, item: Item) -> None:
+    def _take(self, state: State, origin: Enrolled, item: Item, *, in_order: bool) -> None:
         journal_id = item.seal.journal
         held = state.journals.get(journal_id, JournalState(journal=journal_id))
         extended = journal.extend(held, item.seal, NETWORK, origin.public_key)
@@ -414,7 +416,8 @@ class ModelStore:
             if (other, seq) not in {(journal_id, n) for n in range(held.size, len(headers))}
         }
         state.parts.update(arrived)
-        state.wanted.pop(journal_id, None)
+        if is_mended(extended.state.size, state.wanted.get(journal_id), in_order=in_order):
+            state.wanted.pop(journal_id, None)
         self._store(state, item.seal, extended.state, tuple(sorted(released, key=str)))
 
     def _check_duplicate(self, state: State, origin: Enrolled, seal: Seal) -> None:

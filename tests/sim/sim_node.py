@@ -26,7 +26,7 @@ from yidao.sync import errors
 from yidao.sync.backoff import Backoff
 from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.fencing import Standing, Start
-from yidao.sync.ids import Lane, NodeId, RecordId
+from yidao.sync.ids import JournalId, Lane, NodeId, RecordId
 from yidao.sync.lanes import ReadRequest
 from yidao.sync.lives import Heard, Lives
 from yidao.sync.message import Hello, Holding, Refusal
@@ -95,6 +95,8 @@ class SimNode:
         self._queue: list[Callable[[State], Callable[[], None]]] = []
         self._commit_due = False
         self._synced_at = 0.0
+        # How much of each own journal the world knows to be on this disk.
+        self._noted: dict[JournalId, int] = {}
         self._backoff = Backoff(min_seconds=0.5, max_seconds=world.plan.max_backoff_seconds)
         self._begin(Start.FIRST)
 
@@ -144,10 +146,18 @@ class SimNode:
 
     def _synced(self, done: list[Callable[[], None]]) -> None:
         self.store.sync()
+        self._note_signed()
         for tell in done:
             tell()
         for link in list(self.links.values()):
             self._pump(link)
+
+    def _note_signed(self) -> None:
+        for journal, headers in self.store.durable.headers.items():
+            since = self._noted.get(journal, 0)
+            if journal.node_id == self.me.node_id and len(headers) > since:
+                self.world.note_signed(journal, headers, since)
+                self._noted[journal] = len(headers)
 
     def append(self, drafts: list[Draft], told: Callable[[list[RecordKey]], None]) -> None:
         """Append as a client would: `told` once it is durable, or never."""
@@ -279,6 +289,9 @@ class SimNode:
         if self.up:
             return
         self.up = True
+        # It may be another disk, or an older one.
+        self._noted.clear()
+        self._note_signed()
         self._must_reopen |= start is Start.RESTORED
         self._begin(Start.RESTORED if self._must_reopen else start)
         self.dial()

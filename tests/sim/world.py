@@ -1,7 +1,7 @@
 """One run: a tree, its work, its faults, and what was promised on the way."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -9,7 +9,16 @@ from random import Random
 
 from sim.invariants import NodeView, Promise, TreeView, always, healed
 from sim.mishaps import Mishaps
-from sim.model_store import ENROLLED, NETWORK, Draft, Enrolled, RecordKey, State
+from sim.model_store import (
+    ENROLLED,
+    NETWORK,
+    OPENED,
+    Draft,
+    Enrolled,
+    RecordKey,
+    State,
+    decode_header,
+)
 from sim.remembered import remembered_verifications
 from sim.scheduler import Scheduler
 from sim.sim_node import SimNode, signer_of
@@ -95,7 +104,11 @@ class World:
         self.parted: set[Path] = set()
         self.violations: list[str] = []
         # Epochs of which somebody has found that two histories were signed.
-        self.forked: set[tuple[NodeId, str]] = set()
+        self.exposed: set[tuple[NodeId, str]] = set()
+        # Every own record that was durable on a disk, and the first of a journal of which
+        # there were two.
+        self._signed: dict[JournalId, list[bytes]] = {}
+        self._parted_at: dict[JournalId, int] = {}
         self._log = log
         self._node_type = node_type
         self.nodes: dict[Path, SimNode] = {}
@@ -210,9 +223,12 @@ class World:
             return False
         if any(n.store.is_unsynced for n in nodes):
             return False
-        return all(self._is_even(node) for node in self.nodes.values() if node.me.path.labels)
+        forked = self._forked()
+        return all(
+            self._is_even(node, forked) for node in self.nodes.values() if node.me.path.labels
+        )
 
-    def _is_even(self, node: SimNode) -> bool:
+    def _is_even(self, node: SimNode, forked: Mapping[JournalId, int]) -> bool:
         assert node.me.path.parent is not None
         parent = self.nodes[node.me.path.parent]
         link = node.links.get(parent.me.node_id)
@@ -222,7 +238,8 @@ class World:
             there.store.durable.journals.get(journal) == held
             for here, there in ((node, parent), (parent, node))
             for journal, held in here.store.latest.journals.items()
-            if (journal.node_id, journal.epoch) not in self.forked
+            # Of a forked journal it is enough to hold what both histories share.
+            if len(there.store.durable.headers.get(journal, ())) < forked.get(journal, held.size)
             and (
                 journal.node_id == there.me.node_id
                 or lanes_for(
@@ -378,8 +395,33 @@ class World:
 
     def note_fork(self, journal: JournalId) -> None:
         """Somebody has two signed checkpoints of an epoch that contradict each other."""
-        self.forked.add((journal.node_id, journal.epoch))
+        self.exposed.add((journal.node_id, journal.epoch))
         self.faults["fork"] += 1
+
+    def note_signed(self, journal: JournalId, headers: Sequence[bytes], since: int) -> None:
+        """What a process has signed is durable on its disk, and may leave it from now on."""
+        known = self._signed.setdefault(journal, [])
+        for seq in range(since, len(headers)):
+            if seq == len(known):
+                known.append(headers[seq])
+            elif known[seq] != headers[seq]:
+                self._parted_at[journal] = min(seq, self._parted_at.get(journal, seq))
+
+    def _forked(self) -> dict[JournalId, int]:
+        """Where two histories part that somebody has found."""
+        found = {
+            journal: seq
+            for journal, seq in self._parted_at.items()
+            if (journal.node_id, journal.epoch) in self.exposed
+        }
+        for journal in self._signed:
+            node = replace(journal, channel="node")
+            if journal.channel.startswith("up") and node in found:
+                # Who holds the other history of what declares it takes nothing of it.
+                opened = [decode_header(raw) for raw in self._signed[node][: found[node]]]
+                if not any(h.kind == OPENED and h.object_id == journal.channel for h in opened):
+                    found[journal] = 0
+        return found
 
     def note_refusals(self, node: SimNode, refusals: Sequence[Refusal]) -> None:
         """Among honest nodes with honest disks nothing is ever refused."""
@@ -410,7 +452,7 @@ class World:
             promises=list(self.promises.values()),
             refusals=self.refusals,
             recovering=frozenset(self._recovering),
-            forked=frozenset(self.forked),
+            forked=self._forked(),
         )
 
 

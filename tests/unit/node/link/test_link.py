@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
@@ -21,7 +21,7 @@ from yidao.node.keys import Identity, KeyFolder, NodeCertificates
 from yidao.node.link.admission import Admission, Policy, load_authority
 from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.dialer import Dialer
-from yidao.node.link.errors import LinkQuotaExceeded, PeerRevoked
+from yidao.node.link.errors import LinkFrameAfterFailure, LinkQuotaExceeded, PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
 from yidao.node.link.hub import OVER_QUOTA, REVOKED_BY_PARENT, Hub
 from yidao.node.link.invitation import Invitations
@@ -34,10 +34,13 @@ from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.link.tokens import Anchor, ChildTokens
 from yidao.node.revocations import Revocations
 from yidao.node.store.store import Store
-from yidao.node.store.values import Draft, DraftPart
+from yidao.node.store.transaction import Tx
+from yidao.node.store.values import Draft, DraftPart, Outcome
+from yidao.node.store.values import Peer as StorePeer
 from yidao.sync.enrolment import verify_chain
 from yidao.sync.errors import QueryRefused
-from yidao.sync.ids import Path
+from yidao.sync.ids import Lane, Path
+from yidao.sync.message import Frame, Item
 
 
 @dataclass
@@ -51,8 +54,8 @@ class Node:
     settings: Settings
     server: LinkServer | None = None
 
-    def append(self, channel: str, count: int, start: int = 0) -> None:
-        """Append small records."""
+    def append(self, channel: str, count: int, start: int = 0, padding: bytes = b"") -> None:
+        """Append small records, or bigger ones."""
         drafts = [
             Draft(
                 record_id=secrets.token_bytes(16),
@@ -61,7 +64,7 @@ class Node:
                 object_id=f"thing/{number}",
                 object_version=1,
                 created_ms=number + 1,
-                parts=(DraftPart(name="core", body=b"body %d" % number),),
+                parts=(DraftPart(name="core", body=b"body %d" % number + padding),),
             )
             for number in range(start, start + count)
         ]
@@ -277,6 +280,66 @@ def test_a_broken_line_heals_by_itself_both_ways(tmp_path: FilePath, fault: Line
             await _until(lambda: child.objects("down") == _things(5))
 
     asyncio.run(run())
+
+
+def test_mending_goes_on_by_itself_after_its_session_ended(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal is refused, and the session that mends it ends midway: the next one does the rest.
+
+    Nothing more is ever appended to it.
+    """
+    ingest, state = Tx.ingest, {"is bad": True, "mended": 0}
+
+    def tried(tx: Tx, peer: StorePeer, frame: Frame) -> Outcome:
+        if frame.lane is not Lane.BULK:
+            return ingest(tx, peer, frame)
+        if state["is bad"]:
+            return ingest(tx, peer, replace(frame, items=tuple(map(_flipped, frame.items))))
+        state["mended"] += frame.backfill
+        if state["mended"] == 2:
+            raise LinkFrameAfterFailure
+        return ingest(tx, peer, frame)
+
+    monkeypatch.setattr(Tx, "ingest", tried)
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, relay):
+
+            def wanted() -> list[int]:
+                return [head.size for head in root.store.heads() if head.quarantine_code]
+
+            # Each seal fills a frame.
+            for number in range(4):
+                await asyncio.to_thread(child.append, "up:15", 1, number, b"." * 200_000)
+            await _until(lambda: wanted() == [0])
+            last = child.store.last_position()
+            await _until(lambda: _bulk_of(root, child) == last)
+            assert root.objects("up:15") == []
+            state["is bad"] = False
+            await relay.set_state(LineState.DROPPED)
+            await relay.set_state(LineState.OPEN)
+            await _until(lambda: root.objects("up:15") == _things(4))
+            assert state["mended"] > 2
+            assert (wanted(), root.store.problems()) == ([], ())
+
+    asyncio.run(run())
+
+
+def _flipped(item: Item) -> Item:
+    first, *others = item.seal.headers
+    return replace(item, seal=replace(item.seal, headers=(_flip(first), *others)))
+
+
+def _flip(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def _bulk_of(root: Node, child: Node) -> int:
+    peer = StorePeer(
+        node_id=child.identity.node_id, path=child.identity.path, store_id=child.store.store_id
+    )
+    return max((c.position for c in root.store.cursors(peer) if c.lane is Lane.BULK), default=0)
 
 
 async def _revoke(root: Node) -> None:
