@@ -2,6 +2,7 @@
 
 import os
 from asyncio import events
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -57,3 +58,20 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """The same for the test itself."""
     with _own_loop(item):
         return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """In continuous integration say which campaigns were skipped, and why: nobody asked for it."""
+    if not os.environ.get("CI"):
+        return
+    skipped: dict[tuple[str, str], int] = defaultdict(int)
+    for report in terminalreporter.getreports("skipped"):
+        campaign = report.nodeid.partition("::")[0]
+        # (file, line, reason)
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        skipped[campaign, reason.removeprefix("Skipped: ")] += 1
+    terminalreporter.section("campaigns that were skipped")
+    for (campaign, reason), count in sorted(skipped.items()):
+        terminalreporter.write_line(f"{campaign}: {count} skipped: {reason}")
+    if not skipped:
+        terminalreporter.write_line("none")

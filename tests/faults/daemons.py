@@ -38,13 +38,13 @@ REGION: Final = "330106"
 PACK: Final = "energy"
 # Above what one start of a daemon takes on a machine that does ten other things.
 PATIENCE_SECONDS: Final = 90.0
-_ACCOUNT: Final = {
+ONE_ACCOUNT: Final = {
     "YIDAO_LOCAL_ACCOUNT": "full",
     "YIDAO_FOUR_EYES": "false",
     "YIDAO_ADMINISTRATOR_KEYS": "false",
 }
 # A test cannot wait for a line as an office can.
-_HASTE: Final[Mapping[str, str | float]] = {
+HASTE: Final[Mapping[str, str | float]] = {
     "keepalive_seconds": 2,
     "keepalive_timeout_seconds": 2,
     "cosign_interval_seconds": 1,
@@ -169,7 +169,7 @@ class Daemon:
         assert not self.running
         self.memory.mkdir(exist_ok=True)
         memory = {"XDG_RUNTIME_DIR": str(self.memory)}
-        told = {**_ACCOUNT, **memory, **self.settings, **(environment or {})}
+        told = {**ONE_ACCOUNT, **memory, **self.settings, **(environment or {})}
         self.pid = self.nursery.start(
             Asked(
                 run=["run", "--data", str(self.folder)],
@@ -270,7 +270,10 @@ def _row(number: int) -> Row:
 
 
 class Load:
-    """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for."""
+    """Hands rows in, call by call, until it is ended; a daemon that is gone is waited for.
+
+    Fails the test if nothing at all was acknowledged: then nothing was under load.
+    """
 
     def __init__(self, daemon: Daemon, rows_a_call: int = 5, pause_seconds: float = 0.0) -> None:
         self._daemon = daemon
@@ -281,17 +284,22 @@ class Load:
         self._may_go_on.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.defect: BaseException | None = None
+        self._acked_before = 0
+        self._refused = ""
 
     def __enter__(self) -> Self:
+        self._acked_before = len(self._daemon.acked)
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         self._may_go_on.set()
         self._thread.join()
         if self.defect is not None:
             raise self.defect
+        if raised is None:
+            assert len(self._daemon.acked) > self._acked_before, f"no load: {self._refused}"
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -309,7 +317,8 @@ class Load:
                 try:
                     self._daemon.submit(rows(self._rows_a_call))
                     self._ended.wait(self._pause_seconds)
-                except YidaoError:
+                except YidaoError as error:
+                    self._refused = error.code
                     self._ended.wait(0.02)
         except BaseException as defect:  # noqa: BLE001 (it is raised at the end)
             self.defect = defect
@@ -400,8 +409,8 @@ class Pair:
         root, office = folder / "root", folder / "office"
         ports = free_ports(4)
         link, join = (f"127.0.0.1:{port}" for port in ports[:2])
-        _set(root, listen=link, join_listen=join)
-        _set(
+        change_settings(root, listen=link, join_listen=join)
+        change_settings(
             office,
             listen=f"127.0.0.1:{ports[2]}",
             join_listen=f"127.0.0.1:{ports[3]}",
@@ -416,8 +425,8 @@ def found(nursery: Nursery, folder: Path) -> Pair:
     folder.mkdir(parents=True)
     ports = free_ports(4)
     root, office, bundle = folder / "root", folder / "office", folder / "office.bundle"
-    run_yidao("init", "--data", str(root), *_listen(ports[:2]))
-    _set(root, **_HASTE)
+    run_yidao("init", "--data", str(root), *listen_options(ports[:2]))
+    change_settings(root, **HASTE)
     above = Daemon(
         nursery=nursery, path="/", folder=root, memory=folder / "memory", link_port=ports[0]
     )
@@ -428,8 +437,8 @@ def found(nursery: Nursery, folder: Path) -> Pair:
             client.publish_pack(pack, actor="sample@/")
             bundle.write_bytes(client.add_child("33", ttl_seconds=600, operator="sample@/"))
         bundle.chmod(0o600)
-        run_yidao("join", str(bundle), "--data", str(office), *_listen(ports[2:]))
-        _set(office, **_HASTE)
+        run_yidao("join", str(bundle), "--data", str(office), *listen_options(ports[2:]))
+        change_settings(office, **HASTE)
         pair = Pair(nursery, folder)
         pair.root.pid = above.pid
         pair.start()
@@ -459,7 +468,7 @@ def is_idle(daemon: Daemon) -> bool:
     return status is not None and not any(peer.lag for peer in status.peers)
 
 
-def _listen(ports: Sequence[int]) -> list[str]:
+def listen_options(ports: Sequence[int]) -> list[str]:
     link, join = ports
     return ["--listen", f"127.0.0.1:{link}", "--join-listen", f"127.0.0.1:{join}"]
 
@@ -469,7 +478,7 @@ def _listens(folder: Path) -> int:
     return int(settings["listen"].rpartition(":")[2])
 
 
-def _set(folder: Path, **settings: str | float) -> None:
+def change_settings(folder: Path, **settings: str | float) -> None:
     """Change settings of a node that does not run."""
     file = folder / CONFIG_NAME
     kept = tomllib.loads(file.read_text("utf-8"))

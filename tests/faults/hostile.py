@@ -1,6 +1,5 @@
 """An enrolled child that keeps to the protocol as far as it must, and no further."""
 
-import contextlib
 import queue
 import secrets
 import threading
@@ -51,9 +50,11 @@ class HostileChild:
         self._heard: queue.Queue[Control | None] = queue.Queue()
         self._number = 0
         self._position = 0
-        # How the control stream ended, where it was not in order.
+        # How each stream ended, where it was not in order.
         self.status = ""
+        self.data_status = ""
         self.ended = threading.Event()
+        self.data_ended = threading.Event()
 
     def open(self) -> None:
         """Open the control stream, and say nothing."""
@@ -81,7 +82,7 @@ class HostileChild:
         self.say(Resume(store_id=parent.store_id, credit_bytes=1 << 20))
         self.expect(Resume)
         data = self._method(DATA)(_drain(self._data_out), metadata=self._metadata)
-        threading.Thread(target=_ignore, args=(data,), daemon=True).start()
+        threading.Thread(target=self._ignore, args=(data,), daemon=True).start()
 
     def say(self, message: Control) -> None:
         """Send a message of the control stream."""
@@ -142,14 +143,16 @@ class HostileChild:
             self.ended.set()
             self._heard.put(None)
 
+    def _ignore(self, stream: Iterator[bytes]) -> None:
+        try:
+            for _ in stream:
+                pass
+        except grpc.RpcError as error:
+            self.data_status = error.code().name  # type: ignore[attr-defined]
+        finally:
+            self.data_ended.set()
+
 
 def _drain(out: "queue.Queue[bytes | None]") -> Iterator[bytes]:
     while (message := out.get()) is not None:
         yield message
-
-
-def _ignore(stream: Iterator[bytes]) -> None:
-    # How the session ends is said on the control stream.
-    with contextlib.suppress(grpc.RpcError):
-        for _ in stream:
-            pass

@@ -16,25 +16,23 @@ import pytest
 from tests.faults import invariants
 from tests.faults.daemons import (
     PATIENCE_SECONDS,
-    Daemon,
     Load,
     Nursery,
     Pair,
-    _listen,
-    _set,
+    change_settings,
     rows,
     wait_until,
 )
+from tests.faults.growing import grow
 from tests.faults.hostile import HostileChild
 from tests.faults.report import record
 from yidao.api.link.v1 import link_pb2 as pb
 from yidao.node.client.errors import NodeUnreachable
 from yidao.node.client.values import Status
-from yidao.node.demo.tree import free_ports, run_yidao
 from yidao.node.keys import KeyFolder
 from yidao.node.link.quota import BURST_SECONDS
 from yidao.sync.ids import JournalId
-from yidao.sync.message import Goodbye
+from yidao.sync.message import MAX_FRAME_BYTES, Goodbye
 
 pytestmark = pytest.mark.e2e
 
@@ -52,7 +50,7 @@ class Village:
 
     def __init__(self, pair: Pair, nursery: Nursery) -> None:
         self.root, self.office = pair.root, pair.office
-        _set(
+        change_settings(
             pair.root.folder,
             child_kib_per_second=QUOTA_BYTES_PER_SECOND >> 10,
             child_refusals_per_minute=REFUSALS_PER_MINUTE,
@@ -60,22 +58,7 @@ class Village:
         pair.start()
         self._office_id = KeyFolder(pair.office.folder).load_identity().node_id.hex()
         self.other, self._hostile = (
-            self._join(nursery, pair.folder, label) for label in ("34", "35")
-        )
-
-    def _join(self, nursery: Nursery, above: Path, label: str) -> Daemon:
-        folder, bundle, ports = above / label, above / f"{label}.bundle", free_ports(2)
-        with self.root.client() as client:
-            made = client.add_child(label, ttl_seconds=600, operator="sample@/")
-        bundle.touch(0o600)
-        bundle.write_bytes(made)
-        run_yidao("join", str(bundle), "--data", str(folder), *_listen(ports))
-        return Daemon(
-            nursery=nursery,
-            path=f"/{label}",
-            folder=folder,
-            memory=self.root.memory,
-            link_port=ports[0],
+            grow(nursery, pair.root, label, pair.folder) for label in ("34", "35")
         )
 
     def hostile(self) -> HostileChild:
@@ -180,7 +163,15 @@ def test_r48_empty_messages_within_one_are_refused(
         child.say_bytes(field(resume, field(wanted, b"") * count))
     else:
         child.send_bytes(field(frame, field(items, b"") * count))
-    wait_until("the session is over", child.ended.is_set)
+    if count * 2 <= MAX_FRAME_BYTES:
+        assert child.expect(Goodbye).code == "WIRE_TOO_LARGE"
+    elif where == "control":
+        wait_until("the session is over", child.ended.is_set)
+        assert child.status == "RESOURCE_EXHAUSTED"
+    else:
+        # gRPC ends the stream before we see it; the session learns of it by its silence.
+        wait_until("the stream is over", child.data_ended.is_set)
+        assert child.data_status == "RESOURCE_EXHAUSTED"
     child.close()
     village.check_honest()
     assert village.rss_bytes() - rss < GROWTH_BYTES

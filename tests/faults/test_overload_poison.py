@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.daemons import _ACCOUNT, ROOT, Pair, rows, wait_until
+from tests.faults.daemons import ONE_ACCOUNT, ROOT, Pair, rows, wait_until
 from tests.faults.report import record
 from yidao.node.demo.tree import clean_environment
 from yidao.node.store.deaths import MOST_DEATHS
@@ -37,7 +37,7 @@ def test_a_record_that_ends_the_process_is_left_out(pair: Pair, tmp_path: Path) 
             *("run", "--data", str(pair.root.folder)),
         ],
         cwd=ROOT,
-        env={**clean_environment(), **_ACCOUNT, "XDG_RUNTIME_DIR": str(pair.root.memory)},
+        env={**clean_environment(), **ONE_ACCOUNT, "XDG_RUNTIME_DIR": str(pair.root.memory)},
         stdout=pair.root.log.open("ab"),
         stderr=subprocess.STDOUT,
     )

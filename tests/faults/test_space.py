@@ -15,6 +15,7 @@ import pytest
 from tests.faults import disks
 from tests.faults.daemons import Daemon, Pair, rows, wait_until
 from tests.faults.report import record
+from tests.faults.watch import is_even, parent, status
 from yidao.api.errors import YidaoError
 from yidao.node.store.writer import FATAL_EXIT_CODE
 
@@ -61,6 +62,16 @@ def _takes(daemon: Daemon) -> bool:
     return True
 
 
+def _parent_error(office: Daemon) -> str:
+    return status(office).parent_error
+
+
+def _says_full(daemon: Daemon) -> bool:
+    """Whether a session ended because of it, as the log has it."""
+    lines = daemon.said().splitlines()
+    return any("link.session.failed" in line and "STORE_FULL" in line for line in lines)
+
+
 @pytest.fixture
 def on_disk(request: pytest.FixtureRequest) -> Iterator[ExitStack]:
     """Ends what was mounted once no daemon is left."""
@@ -88,10 +99,17 @@ def test_a_full_disk_refuses_and_recovers(pair: Pair, on_disk: ExitStack) -> Non
     acked = len(pair.office.acked)
     while len(pair.office.acked) < acked + 60:
         pair.office.submit(rows(5))
-    wait_until("the root is full", lambda: disks.free_kib(pair.root.folder) < 64)
+    # It says so in its log and to the office, which keeps what waits.
+    wait_until("the root says why", lambda: _says_full(pair.root))
+    wait_until("the office knows", lambda: _parent_error(pair.office) == "STORE_FULL")
     assert pair.root.running
+    assert parent(pair.office).lag > 0
     assert pair.faults() == []
+    pids = [each.pid for each in pair.both]
     (pair.root.folder / BALLAST).unlink()
+    wait_until("all has come", lambda: is_even(pair.office))
+    assert _parent_error(pair.office) == ""
+    assert [each.pid for each in pair.both if each.running] == pids, "by itself"
     assert pair.healed() == []
     record("R7 disk full (tmpfs)", injected=2, acked=pair.newly_acked())
 

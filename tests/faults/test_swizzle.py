@@ -4,28 +4,17 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.faults import invariants
 from tests.faults.daemons import Daemon, Nursery, Pair, rows, wait_until
+from tests.faults.growing import grow
 from tests.faults.links import DOWN, UP, Proxy
 from tests.faults.report import record
 from tests.faults.watch import is_even
-from yidao.node.demo.tree import free_ports
-from yidao.node.setup import join_network
 
 pytestmark = pytest.mark.e2e
-
-_HASTE = {
-    "test_network": True,
-    "keepalive_seconds": 2,
-    "keepalive_timeout_seconds": 2,
-    "cosign_interval_seconds": 1,
-    "backoff_min_seconds": 0.1,
-    "backoff_max_seconds": 0.5,
-}
 
 
 @dataclass
@@ -44,27 +33,6 @@ class Tree:
         """Wait until everything has arrived, tier by tier."""
         for node in reversed(self.nodes):
             wait_until(f"{node.path} has sent everything", lambda node=node: is_even(node))
-
-
-def _grow(nursery: Nursery, parent: Daemon, label: str, folder: Path, line: Proxy) -> Daemon:
-    """Let a node join below `parent`, whose line is the proxy's, and start it."""
-    file = folder / f"{label}.bundle"
-    file.touch(0o600)
-    with parent.client() as client:
-        given = client.add_child(label, ttl_seconds=600, operator=f"sample@{parent.path}")
-    file.write_bytes(given)
-    ports = free_ports(2)
-    listen = {"listen": f"127.0.0.1:{ports[0]}", "join_listen": f"127.0.0.1:{ports[1]}"}
-    join_network(folder / label, file, {**_HASTE, **listen, "parent_address": line.address})
-    node = Daemon(
-        nursery=nursery,
-        path=f"{parent.path.rstrip('/')}/{label}",
-        folder=folder / label,
-        memory=folder / "memory",
-        link_port=ports[0],
-    )
-    node.start()
-    return node
 
 
 def _knows_standard(node: Daemon) -> bool:
@@ -88,8 +56,11 @@ def tree(pair: Pair, nursery: Nursery, request: pytest.FixtureRequest) -> Iterat
         parents = [pair.root, *[pair.office] * request.param]
         for number, parent in enumerate(parents):
             lines.append(line_to(parent))
-            node = _grow(nursery, parent, f"s{number}", pair.folder, lines[-1])
+            node = grow(
+                nursery, parent, f"s{number}", pair.folder, parent_address=lines[-1].address
+            )
             stack.callback(node.kill)
+            node.start()
             nodes.append(node)
         for node in nodes[2:]:
             wait_until(f"{node.path} knows the standard", lambda node=node: _knows_standard(node))
