@@ -1,12 +1,15 @@
 """The checker of the fault tests: it passes what is right and names what is not."""
 
 import sqlite3
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.faults import invariants
-from tests.faults.daemons import Pair
+from tests.faults.daemons import Daemon, Load, Pair
+from yidao.node.client.errors import NodeUnreachable
 
 pytestmark = pytest.mark.e2e
 
@@ -94,3 +97,18 @@ def test_damage_is_named(folders: list[Path], what: str) -> None:
     _execute(office, statement)
     found = {each.partition(":")[0] for each in invariants.check(folders, settled=True)}
     assert found >= expected
+
+
+def test_a_load_under_which_nothing_stood_is_no_test(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers: the test fails, and says by which code the calls did."""
+    tried = threading.Event()
+
+    def submit(_daemon: Daemon, _rows: Sequence[object]) -> None:
+        tried.set()
+        raise NodeUnreachable(socket="nowhere")
+
+    monkeypatch.setattr(Daemon, "submit", submit)
+    with pytest.raises(AssertionError, match="NODE_UNREACHABLE"), Load(pair.office):
+        assert tried.wait(10)
