@@ -270,6 +270,8 @@ class Driver:
                 more = self._around.room.lend(self._lent_bytes)
                 self._lent_bytes += more
             await self._run_effects(self.session.ingested(ingest, outcome.refusals, more))
+            if outcome.receipts:
+                await self._run_effects(self.session.send_receipts(outcome.receipts))
 
     def _task(self, work: Coroutine[Any, Any, None], *, ends: bool = False) -> asyncio.Task[None]:
         """Run something beside; the session ends with its error, or with it if it `ends`."""

@@ -9,7 +9,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, ParamSpec, TypeVar
 
 from yidao.api.errors import YidaoError
@@ -132,8 +132,8 @@ class Lookout:
         self._seen = self._store.seen()
         loop = asyncio.get_running_loop()
 
-        def committed(_position: int) -> None:
-            loop.call_soon_threadsafe(self._committed)
+        def committed(arrivals: Arrivals | None) -> None:
+            loop.call_soon_threadsafe(self._committed, arrivals)
 
         self._store.on_commit(committed)
 
@@ -146,7 +146,7 @@ class Lookout:
     def catch_up(self) -> None:
         """Look if there is something that no look has seen: one may have failed."""
         if self._store.last_position() > self._seen.position:
-            self._committed()
+            self._committed(None)
 
     async def read(self, peer: Peer, request: ReadRequest) -> Found:
         """Return what a session asked for."""
@@ -190,12 +190,17 @@ class Lookout:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._readers, functools.partial(function, *args, **kwargs))
 
-    def _committed(self) -> None:
+    def _committed(self, arrivals: Arrivals | None) -> None:
         self._reads.clear()
         self._encoded = None
         if self._stopped:
             return
-        if self._looking is not None and not self._looking.done():
+        is_looking = self._looking is not None and not self._looking.done()
+        if arrivals is not None and not is_looking and arrivals.since == self._seen.position:
+            # Nothing lies between what was seen and what this commit says of itself.
+            self._seen = replace(self._seen, position=arrivals.seen.position)
+            self._publish(arrivals)
+        elif self._looking is not None and not self._looking.done():
             self._again = True
         else:
             self._looking = asyncio.create_task(self._look())

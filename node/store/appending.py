@@ -402,7 +402,7 @@ class Appender:
         scope = self._scope
         headers = [record.header for record in chunk]
         made = seal(head.state, headers, scope.identity.network, signer)
-        position = scope.take_positions(len(chunk))
+        position = scope.place(headers, head.routes)
         segments.write_segment(
             scope.conn, head, made.seal, made.tiles, position=position, now_ms=scope.now_ms
         )

@@ -10,12 +10,11 @@ evidence for its records.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select, update
 
-from yidao.node.store import epochs, segments, trust
+from yidao.node.store import epochs, rawsql, segments, trust
 from yidao.node.store.journals import Head, journal_of
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import cosignature as table
 from yidao.node.store.tables import enrolment as enrolment_table
@@ -36,11 +35,50 @@ KEPT_SIZES: Final = 16
 MAX_COSIGNERS: Final = 15
 RECEIPT_INVALID: Final = "RECEIPT_INVALID"
 
+_other = table.alias("other")
+_INSERT: Final = (
+    "INSERT INTO cosignature (journal_id, cosigner, size, line, time_s) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT DO NOTHING"
+)
+_PRUNE_ALONE: Final = Prepared(
+    delete(table).where(
+        table.c.journal_id == bindparam("of"),
+        table.c.cosigner == bindparam("by"),
+        table.c.size < bindparam("at"),
+        ~select(_other.c.id)
+        .where(
+            _other.c.journal_id == table.c.journal_id,
+            _other.c.size == table.c.size,
+            _other.c.cosigner != table.c.cosigner,
+        )
+        .exists(),
+    )
+)
+_OLDEST: Final = Prepared(
+    select(table.c.size)
+    .where(table.c.journal_id == bindparam("of"))
+    .distinct()
+    .order_by(table.c.size.desc())
+    .offset(KEPT_SIZES)
+    .limit(1)
+)
+_PRUNE_TO: Final = Prepared(
+    delete(table).where(table.c.journal_id == bindparam("of"), table.c.size <= bindparam("at"))
+)
+_LINES: Final = Prepared(
+    select(table.c.line, table.c.line_pq)
+    .where(table.c.journal_id == bindparam("of"), table.c.size == bindparam("at"))
+    .order_by(table.c.id)
+    .limit(MAX_COSIGNERS)
+)
 
-def cosign_head(scope: Scope, head: Head) -> None:
-    """Cosign a journal's newest checkpoint."""
-    if head.checkpoint is not None and head.size > 0:
-        _cosign_at(scope, head, head.size, head.checkpoint)
+
+def cosign_head(scope: Scope, head: Head) -> Receipt | None:
+    """Cosign a journal's newest checkpoint, and return what to tell of it; None if it has none."""
+    if head.checkpoint is None or head.size < 1:
+        return None
+    lines = _cosign_at(scope, head, head.size, head.checkpoint)
+    return Receipt(journal=head.journal, size=head.size, cosignatures=lines)
 
 
 def cosign_due(scope: Scope, interval_seconds: int) -> int:
@@ -58,7 +96,15 @@ def cosign_due(scope: Scope, interval_seconds: int) -> int:
         found = checkpoint_of(scope.conn, row.journal_id, row.size)
         if head is not None and found is not None:
             _cosign_at(scope, head, row.size, found)
+            note_cosigned(scope, head)
     return len(rows)
+
+
+def note_cosigned(scope: Scope, head: Head) -> None:
+    """Note that links may have to tell of a cosignature on a journal of another node."""
+    origin = None if head.own else trust.enrolled(scope.conn, head.journal.node_id)
+    if origin is not None:
+        scope.cosigned.add(origin.path)
 
 
 def _due(own: NodeId, now_s: int, interval_s: int) -> Select[Any]:
@@ -139,6 +185,7 @@ def add_lines(scope: Scope, head: Head, size: int, lines: Iterable[str], *, peer
             _store_second(scope, head, cosigner.node_id, size, line)
         else:
             _store(scope, head, cosigner.node_id, size, line, time_s)
+        note_cosigned(scope, head)
         is_its_own = is_its_own or cosigner.node_id == peer.node_id
     return is_its_own
 
@@ -156,12 +203,7 @@ def lines_at(conn: Connection, journal_pk: int, size: int) -> tuple[str, ...]:
 
     A cosigner's second line stands right behind its first.
     """
-    rows = conn.execute(
-        select(table.c.line, table.c.line_pq)
-        .where(table.c.journal_id == journal_pk, table.c.size == size)
-        .order_by(table.c.id)
-        .limit(MAX_COSIGNERS)
-    )
+    rows = _LINES.all(conn, of=journal_pk, at=size)
     return tuple(line for row in rows for line in row if line is not None)
 
 
@@ -257,7 +299,7 @@ def checkpoint_of(conn: Connection, journal_pk: int, size: int) -> bytes | None:
     return found.checkpoint if found is not None and found.end_seq == size else None
 
 
-def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
+def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> tuple[str, ...]:
     # A size that was cosigned before keeps its first line.
     own = scope.identity.node_id
     time_s = scope.now_ms // 1000
@@ -265,8 +307,11 @@ def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> None:
     line = cosign(checkpoint, name, scope.identity.cosign, time_s)
     second = scope.identity.cosign_pq
     _store(scope, head, own, size, line, time_s)
-    if second is not None:
-        _store_second(scope, head, own, size, cosign(checkpoint, name, second, time_s))
+    if second is None:
+        return (line,)
+    line_pq = cosign(checkpoint, name, second, time_s)
+    _store_second(scope, head, own, size, line_pq)
+    return line, line_pq
 
 
 def _cosigner_of(scope: Scope, line: str) -> EnrolledNode | None:
@@ -305,12 +350,8 @@ def _may_bring(scope: Scope, cosigner: EnrolledNode, peer: Peer) -> bool:
 
 
 def _store(scope: Scope, head: Head, cosigner: NodeId, size: int, line: str, time_s: int) -> None:
-    is_sqlite = scope.conn.dialect.name == "sqlite"
-    make = sqlite_insert if is_sqlite else postgresql_insert
-    statement = make(table).values(
-        journal_id=head.pk, cosigner=cosigner, size=size, line=line, time_s=time_s
-    )
-    if scope.conn.execute(statement.on_conflict_do_nothing()).rowcount:
+    row = (head.pk, cosigner, size, line, time_s)
+    if rawsql.run_many(scope.conn, _INSERT, [row]):
         _prune(scope.conn, head.pk, cosigner, size)
 
 
@@ -330,28 +371,7 @@ def _store_second(scope: Scope, head: Head, cosigner: NodeId, size: int, line: s
 
 def _prune(conn: Connection, journal_pk: int, cosigner: NodeId, size: int) -> None:
     """Drop older lines of a cosigner that stand alone, then all but the newest sizes."""
-    other = table.alias("other")
-    conn.execute(
-        delete(table).where(
-            table.c.journal_id == journal_pk,
-            table.c.cosigner == cosigner,
-            table.c.size < size,
-            ~select(other.c.id)
-            .where(
-                other.c.journal_id == journal_pk,
-                other.c.size == table.c.size,
-                other.c.cosigner != cosigner,
-            )
-            .exists(),
-        )
-    )
-    oldest = conn.execute(
-        select(table.c.size)
-        .where(table.c.journal_id == journal_pk)
-        .distinct()
-        .order_by(table.c.size.desc())
-        .offset(KEPT_SIZES)
-        .limit(1)
-    ).scalar()
+    _PRUNE_ALONE.run(conn, of=journal_pk, by=cosigner, at=size)
+    oldest = _OLDEST.first(conn, of=journal_pk)
     if oldest is not None:
-        conn.execute(delete(table).where(table.c.journal_id == journal_pk, table.c.size <= oldest))
+        _PRUNE_TO.run(conn, of=journal_pk, at=oldest.size)

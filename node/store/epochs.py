@@ -7,11 +7,13 @@ the same: what lies beyond the cut is `EPOCH_CLOSED`, and nothing more of it is 
 """
 
 from dataclasses import replace
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from yidao.node.store import segments
 from yidao.node.store.journals import head_of
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import epoch as table
 from yidao.node.store.tables import journal as journal_table
@@ -25,6 +27,12 @@ from yidao.sync.revocation import CutLine
 from yidao.sync.suite import ML_DSA_44
 
 JOURNAL_REFUSED = "JOURNAL_REFUSED"
+_FOLLOWING: Final = Prepared(
+    select(table.c.core).where(
+        table.c.node_id == bindparam("of"), table.c.previous == bindparam("epoch")
+    )
+)
+_OPENED: Final = Prepared(select(table.c.core).where(table.c.node_id == bindparam("of")))
 
 
 def key_of(conn: Connection, node: EnrolledNode, epoch: str) -> EpochKey | None:
@@ -45,8 +53,7 @@ def live_of(conn: Connection, node: EnrolledNode) -> EpochKey:
 
 def opened_of(conn: Connection, node_id: NodeId) -> tuple[EpochOpened, ...]:
     """Return the epochs that a node has opened after its first, in order."""
-    cores = conn.execute(select(table.c.core).where(table.c.node_id == node_id)).scalars()
-    found = [EpochOpened.decode(bytes(core)) for core in cores]
+    found = [EpochOpened.decode(bytes(row.core)) for row in _OPENED.all(conn, of=node_id)]
     return tuple(sorted(found, key=lambda each: int(each.epoch.partition("-")[0])))
 
 
@@ -64,11 +71,10 @@ def cosign_keys_of(conn: Connection, node: EnrolledNode) -> tuple[CosignKey, ...
 
 def valid_size(conn: Connection, journal: JournalId) -> int | None:
     """Return at what size a journal of a closed epoch ends; None if nothing ends it."""
-    mine = (table.c.node_id == journal.node_id) & (table.c.previous == journal.epoch)
-    core = conn.execute(select(table.c.core).where(mine)).scalar_one_or_none()
-    if core is None:
+    row = _FOLLOWING.first(conn, of=journal.node_id, epoch=journal.epoch)
+    if row is None:
         return None
-    opened = EpochOpened.decode(bytes(core))
+    opened = EpochOpened.decode(bytes(row.core))
     return opened.size_of(journal) if opened.ends_the_old else None
 
 

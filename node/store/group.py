@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from yidao.node.keys import Identity
 from yidao.node.store import epochs, rawsql, trust, vouching
@@ -13,12 +13,13 @@ from yidao.node.store.engine import is_from_database
 from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads
 from yidao.node.store.leading import APPLIED, GREW, Leading, News
+from yidao.node.store.linkreads import Arrivals, arrivals_of
 from yidao.node.store.scope import Scope
-from yidao.node.store.tables import head as head_table
 from yidao.node.store.transaction import Tx
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
+_POSITION: Final = "SELECT last_position FROM store_head WHERE id = 1"
 _MOVE: Final = "UPDATE store_head SET last_position = ? WHERE id = 1"
 _LOCK: Final = (
     "SELECT last_position FROM store_head WHERE id = 1 FOR UPDATE;"
@@ -45,6 +46,7 @@ class Group:
 
     Attributes:
         has_followed: It writes in an epoch that another daemon has opened.
+        first_position: The last one that was taken before.
     """
 
     def __init__(
@@ -66,8 +68,7 @@ class Group:
             if words:
                 identity = _follow(conn, identity, vouching.Word.decode(words[0][0]), fence)
         else:
-            head = select(head_table.c.last_position).where(head_table.c.id == 1)
-            position = conn.execute(head).scalar_one()
+            ((position,),) = rawsql.fetch(conn, _POSITION, ())
         self._scope = Scope(
             conn=conn,
             identity=identity,
@@ -78,7 +79,7 @@ class Group:
             fence=fence,
         )
         self.has_followed = identity.epoch != known
-        self._first_position = position
+        self.first_position = position
         # An exchange with a server costs more than the statement: the first savepoint
         # comes with the lock, and each further one with the end of the one before.
         self._is_marked = self.is_shared
@@ -94,8 +95,18 @@ class Group:
     @property
     def records(self) -> int:
         """How many records this group will store, as far as is known."""
-        stored: int = self._scope.last_position - self._first_position
+        stored: int = self._scope.last_position - self.first_position
         return stored + self._appender.count
+
+    @property
+    def folds(self) -> bool:
+        """Whether something was stored that a projection or a decision may care for."""
+        return self._scope.folds
+
+    def arrivals(self) -> Arrivals:
+        """Return what this group stored, by where it goes."""
+        scope = self._scope
+        return arrivals_of(scope.placed, scope.cosigned, self.first_position, scope.last_position)
 
     def attempt(self, work: Callable[[Tx], T]) -> T:
         """Run one job so that nothing of it stays if it raises; a job may attempt others.
@@ -106,6 +117,7 @@ class Group:
         """
         scope = self._scope
         mark, position = self._appender.mark(), scope.last_position
+        placed = len(scope.placed)
         # One that is within another job must leave that one its savepoint.
         is_released = not self.is_shared or self._depth > 0
         self._set_savepoint(is_released=is_released)
@@ -129,6 +141,7 @@ class Group:
             self._appender.roll_back(mark)
             scope.heads.forget()
             scope.last_position = position
+            del scope.placed[placed:]
             raise
         finally:
             self._depth -= 1
@@ -155,7 +168,7 @@ class Group:
         with rawsql.together(self.conn):
             self._appender.seal_all()
             scope.heads.flush()
-            grew = scope.last_position != self._first_position
+            grew = scope.last_position != self.first_position
             if grew:
                 rawsql.run_many(self.conn, _MOVE, [(scope.last_position,)])
             if grew or applied:

@@ -55,7 +55,7 @@ from yidao.sync.ids import JournalId
 from yidao.sync.journal import Extended, check_held, extend
 from yidao.sync.lanes import advance
 from yidao.sync.mending import is_mended, refused_to
-from yidao.sync.message import Frame, Item, Refusal
+from yidao.sync.message import Frame, Item, Receipt, Refusal
 from yidao.sync.partsrun import PartsRun, SealedPart
 from yidao.sync.record import (
     DigestReader,
@@ -123,7 +123,7 @@ class Ingest:
             self._item(item)
         if moved is not None and moved != known:
             lanecursors.write_cursor(scope.conn, self._peer, moved)
-        self._cosign()
+        receipts = self._cosign()
         return Outcome(
             records=self._tally.records,
             duplicates=self._tally.duplicates,
@@ -131,6 +131,7 @@ class Ingest:
             refused_items=self._tally.refused_items,
             last_position=scope.last_position,
             forked=tuple(self._tally.forked),
+            receipts=receipts,
         )
 
     def _item(self, item: Item) -> None:
@@ -397,7 +398,7 @@ class Ingest:
 
     def _write(self, head: Head, item: Item, extended: Extended, checked: _Checked) -> None:
         scope, seal = self._scope, item.seal
-        position = scope.take_positions(len(seal.headers))
+        position = scope.place(seal.headers, head.routes)
         segments.write_segment(
             scope.conn, head, seal, extended.tiles, position=position, now_ms=scope.now_ms
         )
@@ -508,15 +509,16 @@ class Ingest:
         )
         self._tally.refusals.setdefault(journal, Refusal(journal=journal, seq=seq, code=error.code))
 
-    def _cosign(self) -> None:
+    def _cosign(self) -> tuple[Receipt, ...]:
+        """Cosign what this node answers for at once; return what to tell the peer of it."""
         own = self._scope.identity.path
         from_parent = own.parent == self._peer.path
-        for head in self._tally.touched.values():
-            if head.own:
-                continue
-            origin = head.journal.node_id
-            if origin == self._peer.node_id or from_parent:
-                cosigning.cosign_head(self._scope, head)
+        made = [
+            cosigning.cosign_head(self._scope, head)
+            for head in self._tally.touched.values()
+            if not head.own and (from_parent or head.journal.node_id == self._peer.node_id)
+        ]
+        return tuple([receipt for receipt in made if receipt is not None])
 
 
 def _ruled(digests: Sequence[PartDigest], seq: int, part: Part) -> RuledPart:

@@ -1,10 +1,11 @@
 """Journal heads inside one transaction: how far each is held, and where it goes from here."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.tables import journal as table
 from yidao.sync.ids import Audience, JournalId, Lane, NodeId, Path
 from yidao.sync.journal import JournalState
@@ -27,6 +28,25 @@ class Routes:
 
 
 NOWHERE = Routes()
+
+_BY_NAME: Final = Prepared(
+    select(table)
+    .where(
+        table.c.node_id == bindparam("of"),
+        table.c.channel == bindparam("named"),
+        table.c.epoch == bindparam("within"),
+    )
+    .with_for_update()
+)
+_BY_KEY: Final = Prepared(select(table).where(table.c.id == bindparam("pk")).with_for_update())
+_CHANGE: Final = Prepared(
+    update(table).where(table.c.id == bindparam("pk")),
+    [
+        *("suite", "public_key", "size", "frontier", "checkpoint"),
+        *("up_lane", "down_lane", "down_target", "via"),
+        *("quarantined_at_seq", "quarantine_code", "quarantined_to"),
+    ],
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,15 +125,9 @@ class Heads:
         found = self._by_name.get(journal)
         if found is not None:
             return found
-        row = self._conn.execute(
-            select(table)
-            .where(
-                table.c.node_id == journal.node_id,
-                table.c.channel == journal.channel,
-                table.c.epoch == journal.epoch,
-            )
-            .with_for_update()
-        ).one_or_none()
+        row = _BY_NAME.first(
+            self._conn, of=journal.node_id, named=journal.channel, within=journal.epoch
+        )
         return None if row is None else self._keep(head_of(row))
 
     def by_pk(self, pk: int) -> Head | None:
@@ -121,9 +135,7 @@ class Heads:
         found = self._by_pk.get(pk)
         if found is not None:
             return found
-        row = self._conn.execute(
-            select(table).where(table.c.id == pk).with_for_update()
-        ).one_or_none()
+        row = _BY_KEY.first(self._conn, pk=pk)
         return None if row is None else self._keep(head_of(row))
 
     def create(
@@ -175,23 +187,21 @@ class Heads:
         for head in self._by_pk.values():
             if not head.is_dirty:
                 continue
-            self._conn.execute(
-                update(table)
-                .where(table.c.id == head.pk)
-                .values(
-                    suite=head.suite,
-                    public_key=head.public_key,
-                    size=head.size,
-                    frontier=head.state.frontier.to_bytes(),
-                    checkpoint=head.checkpoint,
-                    up_lane=head.routes.up_lane,
-                    down_lane=head.routes.down_lane,
-                    down_target=head.routes.down_target,
-                    via=head.via,
-                    quarantined_at_seq=head.quarantined_at_seq,
-                    quarantine_code=head.quarantine_code,
-                    quarantined_to=head.quarantined_to,
-                )
+            _CHANGE.run(
+                self._conn,
+                pk=head.pk,
+                suite=head.suite,
+                public_key=head.public_key,
+                size=head.size,
+                frontier=head.state.frontier.to_bytes(),
+                checkpoint=head.checkpoint,
+                up_lane=head.routes.up_lane,
+                down_lane=head.routes.down_lane,
+                down_target=head.routes.down_target,
+                via=head.via,
+                quarantined_at_seq=head.quarantined_at_seq,
+                quarantine_code=head.quarantine_code,
+                quarantined_to=head.quarantined_to,
             )
             head.is_dirty = False
 

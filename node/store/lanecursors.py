@@ -1,9 +1,12 @@
 """Cursors of lanes: ours in other stores (receiver-owned), and what peers acknowledged of ours."""
 
-from sqlalchemy import Connection, insert, select, update
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from yidao.node.store.errors import JournalRevoked
 from yidao.node.store.journals import journal_of
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import lane_cursor, peer_ack
 from yidao.node.store.values import Peer
@@ -11,14 +14,18 @@ from yidao.sync.epocherrors import EpochClosed
 from yidao.sync.ids import Lane, NodeId
 from yidao.sync.message import Holding, LaneCursor
 
+_ITS: Final = (lane_cursor.c.peer_node_id == bindparam("peer")) & (
+    lane_cursor.c.lane == bindparam("of")
+)
+_CURSOR: Final = Prepared(select(lane_cursor).where(_ITS))
+_MOVE: Final = Prepared(
+    update(lane_cursor).where(_ITS), ["store_id", "position", "checkpoint_sha256"]
+)
+
 
 def read_cursor(conn: Connection, peer: Peer, lane: Lane) -> LaneCursor | None:
     """Return where we stand in a peer's store; a cursor of another store of it is none."""
-    row = conn.execute(
-        select(lane_cursor).where(
-            lane_cursor.c.peer_node_id == peer.node_id, lane_cursor.c.lane == lane
-        )
-    ).one_or_none()
+    row = _CURSOR.first(conn, peer=peer.node_id, of=lane)
     if row is None or row.store_id != peer.store_id:
         return None
     return LaneCursor(lane=lane, position=row.position, checkpoint_sha256=row.checkpoint_sha256)
@@ -42,12 +49,7 @@ def write_cursor(conn: Connection, peer: Peer, cursor: LaneCursor) -> None:
         "position": cursor.position,
         "checkpoint_sha256": cursor.checkpoint_sha256,
     }
-    moved = conn.execute(
-        update(lane_cursor)
-        .where(lane_cursor.c.peer_node_id == peer.node_id, lane_cursor.c.lane == cursor.lane)
-        .values(**values)
-    )
-    if not moved.rowcount:
+    if not _MOVE.run(conn, peer=peer.node_id, of=cursor.lane, **values):
         conn.execute(
             insert(lane_cursor).values(peer_node_id=peer.node_id, lane=cursor.lane, **values)
         )

@@ -6,13 +6,14 @@ all of them, so these reads are what a parent's time goes into.
 
 import functools
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from yidao.node.store.aside import MARK
+from yidao.node.store.journals import Routes
 from yidao.node.store.problems import NODE_FORKED
 from yidao.node.store.rawsql import fetch, run_many
 from yidao.sync.ids import Lane, NodeId, Path
@@ -178,6 +179,7 @@ class Arrivals:
     """What came into the store between two looks, by where it goes.
 
     Attributes:
+        since: The position from which it was looked.
         seen: How far this look went.
         up: The last position that goes to the parent, by lane.
         down: The last one that goes to every child, by lane.
@@ -185,6 +187,7 @@ class Arrivals:
         receipts_of: The origins of journals that were cosigned.
     """
 
+    since: int
     seen: Seen
     up: Mapping[Lane, int] = field(default_factory=dict)
     down: Mapping[Lane, int] = field(default_factory=dict)
@@ -215,23 +218,51 @@ def seen_now(conn: Connection) -> Seen:
 def arrivals_since(conn: Connection, before: Seen) -> Arrivals:
     """Return what came since a look."""
     seen = seen_now(conn)
+    placed: list[tuple[Routes, int]] = []
+    if seen.position > before.position:
+        rows = fetch(conn, _ARRIVALS, (before.position, seen.position))
+        placed = [
+            (Routes(up_lane=up_lane, down_lane=down_lane, down_target=target), last)
+            for up_lane, down_lane, target, last in rows
+        ]
+    origins: list[Path] = []
+    if seen.cosignature > before.cosignature:
+        rows = fetch(conn, _COSIGNED, (before.cosignature, seen.cosignature))
+        origins = [Path.parse(row[0]) for row in rows]
+    found = arrivals_of(placed, origins, before.position, seen.position)
+    return replace(found, seen=seen)
+
+
+def arrivals_of(
+    placed: Iterable[tuple[Routes, int]], cosigned: Collection[Path], since: int, position: int
+) -> Arrivals:
+    """Return what was stored between two positions, by where it goes.
+
+    Args:
+        placed: For each segment where it goes, and its last position.
+        cosigned: The origins of journals that were cosigned.
+        since: The position before.
+        position: The last one.
+    """
     up: dict[Lane, int] = {}
     down: dict[Lane, int] = {}
     to: dict[Path, dict[Lane, int]] = {}
-    if seen.position > before.position:
-        for up_lane, down_lane, target, last in fetch(
-            conn, _ARRIVALS, (before.position, seen.position)
-        ):
-            if up_lane is not None:
-                up[Lane(up_lane)] = max(last, up.get(Lane(up_lane), 0))
-            if down_lane is not None:
-                its = down if target is None else to.setdefault(Path.parse(target), {})
-                its[Lane(down_lane)] = max(last, its.get(Lane(down_lane), 0))
-    receipts_of: tuple[Path, ...] = ()
-    if seen.cosignature > before.cosignature:
-        rows = fetch(conn, _COSIGNED, (before.cosignature, seen.cosignature))
-        receipts_of = tuple(Path.parse(row[0]) for row in rows)
-    return Arrivals(seen=seen, up=up, down=down, to=to, receipts_of=receipts_of)
+    for routes, last in placed:
+        if routes.up_lane is not None:
+            lane = Lane(routes.up_lane)
+            up[lane] = max(last, up.get(lane, 0))
+        if routes.down_lane is not None:
+            lane, target = Lane(routes.down_lane), routes.down_target
+            its = down if target is None else to.setdefault(Path.parse(target), {})
+            its[lane] = max(last, its.get(lane, 0))
+    return Arrivals(
+        since=since,
+        seen=Seen(position=position),
+        up=up,
+        down=down,
+        to=to,
+        receipts_of=tuple(cosigned),
+    )
 
 
 _UP_HEAD: Final = (

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from yidao.node.store import rawsql
 from yidao.node.store.packing import (
@@ -16,6 +16,7 @@ from yidao.node.store.packing import (
     unpack_parts,
     unpack_seqs,
 )
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.tables import parked_parts, released
 from yidao.node.store.tables import parts as table
 from yidao.sync.record import Part
@@ -27,6 +28,13 @@ _INSERT: Final = (
     "INSERT INTO parts (journal_id, first_seq, last_seq, position, waits, late, reach, blob)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_PARKED_THERE: Final = (
+    (parked_parts.c.journal_id == bindparam("of"))
+    & (parked_parts.c.seq >= bindparam("first"))
+    & (parked_parts.c.seq < bindparam("end"))
+)
+_PARKED: Final = Prepared(select(parked_parts).where(_PARKED_THERE).order_by(parked_parts.c.seq))
+_UNPARK: Final = Prepared(delete(parked_parts).where(_PARKED_THERE))
 
 
 class PartRule(NamedTuple):
@@ -259,12 +267,8 @@ def parked_bytes(conn: Connection) -> int:
 
 def take_parked(conn: Connection, journal_pk: int, first: int, end: int) -> list[SeqPart]:
     """Return and remove the parked parts of records from `first` to before `end`."""
-    chosen = (
-        (parked_parts.c.journal_id == journal_pk)
-        & (parked_parts.c.seq >= first)
-        & (parked_parts.c.seq < end)
-    )
-    rows = conn.execute(select(parked_parts).where(chosen).order_by(parked_parts.c.seq)).all()
+    places = {"of": journal_pk, "first": first, "end": end}
+    rows = _PARKED.all(conn, **places)
     if rows:
-        conn.execute(delete(parked_parts).where(chosen))
+        _UNPARK.run(conn, **places)
     return [pair for row in rows for pair in unpack_parts(row.seq, row.blob)]

@@ -203,6 +203,15 @@ class Runner:
             self._seal(group.tx, {**self._cursors, **moved})
         return moved
 
+    def pass_over(self, after: int, position: int) -> None:
+        """Take over that what was stored between two positions is nobody's matter.
+
+        Where everybody stands is written down with the next step; what passed until then is
+        looked at again after a crash.
+        """
+        if position < self._kept + KEPT_RECORDS:
+            self.moved({name: position for name, at in self._cursors.items() if at == after})
+
     def moved(self, cursors: dict[str, int]) -> None:
         """Take over cursors whose transaction is committed."""
         self._cursors.update(cursors)

@@ -64,11 +64,13 @@ def fetch_each(conn: Connection, statements: str) -> list[list[Any]]:
         cursor.close()
 
 
-def run_many(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Run a statement, written with `?`, once for each row."""
+def run_many(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+    """Run a statement, written with `?`, once for each row; return how many rows it changed."""
     cursor = conn.connection.cursor()
     try:
         cursor.executemany(_spelled(conn, statement), rows)
+        changed: int = cursor.rowcount
+        return changed
     finally:
         cursor.close()
 

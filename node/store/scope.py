@@ -1,6 +1,6 @@
 """What everything inside one transaction of the writer shares."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -8,8 +8,12 @@ from sqlalchemy import Connection
 from yidao.node.keys import Identity
 from yidao.node.store import problems
 from yidao.node.store.fence import Fence
-from yidao.node.store.journals import Heads
-from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, RecordId, new_record_id
+from yidao.node.store.journals import Heads, Routes
+from yidao.node.store.values import PROGRAM_KINDS
+from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, Path, RecordId, new_record_id
+from yidao.sync.record import kind_begins
+
+_NOT_FOLDED = PROGRAM_KINDS.encode()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +26,9 @@ class Scope:
         last_position: The last store position that is taken.
         fence: Whether own journals may be sealed.
         opening: This job opens a new epoch, which is what ends a fence.
+        placed: Of each segment stored, where it goes and its last position.
+        cosigned: The origins of journals that somebody cosigned whom a link may have to tell.
+        folds: Something was stored that a projection or a decision may care for.
     """
 
     conn: Connection
@@ -32,15 +39,20 @@ class Scope:
     last_position: int
     fence: Fence = field(default_factory=Fence)
     opening: bool = False
+    placed: list[tuple[Routes, int]] = field(default_factory=list)
+    cosigned: set[Path] = field(default_factory=set)
+    folds: bool = False
 
     def mint(self) -> RecordId:
         """Make a record id."""
         return new_record_id(self.now_ms, self.random(CHANCE_BYTES))
 
-    def take_positions(self, count: int) -> int:
-        """Take the next `count` store positions and return the first."""
+    def place(self, headers: Sequence[bytes], routes: Routes) -> int:
+        """Take the next store positions for a segment and return the first."""
         first = self.last_position + 1
-        self.last_position += count
+        self.last_position += len(headers)
+        self.placed.append((routes, self.last_position))
+        self.folds = self.folds or not all(kind_begins(each, _NOT_FOLDED) for each in headers)
         return first
 
     def raise_problem(

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from yidao.node.store import errors, rawsql
 from yidao.node.store.journals import Head
 from yidao.node.store.packing import pack_headers, unpack_headers
-from yidao.node.store.tables import segment, tile
+from yidao.node.store.prepared import Prepared
+from yidao.node.store.tables import segment
 from yidao.sync.journal import Seal
 from yidao.sync.merkle import NodeAt, leaf_hashes
 from yidao.sync.tiles import TileEntries, node_reader
@@ -21,6 +22,20 @@ _SELECT_HEADERS: Final = (
 )
 _SELECT_TILES: Final = (
     "SELECT hash FROM tile WHERE journal_id = ? AND level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+)
+_INSERT: Final = Prepared(insert(segment), [column.key for column in segment.c])
+_INSERT_TILE: Final = "INSERT INTO tile (journal_id, level, idx, hash) VALUES (?, ?, ?, ?)"
+_AT: Final = Prepared(
+    select(segment)
+    .where(segment.c.position <= bindparam("at"))
+    .order_by(segment.c.position.desc())
+    .limit(1)
+)
+_WITH: Final = Prepared(
+    select(segment)
+    .where(segment.c.journal_id == bindparam("of"), segment.c.first_seq <= bindparam("seq"))
+    .order_by(segment.c.first_seq.desc())
+    .limit(1)
 )
 
 
@@ -59,27 +74,26 @@ def write_segment(
     now_ms: int,
 ) -> None:
     """Store a seal that was made or verified here, and the tile entries that it closes."""
-    conn.execute(
-        insert(segment).values(
-            position=position,
-            record_count=len(seal.headers),
-            journal_id=head.pk,
-            first_seq=seal.first_seq,
-            headers=pack_headers(seal.headers),
-            checkpoint=seal.checkpoint,
-            up_lane=head.routes.up_lane,
-            down_lane=head.routes.down_lane,
-            down_target=head.routes.down_target,
-            stored_ms=now_ms,
-        )
+    _INSERT.run(
+        conn,
+        position=position,
+        record_count=len(seal.headers),
+        journal_id=head.pk,
+        first_seq=seal.first_seq,
+        headers=pack_headers(seal.headers),
+        checkpoint=seal.checkpoint,
+        up_lane=head.routes.up_lane,
+        down_lane=head.routes.down_lane,
+        down_target=head.routes.down_target,
+        stored_ms=now_ms,
     )
     rows = [
-        {"journal_id": head.pk, "level": run.level, "idx": run.first + offset, "hash": value}
+        (head.pk, run.level, run.first + offset, value)
         for run in entries
         for offset, value in enumerate(run.hashes)
     ]
     if rows:
-        conn.execute(insert(tile), rows)
+        rawsql.run_many(conn, _INSERT_TILE, rows)
 
 
 def segment_of(row: Row[Any]) -> Segment:
@@ -98,12 +112,7 @@ def segment_of(row: Row[Any]) -> Segment:
 
 def segment_at(conn: Connection, position: int) -> Segment | None:
     """Return the segment that holds a store position."""
-    row = conn.execute(
-        select(segment)
-        .where(segment.c.position <= position)
-        .order_by(segment.c.position.desc())
-        .limit(1)
-    ).one_or_none()
+    row = _AT.first(conn, at=position)
     if row is None or row.position + row.record_count <= position:
         return None
     return segment_of(row)
@@ -111,12 +120,7 @@ def segment_at(conn: Connection, position: int) -> Segment | None:
 
 def segment_with(conn: Connection, journal_pk: int, seq: int) -> Segment | None:
     """Return the segment that holds a record of a journal."""
-    row = conn.execute(
-        select(segment)
-        .where(segment.c.journal_id == journal_pk, segment.c.first_seq <= seq)
-        .order_by(segment.c.first_seq.desc())
-        .limit(1)
-    ).one_or_none()
+    row = _WITH.first(conn, of=journal_pk, seq=seq)
     if row is None or row.first_seq + row.record_count <= seq:
         return None
     return segment_of(row)

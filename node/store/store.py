@@ -31,6 +31,7 @@ from yidao.node.store.fence import Fence
 from yidao.node.store.forlinks import StoreForLinks
 from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.leading import APPLIED, GREW, TAG_BYTES, Alone, Leading, News, Shared
+from yidao.node.store.linkreads import Arrivals
 from yidao.node.store.projections import Decider, Projector, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import (
@@ -302,8 +303,11 @@ class Store(StoreForLinks):
         """Run a job and wait until it is durable."""
         return self.submit(job).result()
 
-    def on_commit(self, callback: Callable[[int], None]) -> None:
-        """Call back after each commit with the last position, in the writer's thread."""
+    def on_commit(self, callback: Callable[[Arrivals | None], None]) -> None:
+        """Call back after each commit with what it stored, in the writer's thread.
+
+        With None where that has to be looked for: other daemons write here as well.
+        """
         self._running().on_commit(callback)
 
     def on_applied(self, callback: Callable[[int], None]) -> None:

@@ -170,6 +170,7 @@ class Tx:
         head = self._scope.heads.by_pk(journal_pk)
         if head is not None and not head.own:
             cosigning.cosign_head(self._scope, head)
+            cosigning.note_cosigned(self._scope, head)
 
     def cosign_due(self, interval_seconds: int) -> int:
         """Cosign deeper journals that the tier below has cosigned; return how many."""

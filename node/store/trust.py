@@ -14,10 +14,11 @@ has no key.
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from yidao.node.store import approving, epochs, errors
 from yidao.node.store.journals import NOWHERE, Head, Routes, journal_of, routes_of
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.scope import Scope
 from yidao.node.store.tables import enrolment as table
 from yidao.node.store.tables import epoch as epoch_table
@@ -43,6 +44,7 @@ NODE_CHANNEL: Final = "node"
 KIND_OPENED: Final = "node.journal.opened"
 NODE_REVOKED: Final = "NODE_REVOKED"
 _OPENED_OBJECT: Final = "journal"
+_ENROLLED: Final = Prepared(select(table).where(table.c.node_id == bindparam("of")))
 
 
 def opened_object(journal: JournalId) -> str:
@@ -52,7 +54,7 @@ def opened_object(journal: JournalId) -> str:
 
 def enrolled(conn: Connection, node_id: NodeId) -> EnrolledNode | None:
     """Return the enrolment of a node, or None."""
-    row = conn.execute(select(table).where(table.c.node_id == node_id)).one_or_none()
+    row = _ENROLLED.first(conn, of=node_id)
     return None if row is None else enrolled_of(row)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from yidao.node.store import errors
 from yidao.sync.ids import REACH_ROOT, JournalId, NodeId, Path, RecordId
-from yidao.sync.message import Refusal
+from yidao.sync.message import Receipt, Refusal
 from yidao.sync.mold import Described
 from yidao.sync.record import Grade, Header, Part, Release
 
@@ -123,6 +123,7 @@ class Outcome:
         refused_items: How many items were refused, news or not: each cost its checks.
         last_position: The last position of this store.
         forked: Own journals of which another history came back.
+        receipts: Cosignatures made of what came, for the sender.
     """
 
     records: int
@@ -131,6 +132,7 @@ class Outcome:
     last_position: int
     refused_items: int = 0
     forked: tuple[Fork, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

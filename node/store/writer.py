@@ -27,6 +27,7 @@ from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.highwater import HighWater, NoHighWater
 from yidao.node.store.leading import GREW, Alone, Leading, News
+from yidao.node.store.linkreads import Arrivals
 from yidao.node.store.projections import Ahead, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import MAX_GROUP_RECORDS, Draft, Ticket
@@ -137,7 +138,7 @@ class Writer:
         self._wake = threading.Condition()
         self._is_closing = False
         self._waiters: list[tuple[int, Future[int]]] = []
-        self._on_commit: list[Callable[[int], None]] = []
+        self._on_commit: list[Callable[[Arrivals | None], None]] = []
         self._on_applied: list[Callable[[int], None]] = []
         self._on_followed: list[Callable[[], None]] = []
         self.last_position = last_position
@@ -173,8 +174,8 @@ class Writer:
         self._put(_Errand(work, future))
         return future
 
-    def on_commit(self, callback: Callable[[int], None]) -> None:
-        """Call back in this thread after each commit, with the last position."""
+    def on_commit(self, callback: Callable[[Arrivals | None], None]) -> None:
+        """Call back in this thread after each commit (see `Store.on_commit`)."""
         self._on_commit.append(callback)
 
     def on_applied(self, callback: Callable[[int], None]) -> None:
@@ -274,10 +275,9 @@ class Writer:
         self.applied_position = self._runner.applied()
         self._answer_waiters()
         if grew:
-            self._tell_commit()
+            self._tell_commit(None)
         if self.applied_position != applied:
-            for callback in self._on_applied:
-                callback(self.applied_position)
+            self._tell_applied()
 
     def _is_behind(self) -> bool:
         return self._leading.leads and self._runner.behind(
@@ -315,10 +315,15 @@ class Writer:
         if group.has_followed:
             for followed in self._on_followed:
                 followed()
+        applied = self.applied_position
+        if not group.folds and not self._is_shared:
+            self._runner.pass_over(group.first_position, position)
         self._committed(position)
         for future, result in done:
             future.set_result(result)
-        self._tell_commit()
+        self._tell_commit(group)
+        if self.applied_position != applied:
+            self._tell_applied()
 
     def _group(self, conn: Connection) -> Group:
         return Group(
@@ -445,9 +450,8 @@ class Writer:
         grew = position != self.last_position
         self._committed(position)
         if grew:
-            self._tell_commit()
-        for callback in self._on_applied:
-            callback(self.applied_position)
+            self._tell_commit(group)
+        self._tell_applied()
 
     def _read_ahead(self, conn: Connection) -> Ahead | None:
         """Read what comes next before other daemons have to wait."""
@@ -476,9 +480,15 @@ class Writer:
         self.applied_position = self._runner.applied()
         self._answer_waiters()
 
-    def _tell_commit(self) -> None:
+    def _tell_commit(self, group: Group | None) -> None:
+        # Between two groups of this daemon another one may have written.
+        arrivals = None if group is None or self._is_shared else group.arrivals()
         for callback in self._on_commit:
-            callback(self.last_position)
+            callback(arrivals)
+
+    def _tell_applied(self) -> None:
+        for callback in self._on_applied:
+            callback(self.applied_position)
 
     def _answer_waiters(self) -> None:
         with self._wake:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from yidao.node.store import errors, parts, tables
+from yidao.node.store.linkreads import Arrivals, Seen
 from yidao.node.store.packing import unpack_parts
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart
@@ -303,19 +304,24 @@ class TestAppend:
             root.store.submit(lambda _tx: None)
 
     def test_callbacks_follow_commits(self, tree: Any) -> None:
-        """Each commit calls back with the last position, after it can be read."""
+        """Each commit calls back once it can be read, and says what it brought where it can."""
         root = tree.node("/")
-        seen: list[int] = []
+        seen: list[tuple[int, Arrivals | None]] = []
         told = threading.Event()
 
-        def note(position: int) -> None:
-            seen.append(position)
+        def note(arrivals: Arrivals | None) -> None:
+            seen.append((root.store.last_position(), arrivals))
             told.set()
 
         root.store.on_commit(note)
         root.append("up:15", root.draft("a"))
         assert told.wait(timeout=30)
-        assert seen == [2]
+        ((position, arrivals),) = seen
+        assert position == 2
+        if root.store.is_shared:
+            assert arrivals is None, "another daemon may have written in between"
+        else:
+            assert arrivals == root.store.arrivals(Seen(position=0))
 
 
 class TestProblems:

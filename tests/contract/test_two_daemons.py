@@ -118,7 +118,12 @@ def test_each_hears_of_what_the_other_commits(both: tuple[Any, Any]) -> None:
     for one, other in (both, (second, first)):
         heard = threading.Event()
         position = one.store.last_position() + 1
-        other.store.on_commit(lambda at, p=position, h=heard: h.set() if at >= p else None)
+
+        def listen(_arrivals: object, store: Any = other.store, h: Any = heard) -> None:
+            if store.last_position() >= position:
+                h.set()
+
+        other.store.on_commit(listen)
         one.append("up:15", one.draft(f"to be heard of {position}"))
         assert heard.wait(60)
         assert other.store.last_position() >= position

@@ -36,7 +36,7 @@ class Store:
         self.fails = False
         self.position = 0
         self._for_all = for_all
-        self.callbacks: list[Callable[[int], None]] = []
+        self.callbacks: list[Callable[[Arrivals | None], None]] = []
 
     def seen(self) -> Seen:
         return Seen(position=self.position)
@@ -44,7 +44,7 @@ class Store:
     def last_position(self) -> int:
         return self.position
 
-    def on_commit(self, callback: Callable[[int], None]) -> None:
+    def on_commit(self, callback: Callable[[Arrivals | None], None]) -> None:
         self.callbacks.append(callback)
 
     def arrivals(self, before: Seen) -> Arrivals:
@@ -52,7 +52,7 @@ class Store:
         if self.fails:
             self.fails = False
             raise StoreFull
-        return Arrivals(seen=self.seen(), down={Lane.URGENT: self.position})
+        return Arrivals(since=before.position, seen=self.seen(), down={Lane.URGENT: self.position})
 
     def read_lane(self, peer: Peer, *_where: object) -> tuple[tuple[str, ...], int]:
         self.reads.append(peer.path)
@@ -81,7 +81,7 @@ def test_what_goes_to_all_is_read_once() -> None:
         found = await asyncio.gather(*(lookout.read(child(n), REQUEST) for n in range(100)))
         assert found == [(("/0",), 9)] * 100
         assert store.reads == [Path.parse("/0")]
-        lookout._committed()
+        lookout._committed(None)
         await lookout.read(child(7), REQUEST)
         assert store.reads[1:] == [Path.parse("/7")]
 
@@ -133,7 +133,7 @@ def test_a_look_that_failed_is_made_up_for() -> None:
     async def work(lookout: Lookout, told: list[Arrivals]) -> None:
         lookout.start()
         store.position, store.fails = 5, True
-        store.callbacks[0](5)
+        store.callbacks[0](None)
         await asyncio.sleep(0)
         assert lookout._looking is not None
         await lookout._looking
@@ -144,6 +144,28 @@ def test_a_look_that_failed_is_made_up_for() -> None:
         assert [arrivals.down for arrivals in told] == [{Lane.URGENT: 5}]
         lookout.catch_up()
         assert lookout._looking.done(), "there is nothing to catch up with"
+
+    with_lookout(store, work)
+
+
+def test_a_commit_that_says_what_it_brought_is_not_looked_for() -> None:
+    """But it is where something may lie between it and what was seen."""
+    store = Store()
+
+    async def work(lookout: Lookout, told: list[Arrivals]) -> None:
+        lookout.start()
+        brought = Arrivals(since=0, seen=Seen(position=3), up={Lane.BULK: 3})
+        later = Arrivals(since=7, seen=Seen(position=9), up={Lane.BULK: 9})
+        store.callbacks[0](brought)
+        await asyncio.sleep(0)
+        assert (told, store.looks, lookout.position) == ([brought], [], 3)
+        store.position = 9
+        store.callbacks[0](later)
+        await asyncio.sleep(0)
+        assert lookout._looking is not None
+        await lookout._looking
+        assert store.looks == [Seen(position=3)]
+        assert lookout.position == 9
 
     with_lookout(store, work)
 

@@ -168,7 +168,7 @@ def drive(child: Quota, *refused_items: int) -> tuple[Session, Around, list[floa
     async def run() -> None:
         for number in refused_items:
             future: Future[Any] = Future()
-            future.set_result(SimpleNamespace(refusals=(), refused_items=number))
+            future.set_result(SimpleNamespace(refusals=(), refused_items=number, receipts=()))
             ingest = Ingest(frame=SimpleNamespace(), size_bytes=3_000)  # type: ignore[arg-type]
             driver._ingests.append((ingest, future))
         finishing = asyncio.create_task(driver._finish_ingests())

@@ -44,7 +44,7 @@ def drivers() -> dict[Path, Driver]:
 
 def told(drivers: dict[Path, Driver], **arrived: Any) -> list[list[tuple[dict[Lane, int], bool]]]:
     """What parent, first and second child hear of something."""
-    arrivals = Arrivals(seen=Seen(position=9), **arrived)
+    arrivals = Arrivals(since=0, seen=Seen(position=9), **arrived)
     deliver(arrivals, OWN, drivers)  # type: ignore[arg-type]
     return [driver.told for driver in drivers.values()]
 
