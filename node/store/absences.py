@@ -1,10 +1,11 @@
 """Parts that are gone: which, why, and by which record."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.tables import absent_part as table
 from yidao.sync.partsrun import Absence
 
@@ -22,13 +23,20 @@ class Gone(NamedTuple):
     position: int
 
 
+_OF: Final = Prepared(
+    select(table)
+    .where(
+        table.c.journal_id == bindparam("of"),
+        table.c.seq >= bindparam("first"),
+        table.c.seq < bindparam("end"),
+    )
+    .order_by(table.c.seq, table.c.name)
+)
+
+
 def read_absences(conn: Connection, journal_pk: int, first: int, end: int) -> list[Gone]:
     """Return what is gone of records from `first` to before `end`."""
-    rows = conn.execute(
-        select(table)
-        .where(table.c.journal_id == journal_pk, table.c.seq >= first, table.c.seq < end)
-        .order_by(table.c.seq, table.c.name)
-    )
+    rows = _OF.all(conn, of=journal_pk, first=first, end=end)
     return [Gone(row.seq, row.name, Absence(row.absence), row.position) for row in rows]
 
 

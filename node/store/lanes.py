@@ -4,11 +4,11 @@ What is in a letter is sealed to its recipient as it goes out; a tier between
 passes on what came sealed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import absences, cosigning, epochs, letters, parts, rawsql, trust
@@ -16,6 +16,7 @@ from yidao.node.store.errors import StoreInconsistent
 from yidao.node.store.journals import head_of, journal_of
 from yidao.node.store.packing import as_sent, unpack_headers, unpack_parts
 from yidao.node.store.parts import PartRule
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.sealing import seal_part
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
@@ -35,6 +36,24 @@ _OVERHEAD_BYTES = 64
 _SELECT_PARTS: Final = (
     "SELECT journal_id, waits, late, reach, blob FROM parts WHERE position = ? ORDER BY id"
 )
+_LANE: Final = (
+    select(segment)
+    .where(segment.c.position > bindparam("after"), segment.c.position <= bindparam("up_to"))
+    .order_by(segment.c.position)
+    .limit(bindparam("some"))
+)
+_UP: Final = Prepared(_LANE.where(segment.c.up_lane == bindparam("lane")))
+_DOWN: Final = Prepared(
+    _LANE.where(
+        segment.c.down_lane == bindparam("lane"),
+        or_(
+            segment.c.down_target.is_(None),
+            segment.c.down_target == bindparam("path"),
+            segment.c.down_target.like(bindparam("below")),
+        ),
+    )
+)
+_JOURNAL: Final = Prepared(select(journal_table).where(journal_table.c.id == bindparam("pk")))
 SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
@@ -68,12 +87,7 @@ class LaneReader:
             The items, and the position that the lane is scanned to: `up_to`, or
             the last item's last position if the bytes ran out first.
         """
-        query = (
-            select(segment)
-            .where(self._direction(lane), segment.c.position > after, segment.c.position <= up_to)
-            .order_by(segment.c.position)
-        )
-        items, is_whole = self._fill(query, lane, max_bytes)
+        items, is_whole = self._fill(self._rows(lane, after, up_to), lane, max_bytes)
         return items, up_to if is_whole else items[-1].last_position
 
     def backfill(
@@ -89,7 +103,7 @@ class LaneReader:
             )
             .order_by(segment.c.first_seq)
         )
-        return self._fill(query, lane, max_bytes)[0]
+        return self._fill(self._each(query), lane, max_bytes)[0]
 
     def returned(
         self, lane: Lane, journal_pk: int, from_seq: int, max_bytes: int
@@ -101,26 +115,34 @@ class LaneReader:
             .where(segment.c.journal_id == journal_pk, segment.c.first_seq >= from_seq)
             .order_by(segment.c.first_seq)
         )
-        return self._fill(query, lane, max_bytes)[0]
+        return self._fill(self._each(query), lane, max_bytes)[0]
 
-    def _direction(self, lane: Lane) -> Any:
-        if self._identity.path.parent == self._peer.path:
-            return segment.c.up_lane == lane
+    def _rows(self, lane: Lane, after: int, up_to: int) -> Iterator[Row[Any]]:
+        """Read the segments of a lane, a few at a time."""
         path = str(self._peer.path)
-        return (segment.c.down_lane == lane) & or_(
-            segment.c.down_target.is_(None),
-            segment.c.down_target == path,
-            segment.c.down_target.like(f"{path}/%"),
-        )
+        where: dict[str, Any] = {"lane": lane, "up_to": up_to, "some": _ROWS_AT_ONCE}
+        if self._identity.path.parent == self._peer.path:
+            query = _UP
+        else:
+            query, where = _DOWN, {**where, "path": path, "below": f"{path}/%"}
+        while True:
+            rows = query.all(self._conn, after=after, **where)
+            yield from rows
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            after = rows[-1].position
+
+    def _each(self, query: Select[Any]) -> Iterator[Row[Any]]:
+        with self._conn.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE}) as result:
+            yield from result
 
     def _fill(
-        self, query: Select[Any], lane: Lane, max_bytes: int
+        self, rows: Iterator[Row[Any]], lane: Lane, max_bytes: int
     ) -> tuple[tuple[Item, ...], bool]:
-        """Return items until the bytes run out, and whether the query was read to its end."""
+        """Return items until the bytes run out, and whether the rows were read to their end."""
         items: list[Item] = []
         budget = min(max_bytes, MAX_FRAME_BYTES - _MARGIN_BYTES)
-        result = self._conn.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-        for row in result:
+        for row in rows:
             journal, origin_path, goes_in = self._journal(row.journal_id)
             if goes_in != lane:
                 continue
@@ -139,7 +161,6 @@ class LaneReader:
                 continue
             budget -= size
             if items and budget < 0:
-                result.close()
                 return tuple(items), False
             items.append(item)
         return tuple(items), True
@@ -147,9 +168,7 @@ class LaneReader:
     def _journal(self, pk: int) -> tuple[JournalId, Path, Lane | None]:
         known = self._journals.get(pk)
         if known is None:
-            head = head_of(
-                self._conn.execute(select(journal_table).where(journal_table.c.id == pk)).one()
-            )
+            head = head_of(_JOURNAL.first(self._conn, pk=pk))
             origin = trust.enrolled(self._conn, head.journal.node_id)
             assert origin is not None, "a journal with segments has an enrolled origin"
             lane = lanes_for(

@@ -34,6 +34,9 @@ _PARKED_THERE: Final = (
     & (parked_parts.c.seq < bindparam("end"))
 )
 _PARKED: Final = Prepared(select(parked_parts).where(_PARKED_THERE).order_by(parked_parts.c.seq))
+_RELEASED: Final = Prepared(
+    select(released.c.journal_id, released.c.seqs).where(released.c.position == bindparam("at"))
+)
 _UNPARK: Final = Prepared(delete(parked_parts).where(_PARKED_THERE))
 
 
@@ -242,9 +245,7 @@ def write_released(conn: Connection, position: int, releases: Iterable[tuple[int
 
 def read_released(conn: Connection, position: int) -> list[tuple[int, tuple[int, ...]]]:
     """Return journal keys and sequence numbers that the segment at `position` released."""
-    rows = conn.execute(
-        select(released.c.journal_id, released.c.seqs).where(released.c.position == position)
-    )
+    rows = _RELEASED.all(conn, at=position)
     return [(row.journal_id, unpack_seqs(row.seqs)) for row in rows]
 
 

@@ -119,8 +119,10 @@ def test_each_hears_of_what_the_other_commits(both: tuple[Any, Any]) -> None:
         heard = threading.Event()
         position = one.store.last_position() + 1
 
-        def listen(_arrivals: object, store: Any = other.store, h: Any = heard) -> None:
-            if store.last_position() >= position:
+        def listen(
+            _arrivals: object, store: Any = other.store, at: int = position, h: Any = heard
+        ) -> None:
+            if store.last_position() >= at:
                 h.set()
 
         other.store.on_commit(listen)
