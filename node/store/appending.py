@@ -84,11 +84,20 @@ class _Pending(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class _Queue:
-    """What waits for the next seal of one journal, and who signs that."""
+    """What waits for the next seal of one journal, and who signs that.
+
+    What each record would ask its head or its name again is asked once.
+    """
 
     head: Head
     signer: Signer
+    size: int = field(init=False)
+    is_letter: bool = field(init=False)
     records: list[_Pending] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.size = self.head.size
+        self.is_letter = self.head.journal.audience.to is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +344,7 @@ class Appender:
     def _make(self, queue: _Queue, prepared: Prepared) -> _Pending:
         head = queue.head
         draft, header, salted, weight = prepared
-        if head.journal.audience.to is not None:
+        if queue.is_letter:
             weight += len(salted) * _SEALED_OVERHEAD_BYTES
         if draft.releases:
             weight += self._released_bytes(draft.releases)
@@ -345,7 +354,7 @@ class Appender:
             record_id=RecordId(draft.record_id),
             journal=head.journal,
             journal_pk=head.pk,
-            seq=head.size + len(queue.records),
+            seq=queue.size + len(queue.records),
         )
         return _Pending(
             draft,
