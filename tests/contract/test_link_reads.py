@@ -8,7 +8,7 @@ import pytest
 from yidao.node.store import aside
 from yidao.node.store.linkreads import Seen
 from yidao.sync.ids import Lane, Path
-from yidao.sync.message import LaneCursor
+from yidao.sync.message import Frame, LaneCursor
 
 
 @pytest.fixture
@@ -139,3 +139,41 @@ class TestStanding:
         root.store.run(lambda tx: tx.note_acks({ids[0]: {2: 9}}))
         assert root.store.acknowledged(ids[0]) == {Lane(1): 5, Lane(2): 9}
         assert root.store.acknowledged(ids[2]) == {Lane(1): 5, Lane(2): 7}
+
+
+def test_a_commit_says_of_itself_what_a_look_finds(
+    fan: tuple[Any, list[Any]], carry_all: Callable[..., Any]
+) -> None:
+    """Where one daemon has the database; and nothing of a job that was undone."""
+    root, (first, *_) = fan
+    if first.store.is_shared:
+        pytest.skip("another daemon may write in between, so that it is always looked")
+    told: list[Any] = []
+    carry_all(root, first)
+    before = first.store.seen()
+    first.store.on_commit(told.append)
+    root.append("down", root.draft("a"), root.draft("b"))
+    letter_to(root, first, "c")
+    items, _ = root.store.read_lane(first.peer, Lane.URGENT, 0, 1_000, 900_000)
+    frame = Frame(lane=Lane.URGENT, items=items, after_position=0)
+
+    def undone(tx: Any) -> None:
+        tx.ingest(root.peer, frame)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        first.store.run(undone)
+    first.store.run(lambda _tx: None)
+    assert {each.seen for each in told} == {Seen(position=before.position)}
+    assert not any(each.up or each.down or each.to for each in told)
+    first.append("up:15", first.draft("d"))
+    first.store.run(lambda _tx: None)
+    looked = first.store.arrivals(before)
+    (found,) = [each for each in told if each.up]
+    assert (found.since, found.up, found.down, found.to) == (
+        before.position,
+        looked.up,
+        looked.down,
+        looked.to,
+    )
+    assert found.seen.position == looked.seen.position

@@ -204,3 +204,46 @@ def test_lines_do_not_grow_without_end(line: Any, carry_all: Carry) -> None:
         ).scalars()
         assert max(rows) <= 2 * 16
     assert len(root.store.prove(position_of(root, "0")).cosigners) == 2
+
+
+def test_who_sent_a_frame_is_answered_with_what_was_cosigned_of_it(
+    line: Any, carry_all: Carry
+) -> None:
+    """Upwards and downwards; no look has to find it, and a look for others does not name it."""
+    _, city, county = line
+    county.append("up:15", county.draft("a"))
+    told: list[Any] = []
+    city.store.on_commit(told.append)
+    (*_, outcome) = carry_all(county, city)
+    receipts = {receipt.journal.channel: receipt for receipt in outcome.receipts}
+    assert receipts["up:15"].size == 1
+    city.store.run(lambda _tx: None)
+    assert not any(arrivals.receipts_of for arrivals in told if arrivals is not None)
+    receipt = receipts["up:15"]
+    assert county.store.run(lambda tx: tx.add_receipt(city.peer, receipt))
+    proven = county.store.prove(position_of(county, "a"))
+    assert proven.cosigners == (city.identity.node_id,)
+    city.append("down", city.draft("b"))
+    (*_, below) = carry_all(city, county)
+    (downward,) = [each for each in below.receipts if each.journal.channel == "down"]
+    assert city.store.run(lambda tx: tx.add_receipt(county.peer, downward))
+    assert city.store.prove(position_of(city, "b")).cosigners == (county.identity.node_id,)
+
+
+def test_whom_a_cosignature_from_above_concerns_is_told(line: Any, carry_all: Carry) -> None:
+    """A receipt of the root for the county's journal wakes the city's link to the county."""
+    root, city, county = line
+    county.append("up:15", county.draft("a"))
+    for source, target in ((city, root), (county, city), (city, root)):
+        carry_all(source, target)
+    root.store.run(lambda tx: tx.cosign_due(0))
+    seen = city.store.seen()
+    told: list[Any] = []
+    city.store.on_commit(told.append)
+    pass_receipts(root, city)
+    city.store.run(lambda _tx: None)
+    looked = city.store.arrivals(seen).receipts_of
+    assert county.identity.path in looked
+    if not city.store.is_shared:
+        named = {path for arrivals in told for path in arrivals.receipts_of}
+        assert named == set(looked) - {city.identity.path}
