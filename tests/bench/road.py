@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yidao.node.demo.tree import DemoNode, free_ports, run_yidao, wait_until
+from yidao.node.setup import CONFIG_NAME
 
 BATCH = 500
 PATHS = ("/", "/33", "/33/3301", "/33/3301/330106")
@@ -118,7 +119,28 @@ def road(folder: Path, tiers: int = 2) -> Iterator[Road]:
             node.stop()
 
 
-def _node(folder: Path, path: str, above: DemoNode | None) -> DemoNode:
+@contextmanager
+def fork(folder: Path, quota_kib: int) -> Iterator[tuple[Road, Road]]:
+    """Found a root with two children, start them, and end them: a road to each child.
+
+    Args:
+        folder: Empty.
+        quota_kib: What a child may send, KiB a second.
+    """
+    nodes: list[DemoNode] = []
+    try:
+        nodes.append(_node(folder, "/", None, f"child_kib_per_second = {quota_kib}\n"))
+        for path in ("/33", "/34"):
+            nodes.append(_node(folder, path, nodes[0]))
+        root, one, other = nodes
+        wait_until("the roads are open", lambda: all(map(_is_open, nodes)))
+        yield Road((root, one)), Road((root, other))
+    finally:
+        for node in reversed(nodes):
+            node.stop()
+
+
+def _node(folder: Path, path: str, above: DemoNode | None, settings: str = "") -> DemoNode:
     name = path.rpartition("/")[2] or "root"
     link, join = free_ports(2)
     node = DemoNode(name=name, path=path, folder=folder / name, link_port=link, join_port=join)
@@ -132,6 +154,9 @@ def _node(folder: Path, path: str, above: DemoNode | None) -> DemoNode:
             bundle.write_bytes(client.add_child(name, ttl_seconds=600, operator=operator))
         bundle.chmod(0o600)
         run_yidao("join", str(bundle), "--data", str(node.folder), *listen)
+    if settings:
+        with (node.folder / CONFIG_NAME).open("a") as file:
+            file.write(settings)
     node.start()
     return node
 

@@ -61,13 +61,13 @@ class Scaled:
         self.follow()
         url = url_of(self.server, *([] if self.standby is None else [self.standby]))
         self._yidao("init", "--data", str(self.root.folder), *self._listen(self.root))
-        daemons._set(self.root.folder, **daemons._HASTE)
+        daemons.change_settings(self.root.folder, **daemons.HASTE)
         self.root.start()
         with self.root.client() as client:
             pack = (files("yidao.catalog") / "packs" / "energy-2022.yaml").read_bytes()
             client.publish_pack(pack, actor="sample@/")
         self._join(self.root, "33", self.first)
-        daemons._set(self.first.folder, database_url=url)
+        daemons.change_settings(self.first.folder, database_url=url)
         self.first.start()
         # What an operator does for a second daemon, see docs/operator.md.
         self.second.folder.mkdir(mode=0o700)
@@ -75,14 +75,14 @@ class Scaled:
         shutil.copy(self.first.folder / "config.toml", self.second.folder / "config.toml")
         link, join = free_ports(2)
         self.second.link_port = link
-        daemons._set(
+        daemons.change_settings(
             self.second.folder, listen=f"127.0.0.1:{link}", join_listen=f"127.0.0.1:{join}"
         )
         self.second.start()
         both = f"127.0.0.1:{self.first.link_port},127.0.0.1:{link}"
         for label, county in zip(COUNTIES, self.counties, strict=True):
             self._join(self.first, label, county)
-            daemons._set(county.folder, parent_address=both)
+            daemons.change_settings(county.folder, parent_address=both)
             county.start()
         self.wait_linked()
         for county in self.counties:
@@ -226,12 +226,12 @@ class Scaled:
         bundle.write_bytes(added)
         bundle.chmod(0o600)
         self._yidao("join", str(bundle), "--data", str(child.folder), *self._listen(child))
-        daemons._set(child.folder, **daemons._HASTE)
+        daemons.change_settings(child.folder, **daemons.HASTE)
 
     def _listen(self, daemon: Daemon) -> list[str]:
         ports = free_ports(2)
         daemon.link_port = ports[0]
-        return daemons._listen(ports)
+        return daemons.listen_options(ports)
 
     def _yidao(self, *words: str) -> None:
         log = self._folder / "commands.log"

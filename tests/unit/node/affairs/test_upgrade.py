@@ -24,6 +24,7 @@ BACK = (
     "ALTER TABLE enrolment DROP COLUMN revoked",
     "ALTER TABLE enrolment DROP COLUMN cosign_pq",
     "ALTER TABLE cosignature DROP COLUMN line_pq",
+    "ALTER TABLE journal DROP COLUMN quarantined_to",
     "ALTER TABLE record_id ADD COLUMN content_sha256 BLOB NOT NULL DEFAULT x''",
     "DELETE FROM cursor WHERE name LIKE 'access.%' OR name LIKE 'catalog.%'"
     " OR name LIKE 'signoff%'",
