@@ -41,6 +41,13 @@ def node_hash(left: bytes, right: bytes, suite: int = ED25519_SHA256) -> bytes:
     return hasher(suite)(b"\x01" + left + right).digest()
 
 
+def parents(row: Sequence[bytes], suite: int = ED25519_SHA256) -> list[bytes]:
+    """Return the hashes of the nodes above pairs of nodes; the row has an even length."""
+    new = hasher(suite)
+    pairs = iter(row)
+    return [new(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+
+
 def empty_root(suite: int = ED25519_SHA256) -> bytes:
     """Return the root of a tree without leaves."""
     return hasher(suite)(b"").digest()

@@ -5,6 +5,7 @@ that passes on as it came is copied, not taken apart and put together again.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -98,8 +99,14 @@ def pack_records(parts: Sequence[tuple[int, Part]]) -> bytes:
     return run.SerializeToString()
 
 
-def unpack_records(data: bytes) -> list[tuple[int, Part]]:
-    """Return what `pack_records` was given.
+def unpack_records(
+    data: bytes, only: AbstractSet[int] | None = None
+) -> tuple[list[tuple[int, Part]], int]:
+    """Return what `pack_records` was given, and how many parts that are.
+
+    Args:
+        data: The bytes.
+        only: Read the parts of these records alone; the others are counted.
 
     Raises:
         WireMalformed: The bytes are no such run.
@@ -108,11 +115,14 @@ def unpack_records(data: bytes) -> list[tuple[int, Part]]:
         run = pb.PartsRun.FromString(data)
     except DecodeError as error:
         raise errors.WireMalformed from error
-    found = []
+    found: list[tuple[int, Part]] = []
     for record in run.records:
         seq = record.seq
-        found += [(seq, Part(part.name, part.salt, part.body)) for part in record.parts]
-    return found
+        if only is None or seq in only:
+            found += [(seq, Part(part.name, part.salt, part.body)) for part in record.parts]
+    if only is None:
+        return found, len(found)
+    return found, sum([len(record.parts) for record in run.records])
 
 
 def run_bytes(run: PartsRun) -> bytes:

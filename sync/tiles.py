@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from yidao.sync import errors
-from yidao.sync.merkle import Frontier, NodeAt, node_hash
+from yidao.sync.merkle import Frontier, NodeAt, parents
 from yidao.sync.suite import ED25519_SHA256
 
 TILE_HEIGHT: Final = 8
@@ -72,8 +72,7 @@ def node_reader(read: ReadHashes, suite: int = ED25519_SHA256) -> NodeAt:
         if len(row) != count:
             raise errors.TreeReadFailed(level=level, first=first)
         while len(row) > 1:
-            pairs = iter(row)
-            row = [node_hash(left, right, suite) for left, right in zip(pairs, pairs, strict=True)]
+            row = parents(row, suite)
         return row[0]
 
     return node_at

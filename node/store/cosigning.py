@@ -295,8 +295,7 @@ def checkpoint_of(conn: Connection, journal_pk: int, size: int) -> bytes | None:
     """Return the checkpoint that seals a journal at exactly that size, or None."""
     if size < 1:
         return None
-    found = segments.segment_with(conn, journal_pk, size - 1)
-    return found.checkpoint if found is not None and found.end_seq == size else None
+    return segments.checkpoint_at(conn, journal_pk, size)
 
 
 def _cosign_at(scope: Scope, head: Head, size: int, checkpoint: bytes) -> tuple[str, ...]:

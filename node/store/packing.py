@@ -11,6 +11,7 @@ begin with 0xFFFFFFFF, since no run has so many parts; it is read as long as it 
 
 import struct
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from yidao.node.store import errors
@@ -75,8 +76,15 @@ def as_sent(blob: bytes) -> bytes:
     return blob[_SENT_AT:] if blob.startswith(_AS_SENT) else b""
 
 
-def unpack_parts(first_seq: int, blob: bytes) -> list[SeqPart]:
+def unpack_parts(
+    first_seq: int, blob: bytes, only: AbstractSet[int] | None = None
+) -> list[SeqPart]:
     """Return the parts of a blob, each with the sequence number of its record.
+
+    Args:
+        first_seq: Of its first record; blobs of an older kind count from it.
+        blob: What `pack_parts` gave.
+        only: The parts of these records alone.
 
     Raises:
         StoreInconsistent: The blob was cut or its lengths do not add up.
@@ -84,13 +92,14 @@ def unpack_parts(first_seq: int, blob: bytes) -> list[SeqPart]:
     if blob.startswith(_AS_SENT):
         try:
             (count,) = _COUNT.unpack_from(blob, len(_AS_SENT))
-            found = unpack_records(as_sent(blob))
+            found, parts = unpack_records(as_sent(blob), only)
         except (struct.error, WireMalformed):
             raise errors.StoreInconsistent(what="parts") from None
-        if len(found) != count:
+        if parts != count:
             raise errors.StoreInconsistent(what="parts")
         return found
-    return _unpack_older(first_seq, blob)
+    older = _unpack_older(first_seq, blob)
+    return older if only is None else [each for each in older if each[0] in only]
 
 
 def _unpack_older(first_seq: int, blob: bytes) -> list[SeqPart]:

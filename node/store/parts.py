@@ -151,9 +151,8 @@ def read_parts(
             query = query.where(table.c.waits.is_(True), table.c.late.is_(False))
         for row in conn.execute(query.order_by(table.c.id)):
             rule = PartRule(row.waits, row.reach)
-            for seq, part in unpack_parts(row.first_seq, row.blob):
-                if seq in wanted:
-                    found[seq].setdefault(part.name, RuledPart(seq, part, rule))
+            for seq, part in unpack_parts(row.first_seq, row.blob, wanted):
+                found[seq].setdefault(part.name, RuledPart(seq, part, rule))
     return found
 
 

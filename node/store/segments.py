@@ -13,7 +13,7 @@ from yidao.node.store.prepared import Prepared
 from yidao.node.store.tables import segment
 from yidao.sync.journal import Seal
 from yidao.sync.merkle import NodeAt, leaf_hashes
-from yidao.sync.tiles import TileEntries, node_reader
+from yidao.sync.tiles import TILE_WIDTH, TileEntries, node_reader
 
 _SELECT_HEADERS: Final = (
     "SELECT first_seq, headers FROM segment WHERE journal_id = ? AND first_seq >="
@@ -33,6 +33,12 @@ _AT: Final = Prepared(
 )
 _WITH: Final = Prepared(
     select(segment)
+    .where(segment.c.journal_id == bindparam("of"), segment.c.first_seq <= bindparam("seq"))
+    .order_by(segment.c.first_seq.desc())
+    .limit(1)
+)
+_ENDING: Final = Prepared(
+    select(segment.c.first_seq, segment.c.record_count, segment.c.checkpoint)
     .where(segment.c.journal_id == bindparam("of"), segment.c.first_seq <= bindparam("seq"))
     .order_by(segment.c.first_seq.desc())
     .limit(1)
@@ -126,6 +132,14 @@ def segment_with(conn: Connection, journal_pk: int, seq: int) -> Segment | None:
     return segment_of(row)
 
 
+def checkpoint_at(conn: Connection, journal_pk: int, size: int) -> bytes | None:
+    """Return the checkpoint of the segment that ends a journal at exactly that size, or None."""
+    row = _ENDING.first(conn, of=journal_pk, seq=size - 1)
+    if row is None or row.first_seq + row.record_count != size:
+        return None
+    return bytes(row.checkpoint)
+
+
 def headers_of(conn: Connection, journal_pk: int, first: int, count: int) -> list[bytes]:
     """Return header bytes of records `first` to `first + count - 1`, fewer if not all are held."""
     rows = rawsql.fetch(conn, _SELECT_HEADERS, (journal_pk, journal_pk, first, first + count))
@@ -138,10 +152,19 @@ def headers_of(conn: Connection, journal_pk: int, first: int, count: int) -> lis
 
 def tree_reader(conn: Connection, journal_pk: int, suite: int) -> NodeAt:
     """Return the reader of a journal's Merkle tree: stored tiles, leaves out of headers."""
+    # The leaves below one tile entry: a path asks for neighbours at eight heights of them.
+    blocks: dict[int, list[bytes]] = {}
+
+    def leaves(first: int, count: int) -> list[bytes]:
+        block, start = divmod(first, TILE_WIDTH)
+        if block not in blocks:
+            headers = headers_of(conn, journal_pk, block * TILE_WIDTH, TILE_WIDTH)
+            blocks[block] = leaf_hashes(headers, suite)
+        return blocks[block][start : start + count]
 
     def read(level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
-            return leaf_hashes(headers_of(conn, journal_pk, first, count), suite)
+            return leaves(first, count)
         rows = rawsql.fetch(conn, _SELECT_TILES, (journal_pk, level, first, first + count))
         return [bytes(value) for (value,) in rows]
 

@@ -425,9 +425,9 @@ def test_parts_far_apart_are_read_without_what_lies_between(
     head = next(each for each in node.store.heads() if each.journal.channel == "local")
     unpacked = []
 
-    def unpack(first_seq: int, blob: bytes) -> list[Any]:
+    def unpack(first_seq: int, blob: bytes, only: Any) -> list[Any]:
         unpacked.append(first_seq)
-        return unpack_parts(first_seq, blob)
+        return unpack_parts(first_seq, blob, only)
 
     monkeypatch.setattr(parts, "unpack_parts", unpack)
     found = node.store.parts_of(head.pk, [1, 17])

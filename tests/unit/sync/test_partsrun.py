@@ -38,7 +38,10 @@ def test_a_packed_run_is_the_run_of_its_records() -> None:
     assert messages[0] == messages[1]
     assert read_run(messages[0]) == plain
     assert read_run(messages[1]).packed == packed.packed
-    assert unpack_records(packed.packed) == PARTS
+    assert unpack_records(packed.packed) == (PARTS, len(PARTS))
+    one = PARTS[0][0]
+    some = [each for each in PARTS if each[0] == one]
+    assert unpack_records(packed.packed, {one}) == (some, len(PARTS))
 
 
 def test_what_is_no_run_is_told() -> None:
