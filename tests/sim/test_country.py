@@ -8,10 +8,12 @@ import pytest
 from sim import broken, campaign
 from sim.sim_node import SimNode
 from sim.world import Plan, World, country
+from tests.faults.report import record
 
 SEEDS = 12
 LONG_SEEDS = 10_000
 SLICE = 500
+CAMPAIGN = "R68 simulator, trees of 40 nodes"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -20,6 +22,7 @@ def test_country_survives_everything(seed: int) -> None:
     world = World(seed, country(seed))
     assert world.run() == [], f"replay: python -m tests.sim.run {seed} --log"
     assert len(world.nodes) == 40
+    record(CAMPAIGN, seeds=1, mishaps=sum(world.faults.values()), failed=0)
 
 
 def test_thirty_days_without_a_line_lose_nothing() -> None:
@@ -41,6 +44,8 @@ def test_country_survives_a_campaign(first: int, capsys: pytest.CaptureFixture[s
     tally = campaign.run(range(first, first + SLICE))
     with capsys.disabled():
         print(f"\n{tally}")
+    mishaps = sum(tally.faults.values())
+    record(CAMPAIGN, seeds=tally.seeds, mishaps=mishaps, failed=len(tally.failed))
     assert tally.failed == {}
     assert tally.seeds == SLICE
 
