@@ -200,7 +200,7 @@ class Lookout:
             # Nothing lies between what was seen and what this commit says of itself.
             self._seen = replace(self._seen, position=arrivals.seen.position)
             self._publish(arrivals)
-        elif self._looking is not None and not self._looking.done():
+        elif is_looking:
             self._again = True
         else:
             self._looking = asyncio.create_task(self._look())

@@ -16,14 +16,13 @@ from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import record_id as id_table
 from yidao.node.store.tables import segment
-from yidao.node.store.values import PROGRAM_KINDS, StoredRecord
+from yidao.node.store.values import StoredRecord, is_folded
 from yidao.sync.errors import PeerError
 from yidao.sync.ids import JournalId, NodeId, Path
-from yidao.sync.record import Part, decode_header, kind_begins
+from yidao.sync.record import Part, decode_header
 
 _NO_PARTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 _ROWS_AT_ONCE: Final = 16
-_NOT_FOLDED: Final = PROGRAM_KINDS.encode()
 
 
 def read_records(
@@ -54,7 +53,7 @@ def read_records(
     )
     for row in rows:
         held = segments.segment_of(row)
-        if not to_fold or not all(kind_begins(each, _NOT_FOLDED) for each in held.headers):
+        if not to_fold or is_folded(held.headers):
             found.extend(_records_of(conn, held, names, after))
         scanned = held.last_position
         if scanned - after >= limit:

@@ -9,11 +9,8 @@ from yidao.node.keys import Identity
 from yidao.node.store import problems
 from yidao.node.store.fence import Fence
 from yidao.node.store.journals import Heads, Routes
-from yidao.node.store.values import PROGRAM_KINDS
+from yidao.node.store.values import is_folded
 from yidao.sync.ids import CHANCE_BYTES, JournalId, NodeId, Path, RecordId, new_record_id
-from yidao.sync.record import kind_begins
-
-_NOT_FOLDED = PROGRAM_KINDS.encode()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +49,7 @@ class Scope:
         first = self.last_position + 1
         self.last_position += len(headers)
         self.placed.append((routes, self.last_position))
-        self.folds = self.folds or not all(kind_begins(each, _NOT_FOLDED) for each in headers)
+        self.folds = self.folds or is_folded(headers)
         return first
 
     def raise_problem(

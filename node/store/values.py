@@ -1,6 +1,6 @@
 """What goes into the store and comes out of it, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ from yidao.node.store import errors
 from yidao.sync.ids import REACH_ROOT, JournalId, NodeId, Path, RecordId
 from yidao.sync.message import Receipt, Refusal
 from yidao.sync.mold import Described
-from yidao.sync.record import Grade, Header, Part, Release
+from yidao.sync.record import Grade, Header, Part, Release, kind_begins
 
 # A seal with its parts must fit one frame of 1 MiB; the rest is for lengths,
 # names, salts and the checkpoint.
@@ -18,6 +18,12 @@ MAX_GROUP_RECORDS: Final = 2_000
 
 #: What kinds of programs begin with: nobody folds them, so they are not even read for it.
 PROGRAM_KINDS: Final = "app."
+_PROGRAM_KINDS: Final = PROGRAM_KINDS.encode()
+
+
+def is_folded(headers: Iterable[bytes]) -> bool:
+    """Whether a projection or a decision may care for one of these records."""
+    return not all(kind_begins(each, _PROGRAM_KINDS) for each in headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

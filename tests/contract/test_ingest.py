@@ -36,6 +36,14 @@ def deliver(source: Any, target: Any, lane: Lane, *items: Item, after: int = 0) 
     return target.store.run(lambda tx: tx.ingest(source.peer, frame))
 
 
+def seals_of(child: Any, root: Any, names: str) -> tuple[Item, ...]:
+    """Seals of one record each, which the root lacks, of a journal that it knows."""
+    for name in names:
+        child.append("up:15", child.draft(name))
+    deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
+    return items_of(child, root, Lane.BULK)
+
+
 def with_header(item: Item, change: Callable[[bytes], bytes]) -> Item:
     """The item with its first header changed in transit."""
     headers = (change(item.seal.headers[0]), *item.seal.headers[1:])
@@ -304,10 +312,7 @@ class TestRefusal:
     def test_the_journal_is_whole_again_once_it_is_sent_well(self, pair: Any) -> None:
         """A refused journal is wanted from where it is held; sent well it heals by itself."""
         root, child = pair
-        child.append("up:15", child.draft("a"))
-        child.append("up:15", child.draft("b"))
-        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
-        first, second = items_of(child, root, Lane.BULK)
+        first, second = seals_of(child, root, "ab")
         deliver(child, root, Lane.BULK, first, with_header(second, flipped))
         (wanted,) = root.store.wanted(child.peer)
         assert (wanted.journal, wanted.size) == (second.seal.journal, 1)
@@ -322,10 +327,7 @@ class TestRefusal:
     def test_mending_that_was_cut_short_is_asked_for_again(self, tree: Any, pair: Any) -> None:
         """What the first seal that fits does not reach stays wanted, after a restart as well."""
         root, child = pair
-        for name in "abcd":
-            child.append("up:15", child.draft(name))
-        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
-        first, second, third, fourth = items_of(child, root, Lane.BULK)
+        first, second, third, fourth = seals_of(child, root, "abcd")
         deliver(child, root, Lane.BULK, first, with_header(second, flipped), third, fourth)
         for size, again in ((1, second), (2, third), (3, fourth)):
             (wanted,) = root.store.wanted(child.peer)
@@ -341,10 +343,7 @@ class TestRefusal:
     def test_a_size_that_was_only_claimed_is_not_wanted_for_ever(self, pair: Any) -> None:
         """A seal that comes in its lane's order shows that nothing before it is missing."""
         root, child = pair
-        child.append("up:15", child.draft("a"))
-        child.append("up:15", child.draft("b"))
-        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
-        first, second = items_of(child, root, Lane.BULK)
+        first, second = seals_of(child, root, "ab")
         seal = dataclasses.replace(second.seal, first_seq=1 << 40)
         deliver(child, root, Lane.BULK, first, dataclasses.replace(second, seal=seal))
         frame = Frame(lane=Lane.BULK, items=(second,), backfill=True)
@@ -358,10 +357,7 @@ class TestRefusal:
     def test_a_refusal_is_told_once(self, pair: Any) -> None:
         """While a journal is refused for one reason, later frames do not tell it again."""
         root, child = pair
-        child.append("up:15", child.draft("a"))
-        child.append("up:15", child.draft("b"))
-        deliver(child, root, Lane.CONTROL, *items_of(child, root, Lane.CONTROL))
-        first, second = items_of(child, root, Lane.BULK)
+        first, second = seals_of(child, root, "ab")
         bad = with_header(first, flipped)
         told = [deliver(child, root, Lane.BULK, bad).refusals for _ in range(2)]
         told.append(deliver(child, root, Lane.BULK, second).refusals)

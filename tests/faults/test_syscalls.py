@@ -130,7 +130,8 @@ def fill(pair: Pair, victim: Daemon, moments: Moments) -> None:
         failed += "INJECTED" in output.read_text()
         if not victim.running:
             # Whether a commit counts whose index could not grow is known after a new start only.
-            assert "SQLITE_IOERR_SHMSIZE" in victim.said(), f"it ended: {victim.said()[-500:]}"
+            last = victim.said()[-500:]
+            assert "SQLITE_IOERR_SHMSIZE" in last, f"it ended: {last}"
             pair.start()
         assert _hand_in(pair) == CALLS, f"refused after ENOSPC at write {k}"
     _record(pair, "R6 ENOSPC at pwrite64", victim, failed)
@@ -140,7 +141,7 @@ def _has_ended(victim: Daemon, output: Path, sign: str) -> bool:
     """Whether the fault was met, at the last moment perhaps; then the process is waited for."""
     if sign not in output.read_text():
         return False
-    victim.nursery.wait(victim.pid, PATIENCE_SECONDS)
+    assert victim.nursery.wait(victim.pid, PATIENCE_SECONDS) is not None, "it met it and lives"
     return True
 
 

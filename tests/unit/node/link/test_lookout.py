@@ -170,6 +170,26 @@ def test_a_commit_that_says_what_it_brought_is_not_looked_for() -> None:
     with_lookout(store, work)
 
 
+def test_what_comes_while_it_is_looked_is_looked_for_once_more() -> None:
+    """One look at a time: the next one takes all that came meanwhile."""
+    store = Store()
+
+    async def work(lookout: Lookout, told: list[Arrivals]) -> None:
+        lookout.start()
+        store.position = 4
+        store.callbacks[0](None)
+        store.callbacks[0](None)
+        await asyncio.sleep(0)
+        looking = lookout._looking
+        assert looking is not None
+        await looking
+        assert lookout._looking is looking
+        assert len(store.looks) == 1
+        assert [arrivals.seen.position for arrivals in told] == [4]
+
+    with_lookout(store, work)
+
+
 def test_all_who_wait_are_asked_for_at_once() -> None:
     """While one group is read the next gathers; each gets its own answer, or the error."""
     groups: list[list[int]] = []

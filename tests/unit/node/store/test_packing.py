@@ -45,8 +45,11 @@ def test_headers_come_back(given: list[bytes], start: int, limit: int | None) ->
 @given(parts)
 @settings(max_examples=100, deadline=None)
 def test_parts_come_back(given: list[tuple[int, Part]]) -> None:
-    """Parts come back with the sequence numbers of their records."""
+    """Parts come back with the sequence numbers of their records, of all or of some."""
     assert unpack_parts(100, pack_parts(given)) == given
+    some = {seq for seq, _ in given[::2]}
+    expected = [each for each in given if each[0] in some]
+    assert unpack_parts(100, pack_parts(given), some) == expected
 
 
 def test_parts_of_older_stores_are_read() -> None:
@@ -62,6 +65,7 @@ def test_parts_of_older_stores_are_read() -> None:
     )
     held = [(100, Part("core", bytes(32), b"ab")), (103, Part("pii", bytes(range(32)), b""))]
     assert unpack_parts(100, blob) == held
+    assert unpack_parts(100, blob, {103}) == held[1:]
     assert as_sent(blob) == b""
     assert unpack_records(as_sent(pack_parts(held))) == (held, len(held))
 
@@ -79,6 +83,7 @@ def test_a_cut_or_longer_blob_is_told() -> None:
     packed = (
         (pack_headers([b"abc", b"de"]), unpack_headers),
         (pack_parts([(0, part), (3, part)]), lambda blob: unpack_parts(0, blob)),
+        (pack_parts([(0, part), (3, part)]), lambda blob: unpack_parts(0, blob, {0})),
     )
     for blob, unpack in packed:
         for cut in range(len(blob)):
