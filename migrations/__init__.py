@@ -17,6 +17,9 @@
 | 0016     | second cosigning keys and their cosignatures         |
 | 0017     | letters on their way, parts that are gone, snapshots |
 | 0018     | checkpoints that nodes below were shown from above   |
+| 0019     | own record ids without a digest of the content       |
+| 0020     | how far what was refused of a journal reaches        |
+| 0021     | indexes by which parts are found                     |
 
 The daemon compares a store's revision with `REVISIONS` and loads Alembic only to
 upgrade. A new revision is one file in `versions/` and one entry here.
@@ -42,4 +45,5 @@ REVISIONS: Final = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )

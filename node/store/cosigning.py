@@ -71,6 +71,23 @@ _LINES: Final = Prepared(
     .order_by(table.c.id)
     .limit(MAX_COSIGNERS)
 )
+_BEST: Final = Prepared(
+    select(table.c.size)
+    .where(
+        table.c.journal_id == bindparam("of"),
+        table.c.size > bindparam("above"),
+        table.c.size <= bindparam("up_to"),
+    )
+    .group_by(table.c.size)
+    .order_by(func.count().desc(), table.c.size.desc())
+    .limit(1)
+)
+_COSIGNERS: Final = Prepared(
+    select(table.c.cosigner)
+    .where(table.c.journal_id == bindparam("of"), table.c.size == bindparam("at"))
+    .order_by(table.c.id)
+    .limit(MAX_COSIGNERS)
+)
 
 
 def cosign_head(scope: Scope, head: Head) -> Receipt | None:
@@ -221,27 +238,12 @@ def best_size(
     Returns:
         (0, ()) if no such size was cosigned.
     """
-    number = func.count()
-    row = conn.execute(
-        select(table.c.size)
-        .where(
-            table.c.journal_id == journal_pk,
-            table.c.size > above,
-            table.c.size <= (2**63 - 1 if up_to is None else up_to),
-        )
-        .group_by(table.c.size)
-        .order_by(number.desc(), table.c.size.desc())
-        .limit(1)
-    ).one_or_none()
+    up_to = 2**63 - 1 if up_to is None else up_to
+    row = _BEST.first(conn, of=journal_pk, above=above, up_to=up_to)
     if row is None:
         return 0, ()
-    cosigners = conn.execute(
-        select(table.c.cosigner)
-        .where(table.c.journal_id == journal_pk, table.c.size == row.size)
-        .order_by(table.c.id)
-        .limit(MAX_COSIGNERS)
-    ).scalars()
-    return row.size, tuple(NodeId(value) for value in cosigners)
+    cosigners = _COSIGNERS.all(conn, of=journal_pk, at=row.size)
+    return row.size, tuple(NodeId(bytes(each.cosigner)) for each in cosigners)
 
 
 def receipts_for(

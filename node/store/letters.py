@@ -88,11 +88,15 @@ def write_sealed(
 def read_sealed(conn: Connection, journal_pk: int, position: int) -> list[tuple[int, SealedPart]]:
     """Return the sealed parts that came with the segment at `position`."""
     rows = conn.execute(
-        select(sealed_part.c.seq, sealed_part.c.name, sealed_part.c.ciphertext)
-        .where(sealed_part.c.position == position, sealed_part.c.journal_id == journal_pk)
-        .order_by(sealed_part.c.seq, sealed_part.c.name)
+        select(sealed_part.c.seq, sealed_part.c.name, sealed_part.c.ciphertext).where(
+            sealed_part.c.position == position, sealed_part.c.journal_id == journal_pk
+        )
     )
-    return [(row.seq, SealedPart(name=row.name, ciphertext=row.ciphertext)) for row in rows]
+    # Put in order here: to have them in order SQLite would read all letters of the journal.
+    return [
+        (row.seq, SealedPart(name=row.name, ciphertext=row.ciphertext))
+        for row in sorted(rows, key=lambda row: (row.seq, row.name))
+    ]
 
 
 def shed(scope: Scope) -> int:

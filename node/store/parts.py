@@ -37,6 +37,19 @@ _PARKED: Final = Prepared(select(parked_parts).where(_PARKED_THERE).order_by(par
 _RELEASED: Final = Prepared(
     select(released.c.journal_id, released.c.seqs).where(released.c.position == bindparam("at"))
 )
+_NEAR: Final = (
+    select(table.c.first_seq, table.c.waits, table.c.reach, table.c.blob)
+    .where(
+        table.c.journal_id == bindparam("of"),
+        table.c.first_seq > bindparam("before"),
+        table.c.first_seq <= bindparam("high"),
+        table.c.last_seq >= bindparam("low"),
+        table.c.position <= bindparam("up_to"),
+    )
+    .order_by(table.c.id)
+)
+_READ: Final = Prepared(_NEAR)
+_READ_WAITING: Final = Prepared(_NEAR.where(table.c.waits.is_(True), table.c.late.is_(False)))
 _UNPARK: Final = Prepared(delete(parked_parts).where(_PARKED_THERE))
 
 
@@ -138,20 +151,13 @@ def read_parts(
     """
     wanted = set(seqs)
     found: dict[int, dict[str, RuledPart]] = defaultdict(dict)
+    query = _READ_WAITING if waiting_only else _READ
+    last = 2**63 - 1 if up_to is None else up_to
     for low, high in _clusters(wanted):
-        query = select(table).where(
-            table.c.journal_id == journal_pk,
-            table.c.first_seq > low - MAX_SPAN,
-            table.c.first_seq <= high,
-            table.c.last_seq >= low,
-        )
-        if up_to is not None:
-            query = query.where(table.c.position <= up_to)
-        if waiting_only:
-            query = query.where(table.c.waits.is_(True), table.c.late.is_(False))
-        for row in conn.execute(query.order_by(table.c.id)):
+        rows = query.all(conn, of=journal_pk, before=low - MAX_SPAN, low=low, high=high, up_to=last)
+        for row in rows:
             rule = PartRule(row.waits, row.reach)
-            for seq, part in unpack_parts(row.first_seq, row.blob, wanted):
+            for seq, part in unpack_parts(row.first_seq, bytes(row.blob), wanted):
                 found[seq].setdefault(part.name, RuledPart(seq, part, rule))
     return found
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, bindparam, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import parts, segments, trust
 from yidao.node.store.erasures import Erasure, erasures_in
 from yidao.node.store.journals import journal_of
 from yidao.node.store.packing import unpack_parts
+from yidao.node.store.prepared import Prepared
 from yidao.node.store.segments import Segment
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
@@ -23,6 +24,16 @@ from yidao.sync.record import Part, decode_header
 
 _NO_PARTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 _ROWS_AT_ONCE: Final = 16
+_JOURNAL: Final = Prepared(
+    select(journal_table.c.node_id, journal_table.c.channel, journal_table.c.epoch).where(
+        journal_table.c.id == bindparam("pk")
+    )
+)
+_PARTS_AT: Final = Prepared(
+    select(parts_table.c.first_seq, parts_table.c.blob).where(
+        parts_table.c.position == bindparam("at"), parts_table.c.journal_id == bindparam("of")
+    )
+)
 
 
 def read_records(
@@ -54,7 +65,7 @@ def read_records(
     for row in rows:
         held = segments.segment_of(row)
         if not to_fold or is_folded(held.headers):
-            found.extend(_records_of(conn, held, names, after))
+            found.extend(_records_of(conn, held, names, range(after + 1, held.last_position + 1)))
         scanned = held.last_position
         if scanned - after >= limit:
             rows.close()
@@ -67,8 +78,7 @@ def record_at(conn: Connection, position: int) -> StoredRecord | None:
     held = segments.segment_at(conn, position)
     if held is None:
         return None
-    records = _records_of(conn, held, {}, position - 1)
-    return next((record for record in records if record.position == position), None)
+    return next(iter(_records_of(conn, held, {}, range(position, position + 1))), None)
 
 
 def record_of(conn: Connection, journal_pk: int, seq: int) -> StoredRecord | None:
@@ -150,28 +160,29 @@ class Reader:
 
 
 def _records_of(
-    conn: Connection, held: Segment, names: dict[int, JournalId], after: int
+    conn: Connection, held: Segment, names: dict[int, JournalId], wanted: range
 ) -> list[StoredRecord]:
+    """Read the records of a segment that lie at these positions."""
     name = names.get(held.journal_pk)
     if name is None:
-        row = conn.execute(select(journal_table).where(journal_table.c.id == held.journal_pk)).one()
-        name = names[held.journal_pk] = journal_of(row)
+        name = names[held.journal_pk] = journal_of(_JOURNAL.first(conn, pk=held.journal_pk))
+    first = max(wanted.start - held.position, 0)
+    headers = held.headers[first : wanted.stop - held.position]
+    seqs = range(held.first_seq + first, held.first_seq + first + len(headers))
+    only = None if len(headers) == len(held.headers) else frozenset(seqs)
     bodies: dict[int, dict[str, bytes]] = {}
-    for part_row in conn.execute(_parts_at(held)):
-        _collect(part_row, bodies)
+    for row in _PARTS_AT.all(conn, at=held.position, of=held.journal_pk):
+        for seq, part in unpack_parts(row.first_seq, bytes(row.blob), only):
+            bodies.setdefault(seq, {})[part.name] = part.body
     found = []
-    for offset, data in enumerate(held.headers):
-        position = held.position + offset
-        if position <= after:
-            continue
+    for seq, data in zip(seqs, headers, strict=True):
         try:
             header = decode_header(data)
         except PeerError:
             continue
-        seq = held.first_seq + offset
         found.append(
             StoredRecord(
-                position=position,
+                position=held.position + seq - held.first_seq,
                 journal=name,
                 journal_pk=held.journal_pk,
                 seq=seq,
@@ -181,14 +192,3 @@ def _records_of(
             )
         )
     return found
-
-
-def _parts_at(held: Segment) -> Any:
-    return select(parts_table.c.first_seq, parts_table.c.blob).where(
-        parts_table.c.position == held.position, parts_table.c.journal_id == held.journal_pk
-    )
-
-
-def _collect(row: Row[Any], into: dict[int, dict[str, bytes]]) -> None:
-    for seq, part in unpack_parts(row.first_seq, row.blob):
-        into.setdefault(seq, {})[part.name] = part.body

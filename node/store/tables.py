@@ -116,8 +116,10 @@ parts = Table(
     Column("late", Boolean, nullable=False),
     Column("reach", Integer, nullable=False),
     Column("blob", LargeBinary, nullable=False),
-    Index("parts_seq", "journal_id", "first_seq"),
-    Index("parts_position", "position"),
+    # Runs that end too early are passed over in the index.
+    Index("parts_seq", "journal_id", "first_seq", "last_seq"),
+    # With the journal, or SQLite takes the other index and reads all of its rows.
+    Index("parts_position", "position", "journal_id"),
 )
 
 # Parts that an acceptance brought before their record could be stored.
@@ -141,7 +143,7 @@ sealed_part = Table(
     Column("position", BigInteger, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     PrimaryKeyConstraint("journal_id", "seq", "name"),
-    Index("sealed_part_position", "position"),
+    Index("sealed_part_position", "position", "journal_id"),
 )
 
 # Parts that were here and are gone, or whose sender said so; position: the record that
