@@ -209,10 +209,10 @@ class DigestReader:
             PeerError: What `decode_header` raises.
         """
         message = _parse(data)
+        unit, causes = message.unit, message.causes
         texts = (
             message.kind,
             message.actor,
-            message.unit,
             message.schema,
             message.schema_sha256,
             message.period,
@@ -226,23 +226,33 @@ class DigestReader:
             or not 1 <= message.created_ms <= MAX_CREATED_MS
             or _OBJECT.fullmatch(message.object) is None
             or message.critical
-            or message.causes
+            or (unit and _UNIT.fullmatch(unit) is None)
+            or (causes and (len(causes) > MAX_CAUSES or set(map(len, causes)) != {ID_BYTES}))
         ):
             return self._read_in_full(data, texts)
-        parts = message.parts
-        if len(parts) != 1:
+        found: list[PartDigest] = []
+        for part in message.parts:
+            name, digest, length = part.name, part.commitment, part.length
+            grade, reach, release = rule = (part.grade, part.reach, part.release)
+            if (
+                (name, rule) not in self._checked
+                or len(digest) != HASH_BYTES
+                or length > MAX_PART_BYTES
+            ):
+                return self._read_in_full(data, texts)
+            found.append(
+                PartDigest(name, digest, length, _GRADES[grade], reach, _RELEASES[release])
+            )
+        if len(found) > 1 and (
+            len(found) > MAX_PARTS or len({digest.name for digest in found}) != len(found)
+        ):
             return self._read_in_full(data, texts)
-        (part,) = parts
-        name, digest, length = part.name, part.commitment, part.length
-        rule = (name, part.grade, part.reach, part.release)
-        if rule not in self._checked or len(digest) != HASH_BYTES or length > MAX_PART_BYTES:
-            return self._read_in_full(data, texts)
-        return (PartDigest(name, digest, length, _GRADES[rule[1]], rule[2], _RELEASES[rule[3]]),)
+        return tuple(found)
 
     def _read_in_full(self, data: bytes, texts: tuple[object, ...]) -> tuple[PartDigest, ...]:
         parts = decode_header(data).parts
         self._checked.add(texts)
-        self._checked.update((part.name, part.grade, part.reach, part.release) for part in parts)
+        self._checked.update((part.name, (part.grade, part.reach, part.release)) for part in parts)
         return parts
 
 

@@ -84,8 +84,8 @@ def test_letters_cost_the_same_in_an_old_store(tree: Tree) -> None:
     """A letter is found by the segment that it came with."""
     young, old = tree.node("/33"), tree.node("/34")
     steps = []
+    part = SealedPart(name="core", ciphertext=hashlib.sha256(b"sealed").digest())
     for node, count in ((young, YOUNG), (old, OLD)):
-        part = SealedPart(name="core", ciphertext=hashlib.sha256(b"sealed").digest())
         for seq in range(count):
             node.store.run(
                 lambda tx, at=seq: letters.write_sealed(tx.conn, 1, at + 1, [(at, part)])

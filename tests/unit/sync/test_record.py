@@ -3,6 +3,7 @@ from hashlib import sha256
 
 import pytest
 
+from yidao.api.record.v1 import record_pb2
 from yidao.sync import errors
 from yidao.sync.record import (
     MAX_CAUSES,
@@ -226,6 +227,10 @@ def test_digests_are_read_as_strictly_as_headers(
         make_header(parts=(make_part().digest(),)),
         make_header(parts=(make_part().digest(), make_part("pii").digest(grade=Grade.L4))),
         make_header(causes=(bytes(16),), unit="", schema="", schema_sha256=b"", period=""),
+        make_header(
+            causes=(bytes(16), bytes(16)),
+            parts=(make_part().digest(), make_part("pii").digest(grade=Grade.L4)),
+        ),
     )
     refused = 0
     for data in (header.encode() for header in headers):
@@ -241,6 +246,35 @@ def test_digests_are_read_as_strictly_as_headers(
             cut = data[:length]
             assert outcome(warm.read, cut) == outcome(lambda e: decode_header(e).parts, cut)
     assert refused > 100
+
+
+def test_digests_are_read_as_strictly_where_all_texts_are_known(
+    make_header: MakeHeader, make_part: MakePart
+) -> None:
+    """What no changed bit makes of a good header: a part twice, too many, an id of another size."""
+    warm = DigestReader()
+    parts = (make_part().digest(), make_part("pii").digest())
+    data = make_header(parts=parts, causes=(bytes(16),)).encode()
+    assert warm.read(data) == parts
+    many = [make_part(f"ext:/{number}").digest() for number in range(MAX_PARTS)]
+    full = make_header(parts=tuple(many)).encode()
+    warm.read(full)
+    for change in (
+        lambda each: each.parts.append(each.parts[0]),
+        lambda each: each.parts.extend(record_pb2.Header.FromString(full).parts),
+        lambda each: each.causes.append(bytes(15)),
+        lambda each: each.causes.extend([bytes(16)] * MAX_CAUSES),
+        lambda each: setattr(each, "unit", "91330100"),
+        lambda each: setattr(each.parts[1], "commitment", bytes(31)),
+        lambda each: setattr(each.parts[1], "length", MAX_PART_BYTES + 1),
+        lambda each: setattr(each.parts[1], "reach", 1_000),
+    ):
+        message = record_pb2.Header.FromString(data)
+        change(message)
+        changed = message.SerializeToString(deterministic=True)
+        found = outcome(lambda each: decode_header(each).parts, changed)
+        assert found[0] == "HEADER_FIELD_INVALID"  # type: ignore[index]
+        assert outcome(warm.read, changed) == found
 
 
 def test_a_kind_is_seen_without_reading_the_header(make_header: MakeHeader) -> None:
