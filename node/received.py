@@ -1,6 +1,6 @@
 """Up to which size the parent holds this node's own journals, as its receipts say."""
 
-import asyncio
+from collections.abc import Callable
 
 from yidao.sync.ids import JournalId
 
@@ -10,7 +10,7 @@ class Received:
 
     def __init__(self) -> None:
         self._sizes: dict[JournalId, int] = {}
-        self._news = asyncio.Event()
+        self._listeners: list[Callable[[JournalId], None]] = []
 
     def size_of(self, journal: JournalId) -> int:
         """The size that is known to be received since this process started, 0 if none."""
@@ -20,9 +20,9 @@ class Received:
         """Note a receipt that was verified and kept."""
         if size > self.size_of(journal):
             self._sizes[journal] = size
-            self._news.set()
-            self._news = asyncio.Event()
+            for hear in self._listeners:
+                hear(journal)
 
-    async def changed(self) -> None:
-        """Wait for the next receipt, of whichever journal."""
-        await self._news.wait()
+    def listen(self, hear: Callable[[JournalId], None]) -> None:
+        """Call with the journal of each receipt that comes, for as long as this lives."""
+        self._listeners.append(hear)

@@ -1,6 +1,7 @@
 """The local API of records that programs publish."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
@@ -37,6 +38,7 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
         self._clock_ms = clock_ms
         self._landing = Landing()
         self._streams: set[_Stream] = set()
+        received.listen(self._hear)
 
     def close(self) -> None:
         """End every stream with `APPEND_ENDED`; nobody waits for callers that never end."""
@@ -57,22 +59,19 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
         """Append what comes, and answer in that order."""
         stream = _Stream()
         self._streams.add(stream)
-        tasks = [asyncio.create_task(self._read(requests, stream))]
+        reading = asyncio.create_task(self._read(requests, stream))
         try:
             while True:
                 response = await stream.answers.get()
                 if response is None:
                     break
-                if stream.journal is not None and len(tasks) == 1:
-                    tasks.append(asyncio.create_task(self._tell(stream)))
                 yield response
             if stream.error is not None:
                 raise stream.error
         finally:
             self._streams.discard(stream)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def _read(
         self, requests: AsyncIterator[records_pb2.AppendRequest], stream: "_Stream"
@@ -82,7 +81,7 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
             async for request in requests:
                 await stream.room.acquire()
                 channel = self._channel(request, channel)
-                stream.journal = self._publishing.journal(channel)
+                self._goes_into(stream, self._publishing.journal(channel))
                 try:
                     landing = self._submit(request, channel)
                 except YidaoError as error:
@@ -95,18 +94,17 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
         except Exception as error:  # noqa: BLE001 - raised again where the stream is answered
             stream.end(error)
 
-    async def _tell(self, stream: "_Stream") -> None:
-        """Tell of each receipt, the newest only where they come faster than they are read."""
-        journal, told = stream.journal, 0
-        while journal is not None:
-            size = self._received.size_of(journal)
-            if size > told:
-                told = size
-                stream.answers.put_nowait(_Response(received=told))
-            await self._received.changed()
-            if stream.journal != journal:
-                # The node has opened an epoch.
-                journal, told = stream.journal, 0
+    def _goes_into(self, stream: "_Stream", journal: JournalId) -> None:
+        if stream.journal != journal:
+            # The first request, or the node has opened an epoch.
+            stream.journal = journal
+            stream.receipts = _Receipts(stream.answers, lambda: self._received.size_of(journal))
+            stream.receipts.hear(is_idle=True)
+
+    def _hear(self, journal: JournalId) -> None:
+        for stream in self._streams:
+            if stream.journal == journal and stream.receipts is not None:
+                stream.receipts.hear(is_idle=not stream.waiting)
 
     def _channel(self, request: records_pb2.AppendRequest, before: str) -> str:
         """Return where a request's records go; raises `ReachInvalid` if it is elsewhere."""
@@ -124,11 +122,50 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
         return self._publishing.submit(channel, drafts)
 
 
+class _Receipts:
+    """Which receipts a stream is told of: those that say something of its own records.
+
+    With hundreds of streams, telling each of every receipt would be more work than the records.
+    One that has nothing on its way is told of all; it may ask for what another one wrote.
+    """
+
+    def __init__(
+        self, answers: "asyncio.Queue[_Response | None]", received: Callable[[], int]
+    ) -> None:
+        self._answers = answers
+        self._received = received
+        self._told = self._last = 0
+        # Of what is durable and not received, as much as is kept in mind.
+        self._sizes: deque[int] = deque()
+
+    def landed(self, size: int) -> None:
+        """Note that a request is durable, with the size of the journal then."""
+        self._last = size
+        if size > self._told and len(self._sizes) < MAX_IN_FLIGHT:
+            self._sizes.append(size)
+            # What was sent again may have been received long ago.
+            self.hear()
+
+    def hear(self, *, is_idle: bool = False) -> None:
+        """Look at the newest receipt, and tell of it if it is of use."""
+        size = self._received()
+        covers = self._sizes and self._sizes[0] <= size
+        if size > self._told and (covers or (is_idle and not self._sizes)):
+            self._told = size
+            self._answers.put_nowait(_Response(received=size))
+            while self._sizes and self._sizes[0] <= size:
+                self._sizes.popleft()
+            if not self._sizes and self._last > size:
+                # More is out than is kept in mind.
+                self._sizes.append(size + 1)
+
+
 class _Stream:
     """One stream: answers go out in the order of the requests."""
 
     def __init__(self) -> None:
         self.answers: asyncio.Queue[_Response | None] = asyncio.Queue()
+        self.receipts: _Receipts | None = None
         self.room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self.waiting: list[Future[Callable[[], Landed]]] = []
         self.journal: JournalId | None = None
@@ -144,7 +181,10 @@ class _Stream:
         try:
             while self.waiting and self.waiting[0].done():
                 self.room.release()
-                self.answers.put_nowait(_outcome(self.waiting.pop(0)))
+                answer = _outcome(self.waiting.pop(0))
+                self.answers.put_nowait(answer)
+                if answer.size and self.receipts is not None:
+                    self.receipts.landed(answer.size)
         except Exception as error:  # noqa: BLE001 - raised again where the stream is answered
             self.end(error)
             return

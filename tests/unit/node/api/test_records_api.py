@@ -1,7 +1,10 @@
 """Who may append over a stream, for how long, and how it ends."""
 
+import asyncio
+import queue
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -13,8 +16,8 @@ import pytest
 from tests.unit.node.api.offices import Office, refused
 from yidao.api.errors import YidaoError
 from yidao.api.local.v1 import records_pb2, records_pb2_grpc
-from yidao.node.affairs.publishing.commands import Publishing
-from yidao.node.client import Client, NewRecord, Publisher, Token
+from yidao.node.affairs.publishing.commands import Landed, Publishing
+from yidao.node.client import Client, NewRecord, Published, Publisher, Token
 from yidao.sync.ids import JournalId
 
 RECORD = NewRecord(kind="app.meter.reading", object="meter/1", body=b"{}")
@@ -121,6 +124,85 @@ def test_receipts_are_told_of_the_journal_that_is_written(office: Office) -> Non
             told(replace(journal, epoch="2-" + "a" * 16), size + 5)
             assert publisher.wait_received(size + 5, 30)
             assert publisher.received == size + 5
+
+
+def test_streams_are_told_of_receipts_of_their_own_records(office: Office) -> None:
+    """And one that has nothing on its way of every one; also where a record was sent before."""
+    journal = JournalId(node_id=office.store.identity.node_id, channel="up:15", epoch="1")
+
+    def told(size: int) -> None:
+        office.loop.call_soon_threadsafe(office.received.told, journal, size)
+
+    first = replace(RECORD, record_id=bytes(range(16)))
+    requests: queue.SimpleQueue[records_pb2.AppendRequest | None] = queue.SimpleQueue()
+    with (
+        office.machine.publisher(actor="li@/") as one,
+        grpc.insecure_channel(f"unix:{office.socket}") as channel,
+    ):
+        answers = records_pb2_grpc.RecordsServiceStub(channel).Append(iter(requests.get, None))
+        size = one.send([first]).result(30).size
+        request = records_pb2.AppendRequest(actor="li@/", reach=15)
+        request.records.add(record_id=bytes(16), kind="app.meter.reading", object="m/2", version=1)
+        requests.put(request)
+        later = next(answers).size
+        assert later == size + 1
+        told(size)
+        assert one.wait_received(size, 30)
+        told(later)
+        assert one.wait_received(later, 30)
+        assert next(answers).received == later
+        requests.put(None)
+    with office.machine.publisher(actor="li@/") as again:
+        assert again.send([first]).result(30).size <= later
+        assert again.wait_received(later, 30)
+
+
+class Held:
+    """The next request of an office stays on its way until it is let go."""
+
+    def __init__(self) -> None:
+        self.landing: Future[Callable[[], Landed]] = Future()
+        self._is_there = threading.Event()
+
+    def _submit(self, *_: object) -> "Future[Callable[[], Landed]]":
+        self._is_there.set()
+        return self.landing
+
+    def send(self, publisher: Publisher) -> "Future[Published]":
+        """Send a record, and return once it is on its way."""
+        with patch.object(Publishing, "submit", side_effect=self._submit):
+            sent = publisher.send([RECORD])
+            assert self._is_there.wait(30)
+        return sent
+
+
+def test_a_stream_hears_of_progress_whatever_waits(office: Office) -> None:
+    """Sizes are kept in mind for some requests only; what comes after them is told of as well."""
+    journal = JournalId(node_id=office.store.identity.node_id, channel="up:15", epoch="1")
+    with office.machine.publisher(actor="li@/") as publisher:
+        sent = [publisher.send([replace(RECORD, object=f"meter/{n}")]) for n in range(80)]
+        sizes = [each.result(30).size for each in sent]
+        held = Held()
+        held.send(publisher)
+        for size in (sizes[0], sizes[62], sizes[66], sizes[70], sizes[79]):
+            office.loop.call_soon_threadsafe(office.received.told, journal, size)
+            assert publisher.wait_received(size, 30)
+            assert publisher.received == size
+        held.landing.set_result(lambda: Landed(positions=(1,), size=sizes[79] + 1))
+
+
+def test_what_was_received_before_it_landed_is_told(office: Office) -> None:
+    """A record that was sent again, on a stream that was busy when others' receipts came."""
+    journal = JournalId(node_id=office.store.identity.node_id, channel="up:15", epoch="1")
+    with office.machine.publisher(actor="li@/") as publisher:
+        held = Held()
+        sent = held.send(publisher)
+        office.loop.call_soon_threadsafe(office.received.told, journal, 9)
+        office.run(asyncio.sleep(0))
+        held.landing.set_result(lambda: Landed(positions=(1,), size=3))
+        assert sent.result(30).size == 3
+        assert publisher.wait_received(3, 30)
+        assert publisher.received == 9
 
 
 def test_one_request_is_answered_by_the_unary_call(office: Office) -> None:
