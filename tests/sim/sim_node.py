@@ -82,6 +82,7 @@ class SimNode:
     def __init__(self, world: "World", me: Enrolled, chain: list[Enrolled]) -> None:
         self.world = world
         self.me = me
+        self._parent_path = me.path.parent
         self.random = Random(f"{world.seed} {me.path}")
         self.store = self.make_store(me, chain)
         self.links: dict[NodeId, Link] = {}
@@ -216,7 +217,7 @@ class SimNode:
 
     def dial(self) -> None:
         """Connect to the parent unless there is a link; try again later if that fails."""
-        parent_path = self.me.path.parent
+        parent_path = self._parent_path
         if not self.up or parent_path is None:
             return
         parent = self.world.nodes[parent_path]
@@ -360,7 +361,7 @@ class SimNode:
         return False
 
     def _close(self, link: Link, effect: fx.Close) -> None:
-        from_parent = link.peer.path == self.me.path.parent
+        from_parent = link.peer.path == self._parent_path
         if effect.code == REPLACED and effect.by_peer and from_parent and self._is_live(link):
             # One process dials once at a time: another one speaks as this node.
             self.warden.replaced()
@@ -375,7 +376,7 @@ class SimNode:
             return
         if link.peer.path.parent == self.me.path and not self._hear(link, hello):
             return
-        if link.peer.path == self.me.path.parent:
+        if link.peer.path == self._parent_path:
             self._learn_chain(self.world.by_id(link.peer.node_id).store.chain())
         link.asked = self.warden.wanted(link.peer.node_id)
         done = link.session.resume(
@@ -454,7 +455,7 @@ class SimNode:
             return
         link.session.close("CUT")
         del self.links[link.peer.node_id]
-        if link.peer.path == self.me.path.parent:
+        if link.peer.path == self._parent_path:
             self._redial()
 
     def _redial(self) -> None:

@@ -102,6 +102,8 @@ class World:
         self.promises: dict[tuple[NodeId, JournalId, int], Promise] = {}
         self.refusals: list[str] = []
         self.parted: set[Path] = set()
+        # Whether no line works at all, whatever ends in the meantime.
+        self.is_away = False
         self.violations: list[str] = []
         # Epochs of which somebody has found that two histories were signed.
         self.exposed: set[tuple[NodeId, str]] = set()
@@ -183,17 +185,19 @@ class World:
     def _go_away(self, end: float) -> None:
         """No line works any more; everybody goes on alone."""
         self.faults["away"] += 1
-        self.parted.update(path for path in self.nodes if path.labels)
+        self.is_away = True
         for _, link in self.mishaps.links():
             link.connection.cut(silent=0.5)
         for _ in range(self.plan.faults // 3):
             for kind in (self.mishaps.kill, self.mishaps.lose_power, self.mishaps.jump_clock):
                 self.scheduler.after(self.random.uniform(0, self.plan.away_seconds - 60), kind)
         self.scheduler.run_until(end)
+        assert not self.mishaps.links(), "a line came up while none works"
         self.violations += always(self.view())
 
     def _heal(self) -> None:
         """End all faults; copies that ran beside their original are switched off."""
+        self.is_away = False
         self.parted.clear()
         for clone in self.clones:
             self.unplug(clone)
@@ -368,7 +372,7 @@ class World:
 
     def is_parted(self, child: SimNode) -> bool:
         """Whether a node cannot reach its parent now."""
-        return child.me.path in self.parted
+        return self.is_away or child.me.path in self.parted
 
     # What is observed.
 
