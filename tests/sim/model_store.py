@@ -7,11 +7,11 @@ extending, commitments, routing and cursors are the real code.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 from yidao.sync import errors, journal
 from yidao.sync.epoch import (
@@ -109,17 +109,16 @@ class State:
 
     def copy(self) -> "State":
         """Return a state that can be changed without changing this one."""
-        other = copy(self)
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if isinstance(value, list | dict | set):
-                setattr(other, name, copy(value))
-        return other
+        return State(**{name: _copied(getattr(self, name)) for name in self.__slots__})
 
     @property
     def head(self) -> int:
         """The last position."""
         return self.next_position - 1
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, list | dict | set) else value
 
 
 class ModelStore:
@@ -413,7 +412,7 @@ class ModelStore:
         released = {
             (other, seq)
             for other, seq, _ in arrived
-            if (other, seq) not in {(journal_id, n) for n in range(held.size, len(headers))}
+            if other != journal_id or not held.size <= seq < len(headers)
         }
         state.parts.update(arrived)
         if is_mended(extended.state.size, state.wanted.get(journal_id), in_order=in_order):
@@ -553,11 +552,12 @@ class ModelStore:
         seal = self._as_read(stored.seal)
         if seal.journal.node_id == peer.node_id:
             return Item(position=stored.position, seal=seal, parts=self._all_parts(seal))
-        own = [(seal.journal, seq) for seq in range(seal.first_seq, seal.end_seq)]
-        keys = [(key, False) for key in own]
-        keys += [(key, True) for key in self.durable.released.get(stored.position, ())]
+        keys = [((seal.journal, seq), False) for seq in range(seal.first_seq, seal.end_seq)]
+        released = self.durable.released.get(stored.position, ())
+        if released:
+            keys = sorted([*keys, *[(key, True) for key in released]], key=str)
         runs: dict[JournalId, list[RecordParts]] = {}
-        for (journal_id, seq), attached in sorted(keys, key=str):
+        for (journal_id, seq), attached in keys:
             parts = tuple(self._outgoing_parts(journal_id, seq, peer, attached=attached))
             if parts:
                 runs.setdefault(journal_id, []).append(RecordParts(seq=seq, parts=parts))

@@ -155,8 +155,10 @@ class SimNode:
 
     def _note_signed(self) -> None:
         for journal, headers in self.store.durable.headers.items():
+            if journal.node_id != self.me.node_id:
+                continue
             since = self._noted.get(journal, 0)
-            if journal.node_id == self.me.node_id and len(headers) > since:
+            if len(headers) > since:
                 self.world.note_signed(journal, headers, since)
                 self._noted[journal] = len(headers)
 
@@ -311,6 +313,7 @@ class SimNode:
         self._run(link, done)
 
     def _run(self, link: Link, effects: fx.Effects) -> None:
+        is_acked = False
         for effect in effects:
             match effect:
                 case fx.SendControl(message=message):
@@ -321,13 +324,14 @@ class SimNode:
                 case fx.Ingest():
                     self._ingest(link, effect)
                 case fx.StoreAck(lane=lane, position=position):
+                    is_acked = True
                     self.world.note_ack(self, link.peer, lane, position)
                     self._keep_receipts(link.peer, lane, position)
                 case fx.Close():
                     self._close(link, effect)
                 case _:
                     self._run_opening(link, effect)
-        if any(isinstance(effect, fx.StoreAck) for effect in effects):
+        if is_acked:
             self._pump(link)
 
     def _run_opening(self, link: Link, effect: fx.Effect) -> None:

@@ -1,5 +1,6 @@
 """One run: a tree, its work, its faults, and what was promised on the way."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -380,9 +381,10 @@ class World:
         """A sender was told that a lane is durable at its peer up to a position."""
         key = (sender, receiver.node_id, lane)
         before = self._acked.get(key, 0)
-        for item in sender.store.durable.segments:
-            if not before < item.position <= position:
-                continue
+        segments = sender.store.durable.segments
+        for item in segments[bisect_right(segments, before, key=lambda s: s.position) :]:
+            if item.position > position:
+                break
             journal = item.seal.journal
             origin = self._by_id[journal.node_id].me.path
             # A refused journal is not promised: the sender heard of it before this ack.
