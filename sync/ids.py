@@ -125,7 +125,8 @@ class Path:
 
     def is_ancestor_of(self, other: "Path") -> bool:
         """Whether `other` lies strictly below this path."""
-        return self.depth < other.depth and other.labels[: self.depth] == self.labels
+        depth = len(self.labels)
+        return depth < len(other.labels) and other.labels[:depth] == self.labels
 
     def is_within(self, other: "Path") -> bool:
         """Whether this path is `other` or lies below it."""
