@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
-from sim.model_store import Enrolled, ModelStore, Outcome, State
+from sim.model_state import Enrolled, Outcome, State
+from sim.model_store import ModelStore
 from sim.sim_node import SimNode, signer_of
 from yidao.sync.epoch import Cause
 from yidao.sync.fencing import Start

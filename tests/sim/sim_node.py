@@ -8,17 +8,17 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
-from sim.model_store import (
+from sim.model_state import (
     ACCEPTED,
     SUBMITTED,
     Draft,
     Enrolled,
-    ModelStore,
     Outcome,
     RecordKey,
     State,
     decode_header,
 )
+from sim.model_store import ModelStore
 from sim.scheduler import CONTROL, DATA, INSTANT_SECONDS, Connection, End
 from sim.warden import RESUMING, SimWarden
 from yidao.sync import effects as fx

@@ -10,7 +10,7 @@ from random import Random
 
 from sim.invariants import NodeView, Promise, TreeView, always, healed
 from sim.mishaps import Mishaps
-from sim.model_store import (
+from sim.model_state import (
     ENROLLED,
     NETWORK,
     OPENED,
