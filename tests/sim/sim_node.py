@@ -159,7 +159,7 @@ class SimNode:
                 continue
             since = self._noted.get(journal, 0)
             if len(headers) > since:
-                self.world.note_signed(journal, headers, since)
+                self.world.histories.signed(journal, headers, since)
                 self._noted[journal] = len(headers)
 
     def append(self, drafts: list[Draft], told: Callable[[list[RecordKey]], None]) -> None:
