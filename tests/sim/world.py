@@ -22,7 +22,8 @@ from sim.model_state import (
 )
 from sim.remembered import remembered_verifications
 from sim.scheduler import Scheduler
-from sim.sim_node import SimNode, signer_of
+from sim.sim_node import SimNode
+from sim.sim_writer import signer_of
 from yidao.api.errors import YidaoError
 from yidao.sync.fencing import Standing
 from yidao.sync.ids import JournalId, Lane, NodeId, Path, RecordId
