@@ -75,6 +75,9 @@ class Lane(IntEnum):
     URGENT = 2
     BULK = 3
 
+    # An enum's own one hashes its name anew each time, and lanes are keys everywhere.
+    __hash__ = int.__hash__
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Path:
@@ -112,9 +115,9 @@ class Path:
         return len(self.labels)
 
     @property
-    def parent(self) -> Self | None:
+    def parent(self) -> "Path | None":
         """The path one tier up, or None for the root."""
-        return type(self)(self.labels[:-1]) if self.labels else None
+        return _parent(self)
 
     def child(self, label: str) -> Self:
         """Return the path of a child by its label."""
@@ -122,7 +125,8 @@ class Path:
 
     def is_ancestor_of(self, other: "Path") -> bool:
         """Whether `other` lies strictly below this path."""
-        return self.depth < other.depth and other.labels[: self.depth] == self.labels
+        depth = len(self.labels)
+        return depth < len(other.labels) and other.labels[:depth] == self.labels
 
     def is_within(self, other: "Path") -> bool:
         """Whether this path is `other` or lies below it."""
@@ -136,6 +140,12 @@ class Path:
                 break
             shared += 1
         return type(self)(self.labels[:shared])
+
+
+# Who walks up a tree asks for the same paths again and again.
+@lru_cache(maxsize=8192)
+def _parent(path: Path) -> Path | None:
+    return Path(path.labels[:-1]) if path.labels else None
 
 
 class Audience(Enum):

@@ -164,7 +164,7 @@ class Outbound:
     @property
     def under_way_bytes(self) -> int:
         """What was sent and is not acknowledged."""
-        return sum(sending.under_way_bytes for sending in self._lanes.values())
+        return sum([sending.under_way_bytes for sending in self._lanes.values()])
 
     def next_read(
         self, head: int, max_bytes: int, lane_heads: Mapping[Lane, int] | None = None

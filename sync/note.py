@@ -6,6 +6,7 @@ key is ignored; one by a known key that fails refuses the whole note; a note tha
 bears no signature of a known key is refused.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +24,8 @@ MAX_NAME_CHARS: Final = 255
 _KEY_ID_BYTES: Final = 4
 _TIME_BYTES: Final = 8
 _LINE_START: Final = "— "
+# All below the space but the newline.
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,5 +228,5 @@ def _is_key_name(name: str) -> bool:
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
         raise errors.NoteMalformed(reason="last newline")
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise errors.NoteMalformed(reason="control character")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -174,7 +175,13 @@ def read_part(part: pb.Part) -> Part:
 
 def read_journal(ref: pb.JournalRef) -> JournalId:
     """Return the journal that a message names."""
-    return JournalId(node_id=node_id(ref.node_id), channel=ref.channel, epoch=ref.epoch)
+    return _journal(ref.node_id, ref.channel, ref.epoch)
+
+
+# Every item of every frame names one, and a node hears of the same few all day.
+@lru_cache(maxsize=8192)
+def _journal(node: bytes, channel: str, epoch: str) -> JournalId:
+    return JournalId(node_id=node_id(node), channel=channel, epoch=epoch)
 
 
 def write_journal(out: pb.JournalRef, journal: JournalId) -> None:

@@ -30,8 +30,6 @@ def lane_of(channel: str) -> Lane | None:
     return None if parsed.audience is Audience.LOCAL else parsed.lane
 
 
-# A store asks this for every segment that it reads; the answers are few.
-@lru_cache(maxsize=65_536)
 def lanes_for(
     channel: str,
     origin_path: Path,
@@ -56,6 +54,20 @@ def lanes_for(
         ChannelInvalid: No such channel.
         NotAdjacent: The two ends are not parent and child.
     """
+    target = None if target_path is None else target_path.labels
+    return _lane(channel, origin_path.labels, own_path.labels, peer_path.labels, target)
+
+
+_Labels = tuple[str, ...]
+
+
+# A store asks this for every segment that it reads; the answers are few. By labels: to hash
+# and compare paths would take longer than all the rest.
+@lru_cache(maxsize=65_536)
+def _lane(
+    channel: str, origin: _Labels, own: _Labels, peer: _Labels, target: _Labels | None
+) -> Lane | None:
+    origin_path, own_path, peer_path = Path(origin), Path(own), Path(peer)
     if not is_adjacent(own_path, peer_path):
         raise errors.NotAdjacent(own=str(own_path), peer=str(peer_path))
     parsed = Channel.parse(channel)
@@ -66,10 +78,10 @@ def lanes_for(
         case Audience.DOWN:
             goes = own_path.is_within(origin_path) and own_path.is_ancestor_of(peer_path)
         case Audience.TO:
-            if target_path is None:
+            if target is None:
                 goes = _climbs(origin_path, own_path, peer_path, REACH_ROOT)
             else:
-                goes = _nears(origin_path, own_path, peer_path, target_path)
+                goes = _nears(origin_path, own_path, peer_path, Path(target))
         case Audience.LOCAL:
             pass
     return parsed.lane if goes else None
@@ -120,7 +132,8 @@ def part_goes(  # noqa: PLR0913 (each is one fact of the rule, and named at the 
 
 
 def _is_parent(upper: Path, lower: Path) -> bool:
-    return lower.depth == upper.depth + 1 and lower.labels[:-1] == upper.labels
+    # Without its last label an empty path would be its own parent.
+    return bool(lower.labels) and lower.labels[:-1] == upper.labels
 
 
 def _within_reach(origin_path: Path, peer_path: Path, reach: int) -> bool:

@@ -30,6 +30,9 @@ from yidao.sync import errors
 class State(Enum):
     """Where a session stands."""
 
+    # An enum's own one hashes its name anew each time; every event looks into the table.
+    __hash__ = object.__hash__
+
     NEW = "new"
     GREETING = "greeting"
     GREETED = "greeted"
@@ -42,6 +45,8 @@ class State(Enum):
 
 class Event(Enum):
     """What can happen to a session; the first group comes from the peer."""
+
+    __hash__ = object.__hash__
 
     HELLO = "hello"
     RESUME = "resume"

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
-from sim.model_store import Enrolled, ModelStore, Outcome, State
-from sim.sim_node import SimNode, signer_of
+from sim.model_state import Enrolled, Outcome, State
+from sim.model_store import ModelStore
+from sim.sim_node import SimNode
+from sim.sim_writer import signer_of
 from yidao.sync.epoch import Cause
 from yidao.sync.fencing import Start
 from yidao.sync.ids import JournalId, NodeId

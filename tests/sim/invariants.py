@@ -177,8 +177,9 @@ def everything_arrived(tree: TreeView) -> Iterator[str]:
                 continue
             certain = tree.certain(journal, len(headers))
             is_forked = journal in tree.forked
+            audience = _audience(tree, journal)
             for node in tree.nodes.values():
-                due = goes_to(tree, journal, node)
+                due = node.node_id in audience
                 size = len(node.headers.get(journal, ()))
                 if due and (size < certain or (size != certain and not is_forked)):
                     yield f"SHORT: {name(journal)} at {node.path} has {size} of {len(headers)}"
@@ -188,6 +189,7 @@ def everything_arrived(tree: TreeView) -> Iterator[str]:
 
 def parts_arrived(tree: TreeView) -> Iterator[str]:
     """Every part is where its reach and its release let it be."""
+    audiences: dict[JournalId, list[NodeView]] = {}
     for origin in tree.nodes.values():
         for journal, seq, part in origin.parts:
             if journal.node_id != origin.node_id or tree.certain(journal, seq + 1) <= seq:
@@ -196,17 +198,16 @@ def parts_arrived(tree: TreeView) -> Iterator[str]:
             digest = decode_header(headers[seq]).part(part) if seq < len(headers) else None
             if digest is None:
                 continue  # It has no header, which is named elsewhere.
-            for node in tree.nodes.values():
+            if journal not in audiences:
+                audiences[journal] = [*_audience(tree, journal).values()]
+            for node in audiences[journal]:
                 tiers = _tiers_up(tree, journal, node)
-                due = goes_to(tree, journal, node) and (
-                    tiers <= 0
-                    or (
-                        (digest.reach == 15 or tiers <= digest.reach)
-                        and (
-                            tiers == 1
-                            or digest.release is Release.AT_ONCE
-                            or (journal, seq) in node.releases
-                        )
+                due = tiers <= 0 or (
+                    (digest.reach == 15 or tiers <= digest.reach)
+                    and (
+                        tiers == 1
+                        or digest.release is Release.AT_ONCE
+                        or (journal, seq) in node.releases
                     )
                 )
                 if due and (journal, seq, part) not in node.parts:
@@ -220,12 +221,17 @@ def _root_of(headers: tuple[bytes, ...]) -> bytes:
 
 def goes_to(tree: TreeView, journal: JournalId, node: NodeView) -> bool:
     """Whether a journal's audience includes a node: every hop from its origin lets it pass."""
-    return _passes(journal.channel, tree.nodes[journal.node_id].path, node.path)
+    return _passes(journal.channel, tree.nodes[journal.node_id].path.labels, node.path.labels)
+
+
+def _audience(tree: TreeView, journal: JournalId) -> dict[NodeId, NodeView]:
+    return {node.node_id: node for node in tree.nodes.values() if goes_to(tree, journal, node)}
 
 
 @lru_cache(maxsize=65_536)
-def _passes(channel: str, origin: Path, target: Path) -> bool:
-    way = _way(origin, target)
+def _passes(channel: str, origin_labels: tuple[str, ...], target_labels: tuple[str, ...]) -> bool:
+    origin = Path(origin_labels)
+    way = _way(origin, Path(target_labels))
     return all(lanes_for(channel, origin, own, peer) in set(Lane) for own, peer in pairwise(way))
 
 

@@ -1,38 +1,28 @@
 """The program around the sessions of one node, driven by virtual time."""
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
-from random import Random
 from typing import TYPE_CHECKING
 
-from sim.model_store import (
-    ACCEPTED,
-    SUBMITTED,
-    Draft,
+from sim.model_state import (
     Enrolled,
-    ModelStore,
     Outcome,
-    RecordKey,
     State,
-    decode_header,
 )
-from sim.scheduler import CONTROL, DATA, INSTANT_SECONDS, Connection, End
+from sim.scheduler import CONTROL, DATA, Connection, End
+from sim.sim_writer import SimWriter
 from sim.warden import RESUMING, SimWarden
 from yidao.sync import effects as fx
 from yidao.sync import errors
 from yidao.sync.backoff import Backoff
 from yidao.sync.epoch import Cause, EpochOpened
 from yidao.sync.fencing import Standing, Start
-from yidao.sync.ids import JournalId, Lane, NodeId, RecordId
+from yidao.sync.ids import Lane, NodeId
 from yidao.sync.lanes import ReadRequest
 from yidao.sync.lives import Heard, Lives
 from yidao.sync.message import Hello, Holding, Refusal
 from yidao.sync.session import Limits, Session
 from yidao.sync.states import State as Stage
-from yidao.sync.suite import Ed25519Signer
 from yidao.sync.wire import decode_control, decode_frame, encode_control
 
 if TYPE_CHECKING:
@@ -50,14 +40,6 @@ LIMITS = Limits(
 
 REPLACED = "REPLACED"
 KEYS_CHANGED = "KEYS_CHANGED"
-# When the simulated country begins, in Unix ms.
-EPOCH_MS = 1_750_000_000_000
-
-
-@lru_cache(maxsize=64)
-def signer_of(name: str) -> Ed25519Signer:
-    """Return the sample journal key of a node."""
-    return Ed25519Signer(sha256(b"sample key of " + name.encode()).digest())
 
 
 @dataclass(slots=True, eq=False)
@@ -76,27 +58,15 @@ class Link:
     broken: bool = False
 
 
-class SimNode:
+class SimNode(SimWriter):
     """A node that is up or down; what is down has no links and no queue."""
 
     def __init__(self, world: "World", me: Enrolled, chain: list[Enrolled]) -> None:
-        self.world = world
-        self.me = me
-        self.random = Random(f"{world.seed} {me.path}")
-        self.store = self.make_store(me, chain)
+        super().__init__(world, me, chain)
+        self._parent_path = me.path.parent
         self.links: dict[NodeId, Link] = {}
-        self.up = True
-        self.life = 0
-        # What the wall clock shows beyond the time that has passed.
-        self.clock_ms = 0
         self.aside: set[NodeId] = set()
-        self.backups: list[State] = []
         self._must_reopen = False
-        self._queue: list[Callable[[State], Callable[[], None]]] = []
-        self._commit_due = False
-        self._synced_at = 0.0
-        # How much of each own journal the world knows to be on this disk.
-        self._noted: dict[JournalId, int] = {}
         self._backoff = Backoff(min_seconds=0.5, max_seconds=world.plan.max_backoff_seconds)
         self._begin(Start.FIRST)
 
@@ -106,69 +76,10 @@ class SimNode:
         self._life_id = self.random.randbytes(16)
         self.warden = SimWarden(self, start)
 
-    def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
-        """Return the node's store; broken nodes make a broken one."""
-        return ModelStore(me, signer_of(str(me.path)), chain)
-
-    def enrol(self, drafts: list[Draft]) -> None:
-        """Begin with these records on the disk."""
-        self.store.commit([lambda state: [self.store.append(state, drafts)].clear()])
-        self.store.sync()
-
-    # The writer.
-
-    def submit(self, job: Callable[[State], Callable[[], None]]) -> None:
-        """Put a job into the next commit; what it returns runs once that is durable."""
-        if not self.up:
-            return
-        self._queue.append(job)
-        if not self._commit_due:
-            self._commit_due = True
-            self.later(self.random.random() * 0.05, self._commit)
-
-    def _commit(self) -> None:
-        self._commit_due = False
-        done: list[Callable[[], None]] = []
-        jobs = [lambda state, job=job: done.append(job(state)) for job in self._queue]
-        self._queue.clear()
-        self.store.wall_ms = max(0, self._wall_ms())
-        self.store.commit([*jobs, self._decide])
-        self.committed(done)
-
-    def committed(self, done: list[Callable[[], None]]) -> None:
-        """Sync the disk, then let everybody know."""
-        # One disk, quick as a rule and now and then not; a later commit is never
-        # synced before an earlier one.
-        now = self.world.scheduler.now
-        took = self.random.random() ** 4 * 1.5
-        self._synced_at = max(self._synced_at + INSTANT_SECONDS, now + took)
-        self.later(self._synced_at - now, lambda: self._synced(done))
-
-    def _synced(self, done: list[Callable[[], None]]) -> None:
-        self.store.sync()
-        self._note_signed()
-        for tell in done:
-            tell()
+    def synced(self) -> None:
+        """Let every link have what is durable now."""
         for link in list(self.links.values()):
             self._pump(link)
-
-    def _note_signed(self) -> None:
-        for journal, headers in self.store.durable.headers.items():
-            since = self._noted.get(journal, 0)
-            if journal.node_id == self.me.node_id and len(headers) > since:
-                self.world.note_signed(journal, headers, since)
-                self._noted[journal] = len(headers)
-
-    def append(self, drafts: list[Draft], told: Callable[[list[RecordKey]], None]) -> None:
-        """Append as a client would: `told` once it is durable, or never."""
-
-        def job(state: State) -> Callable[[], None]:
-            if self.store.is_fenced:
-                return lambda: None
-            keys = self.store.append(state, drafts)
-            return lambda: told(keys)
-
-        self.submit(job)
 
     def reopen(self, cause: Cause) -> None:
         """Open a new epoch, and go on in it once that is durable."""
@@ -186,37 +97,11 @@ class SimNode:
         for link in list(self.links.values()):
             self._run(link, link.session.close(KEYS_CHANGED))
 
-    def _decide(self, state: State) -> None:
-        """Accept what children submitted; the cursor moves in the same commit."""
-        if self.store.is_fenced:
-            return
-        accepted = []
-        done = state.decided_position
-        first = bisect_right(state.segments, done, key=lambda segment: segment.position)
-        for item in state.segments[first:]:
-            if state.enrolled[item.seal.journal.node_id].path.parent != self.me.path:
-                continue
-            for seq, header_bytes in enumerate(item.seal.headers, start=item.seal.first_seq):
-                header = decode_header(header_bytes)
-                # One in four is never accepted, so that parts must also stay away.
-                if header.kind == SUBMITTED and header.parts and header.record_id[0] % 4:
-                    accepted.append(
-                        Draft(
-                            channel="up:15",
-                            record_id=RecordId(sha256(header.record_id).digest()[:16]),
-                            kind=ACCEPTED,
-                            releases=((item.seal.journal, seq),),
-                        )
-                    )
-        state.decided_position = state.head
-        if accepted:
-            self.store.append(state, accepted)
-
     # Links.
 
     def dial(self) -> None:
         """Connect to the parent unless there is a link; try again later if that fails."""
-        parent_path = self.me.path.parent
+        parent_path = self._parent_path
         if not self.up or parent_path is None:
             return
         parent = self.world.nodes[parent_path]
@@ -266,13 +151,6 @@ class SimNode:
             self._run(link, link.session.tick(self.steady_seconds(), max(0, self._wall_ms())))
             self.later(1, lambda: self._tick(link))
 
-    def steady_seconds(self) -> float:
-        """Return the clock that nobody can set."""
-        return self.world.scheduler.now
-
-    def _wall_ms(self) -> int:
-        return int(self.world.scheduler.now * 1000) + EPOCH_MS + self.clock_ms
-
     def crash(self) -> None:
         """Lose everything that is not on the disk."""
         self.up = False
@@ -310,6 +188,7 @@ class SimNode:
         self._run(link, done)
 
     def _run(self, link: Link, effects: fx.Effects) -> None:
+        is_acked = False
         for effect in effects:
             match effect:
                 case fx.SendControl(message=message):
@@ -320,13 +199,14 @@ class SimNode:
                 case fx.Ingest():
                     self._ingest(link, effect)
                 case fx.StoreAck(lane=lane, position=position):
+                    is_acked = True
                     self.world.note_ack(self, link.peer, lane, position)
                     self._keep_receipts(link.peer, lane, position)
                 case fx.Close():
                     self._close(link, effect)
                 case _:
                     self._run_opening(link, effect)
-        if any(isinstance(effect, fx.StoreAck) for effect in effects):
+        if is_acked:
             self._pump(link)
 
     def _run_opening(self, link: Link, effect: fx.Effect) -> None:
@@ -360,7 +240,7 @@ class SimNode:
         return False
 
     def _close(self, link: Link, effect: fx.Close) -> None:
-        from_parent = link.peer.path == self.me.path.parent
+        from_parent = link.peer.path == self._parent_path
         if effect.code == REPLACED and effect.by_peer and from_parent and self._is_live(link):
             # One process dials once at a time: another one speaks as this node.
             self.warden.replaced()
@@ -375,7 +255,7 @@ class SimNode:
             return
         if link.peer.path.parent == self.me.path and not self._hear(link, hello):
             return
-        if link.peer.path == self.me.path.parent:
+        if link.peer.path == self._parent_path:
             self._learn_chain(self.world.by_id(link.peer.node_id).store.chain())
         link.asked = self.warden.wanted(link.peer.node_id)
         done = link.session.resume(
@@ -454,7 +334,7 @@ class SimNode:
             return
         link.session.close("CUT")
         del self.links[link.peer.node_id]
-        if link.peer.path == self.me.path.parent:
+        if link.peer.path == self._parent_path:
             self._redial()
 
     def _redial(self) -> None:
@@ -463,13 +343,3 @@ class SimNode:
 
     def _is_live(self, link: Link) -> bool:
         return self.up and self.links.get(link.peer.node_id) is link
-
-    def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back unless this process has ended by then."""
-        life = self.life
-
-        def unless_crashed() -> None:
-            if self.life == life:
-                callback()
-
-        self.world.scheduler.after(seconds, unless_crashed)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sim.model_store import NETWORK, Enrolled, State, root_of
+from sim.model_state import NETWORK, Enrolled, State, root_of
 from yidao.sync.checkpoint import open_checkpoint, parse_checkpoint
 from yidao.sync.epoch import Cause, number_of
 from yidao.sync.fencing import Standing, Start, Turn, Verdict, begun, judge, turn_of, turned

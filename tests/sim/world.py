@@ -1,5 +1,6 @@
 """One run: a tree, its work, its faults, and what was promised on the way."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,26 +8,26 @@ from functools import partial
 from hashlib import sha256
 from random import Random
 
+from sim.clients import Clients
+from sim.histories import Histories
 from sim.invariants import NodeView, Promise, TreeView, always, healed
 from sim.mishaps import Mishaps
-from sim.model_store import (
+from sim.model_state import (
     ENROLLED,
     NETWORK,
-    OPENED,
     Draft,
     Enrolled,
     RecordKey,
     State,
-    decode_header,
 )
 from sim.remembered import remembered_verifications
 from sim.scheduler import Scheduler
-from sim.sim_node import SimNode, signer_of
+from sim.sim_node import SimNode
+from sim.sim_writer import signer_of
 from yidao.api.errors import YidaoError
 from yidao.sync.fencing import Standing
 from yidao.sync.ids import JournalId, Lane, NodeId, Path, RecordId
 from yidao.sync.message import Refusal
-from yidao.sync.record import Part, Release
 from yidao.sync.routing import lanes_for
 from yidao.sync.states import State as Stage
 
@@ -102,13 +103,10 @@ class World:
         self.promises: dict[tuple[NodeId, JournalId, int], Promise] = {}
         self.refusals: list[str] = []
         self.parted: set[Path] = set()
+        # Whether no line works at all, whatever ends in the meantime.
+        self.is_away = False
         self.violations: list[str] = []
-        # Epochs of which somebody has found that two histories were signed.
-        self.exposed: set[tuple[NodeId, str]] = set()
-        # Every own record that was durable on a disk, and the first of a journal of which
-        # there were two.
-        self._signed: dict[JournalId, list[bytes]] = {}
-        self._parted_at: dict[JournalId, int] = {}
+        self.histories = Histories()
         self._log = log
         self._node_type = node_type
         self.nodes: dict[Path, SimNode] = {}
@@ -116,7 +114,7 @@ class World:
         self._by_id: dict[NodeId, SimNode] = {}
         self._acked: dict[tuple[SimNode, NodeId, Lane], int] = {}
         self._recovering: set[NodeId] = set()
-        self._records = 0
+        self._clients = Clients(self)
         self.mishaps = Mishaps(self)
         self._plant(node_type)
 
@@ -161,7 +159,7 @@ class World:
         end = chaos + self.plan.away_seconds
         for n in range(self.plan.appends):
             until = chaos if n % 2 else end
-            self.scheduler.after(self.random.uniform(0, until), self._work)
+            self.scheduler.after(self.random.uniform(0, until), self._clients.work)
         for _ in range(self.plan.faults):
             self.scheduler.after(self.random.uniform(1, chaos), self.mishaps.any_kind)
         for moment in (0.5, 1.0):
@@ -183,17 +181,19 @@ class World:
     def _go_away(self, end: float) -> None:
         """No line works any more; everybody goes on alone."""
         self.faults["away"] += 1
-        self.parted.update(path for path in self.nodes if path.labels)
+        self.is_away = True
         for _, link in self.mishaps.links():
             link.connection.cut(silent=0.5)
         for _ in range(self.plan.faults // 3):
             for kind in (self.mishaps.kill, self.mishaps.lose_power, self.mishaps.jump_clock):
                 self.scheduler.after(self.random.uniform(0, self.plan.away_seconds - 60), kind)
         self.scheduler.run_until(end)
+        assert not self.mishaps.links(), "a line came up while none works"
         self.violations += always(self.view())
 
     def _heal(self) -> None:
         """End all faults; copies that ran beside their original are switched off."""
+        self.is_away = False
         self.parted.clear()
         for clone in self.clones:
             self.unplug(clone)
@@ -223,7 +223,7 @@ class World:
             return False
         if any(n.store.is_unsynced for n in nodes):
             return False
-        forked = self._forked()
+        forked = self.histories.forked()
         return all(
             self._is_even(node, forked) for node in self.nodes.values() if node.me.path.labels
         )
@@ -249,54 +249,6 @@ class World:
                     there.me.path,
                 )
             )
-        )
-
-    # Work.
-
-    def _work(self) -> None:
-        node = self.random.choice([*self.nodes.values(), *[n for n in self.clones if n.up] * 9])
-        depth = node.me.path.depth
-        is_leaf = depth == max(path.depth for path in self.nodes)
-        channels = ["down", "down.control"] if not is_leaf else ["up:15", "up:15", "up:1"]
-        if depth:
-            channels += ["up:15", "up:15.urgent"]
-        channel = self.random.choice(channels)
-        drafts = [self._draft(channel) for _ in range(self.random.choice((1, 1, 2, 5)))]
-        self._write(node, drafts, tries=5)
-
-    def _write(self, node: SimNode, drafts: list[Draft], tries: int) -> None:
-        def told(keys: list[RecordKey]) -> None:
-            answered.append(True)
-            for journal, seq in keys:
-                self._promise(node.me.node_id, journal, seq, "a client")
-
-        answered: list[bool] = []
-        node.append(drafts, told)
-
-        def again() -> None:
-            # A client that got no answer says the same again, under the same record ids.
-            if not answered and tries:
-                self._write(node, drafts, tries - 1)
-
-        self.scheduler.after(3, again)
-
-    def _draft(self, channel: str) -> Draft:
-        self._records += 1
-        seed = f"{self.seed} record {self._records}".encode()
-        parts = []
-        if self.random.random() < 0.7:
-            for name in ("core", "pii")[: self.random.choice((1, 2))]:
-                part = Part(
-                    name=name,
-                    salt=sha256(seed + name.encode()).digest(),
-                    body=self.random.randbytes(self.random.choice((5, 50, 700))),
-                )
-                release = Release.WHEN_ACCEPTED if self.random.random() < 0.5 else Release.AT_ONCE
-                parts.append((part, self.random.choice((1, 2, 15, 15)), release))
-        if not channel.startswith("up"):
-            parts = [(part, 15, Release.AT_ONCE) for part, _, _ in parts]
-        return Draft(
-            channel=channel, record_id=RecordId(sha256(seed).digest()[:16]), parts=tuple(parts)
         )
 
     # Disks.
@@ -353,8 +305,8 @@ class World:
         journal = JournalId(node_id=self.nodes[leaf].me.node_id, channel="up:15", epoch="1")
         relay.store.tampered = (journal, 1)
         for moment in (1, 4, 8):
-            drafts = [self._draft("up:15"), self._draft("up:15")]
-            self.scheduler.after(moment, partial(self._write, self.nodes[leaf], drafts, 5))
+            drafts = [self._clients.draft("up:15"), self._clients.draft("up:15")]
+            self.scheduler.after(moment, partial(self._clients.write, self.nodes[leaf], drafts, 5))
         return journal
 
     def mend(self) -> None:
@@ -368,7 +320,7 @@ class World:
 
     def is_parted(self, child: SimNode) -> bool:
         """Whether a node cannot reach its parent now."""
-        return child.me.path in self.parted
+        return self.is_away or child.me.path in self.parted
 
     # What is observed.
 
@@ -376,52 +328,29 @@ class World:
         """A sender was told that a lane is durable at its peer up to a position."""
         key = (sender, receiver.node_id, lane)
         before = self._acked.get(key, 0)
-        for item in sender.store.durable.segments:
-            if not before < item.position <= position:
-                continue
+        segments = sender.store.durable.segments
+        for item in segments[bisect_right(segments, before, key=lambda s: s.position) :]:
+            if item.position > position:
+                break
             journal = item.seal.journal
             origin = self._by_id[journal.node_id].me.path
             # A refused journal is not promised: the sender heard of it before this ack.
             if journal in self._by_id[receiver.node_id].store.latest.wanted:
                 continue
             if lanes_for(journal.channel, origin, sender.me.path, receiver.path) is lane:
-                self._promise(receiver.node_id, journal, item.seal.end_seq - 1, str(sender.me.path))
+                self.promise(receiver.node_id, journal, item.seal.end_seq - 1, str(sender.me.path))
         self._acked[key] = max(before, position)
 
-    def _promise(self, holder: NodeId, journal: JournalId, seq: int, told_by: str) -> None:
+    def promise(self, holder: NodeId, journal: JournalId, seq: int, told_by: str) -> None:
+        """Somebody was told that a record is durable at a node."""
         self.promises[holder, journal, seq] = Promise(
             holder=holder, journal=journal, seq=seq, told_by=told_by
         )
 
     def note_fork(self, journal: JournalId) -> None:
         """Somebody has two signed checkpoints of an epoch that contradict each other."""
-        self.exposed.add((journal.node_id, journal.epoch))
+        self.histories.expose(journal)
         self.faults["fork"] += 1
-
-    def note_signed(self, journal: JournalId, headers: Sequence[bytes], since: int) -> None:
-        """What a process has signed is durable on its disk, and may leave it from now on."""
-        known = self._signed.setdefault(journal, [])
-        for seq in range(since, len(headers)):
-            if seq == len(known):
-                known.append(headers[seq])
-            elif known[seq] != headers[seq]:
-                self._parted_at[journal] = min(seq, self._parted_at.get(journal, seq))
-
-    def _forked(self) -> dict[JournalId, int]:
-        """Where two histories part that somebody has found."""
-        found = {
-            journal: seq
-            for journal, seq in self._parted_at.items()
-            if (journal.node_id, journal.epoch) in self.exposed
-        }
-        for journal in self._signed:
-            node = replace(journal, channel="node")
-            if journal.channel.startswith("up") and node in found:
-                # Who holds the other history of what declares it takes nothing of it.
-                opened = [decode_header(raw) for raw in self._signed[node][: found[node]]]
-                if not any(h.kind == OPENED and h.object_id == journal.channel for h in opened):
-                    found[journal] = 0
-        return found
 
     def note_refusals(self, node: SimNode, refusals: Sequence[Refusal]) -> None:
         """Among honest nodes with honest disks nothing is ever refused."""
@@ -452,7 +381,7 @@ class World:
             promises=list(self.promises.values()),
             refusals=self.refusals,
             recovering=frozenset(self._recovering),
-            forked=self._forked(),
+            forked=self.histories.forked(),
         )
 
 
