@@ -55,8 +55,12 @@ def _in_time(drafts: Sequence[Draft]) -> list[Draft]:
 def _grow(node: Any, size: int) -> float:
     # In the commits that are measured: what a record costs goes by the segment that it lies in.
     started = time.perf_counter()
-    while node.store.last_position() < size:
+    tenth = 0
+    while (there := node.store.last_position()) < size:
         node.append(_in_time(node.drafts(BATCH)))
+        if there * 10 // size > tenth:
+            tenth = there * 10 // size
+            print(f"{there:,} of {size:,} records", flush=True)
     return time.perf_counter() - started
 
 
