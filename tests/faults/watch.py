@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from tests.faults.daemons import Daemon
+from yidao.api.errors import YidaoError
 from yidao.node.client.values import Peer, Status
 
 _CAUSE = re.compile(r"link\.parent\.lost.*cause='?([A-Z_]+)")
@@ -17,9 +18,11 @@ def status(daemon: Daemon) -> Status:
     Raises:
         AssertionError: It does not answer.
     """
-    found = daemon.status()
-    assert found is not None, f"{daemon.path} does not answer"
-    return found
+    try:
+        with daemon.client() as client:
+            return client.status()
+    except YidaoError as error:
+        raise AssertionError(f"{daemon.path} does not answer: {error}") from error
 
 
 def parent(daemon: Daemon) -> Peer:
