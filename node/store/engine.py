@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
@@ -32,6 +32,8 @@ from yidao.node.store import errors, tables, vouching
 APPLICATION_ID: Final = 0x59494441  # "YIDA"
 STORE_ID_BYTES: Final = 16
 WAL_AUTOCHECKPOINT_PAGES: Final = 20_000
+# 32 KiB for 4,096 pages of the log: enough for half a gigabyte of it.
+WAL_INDEX_BYTES: Final = 1024 * 1024
 BUSY_TIMEOUT_MS: Final = 5_000
 READERS: Final = 4
 
@@ -131,10 +133,30 @@ def _open_sqlite(path: Path, random: Callable[[int], bytes]) -> Engines:
             _upgrade(conn)
             store_id = read_store_id(conn)
         reader = _sqlite_engine(path, _READER_PRAGMAS, "BEGIN", readers=READERS)
+        index = _reserve_index(path)
     except BaseException:
         release()
         raise
-    return Engines(writer=writer, reader=reader, store_id=store_id, release=release)
+
+    def close_files() -> None:
+        index.close()
+        release()
+
+    return Engines(writer=writer, reader=reader, store_id=store_id, release=close_files)
+
+
+def _reserve_index(path: Path) -> BinaryIO:
+    """Give the index of the write-ahead log its room on the disk now.
+
+    A full disk that kept it from growing would fail a commit of which only a new start can
+    tell whether it counts. The file is to stay open as long as the database: closing it gives
+    back every lock that this process has on it, SQLite's own too.
+    """
+    index = open(f"{path}-shm", "r+b")  # noqa: SIM115
+    # Without room even for this, it grows as it did, and fails as it did.
+    with contextlib.suppress(OSError):
+        os.posix_fallocate(index.fileno(), 0, WAL_INDEX_BYTES)
+    return index
 
 
 def _lock(path: Path) -> Callable[[], None]:

@@ -284,6 +284,28 @@ class TestDisk:
             assert (ticket.position, ticket.seq) == (3, 1)
             assert store.scrub().faults == ()
 
+    def test_the_index_of_the_log_has_its_room(self, tmp_path: Path) -> None:
+        """It need not grow when the disk is full, and SQLite's locks on it are held."""
+
+        def is_locked() -> bool:
+            index = (tmp_path / "store.db-shm").stat()
+            mine = [
+                line.split()
+                for line in Path("/proc/locks").read_text().splitlines()
+                if line.split()[5].endswith(f":{index.st_ino}")
+            ]
+            return any(words[1] == "POSIX" and words[4] == str(os.getpid()) for words in mine)
+
+        with opened(tmp_path / "store.db") as store:
+            store.run(lambda tx: tx.append("up:15", [draft(1)]))
+            index = (tmp_path / "store.db-shm").stat()
+            assert index.st_size == engine.WAL_INDEX_BYTES
+            assert index.st_blocks * 512 >= engine.WAL_INDEX_BYTES
+            assert is_locked()
+            store.run(lambda tx: tx.append("up:15", [draft(2)]))
+            assert is_locked()
+        assert not (tmp_path / "store.db-shm").exists()
+
     def test_an_io_error_is_the_end(self, tmp_path: Path) -> None:
         """After a disk error of the writer the process is told to end, and no job runs again."""
         told: list[BaseException] = []
