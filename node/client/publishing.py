@@ -96,9 +96,9 @@ class Publisher:
             Done once they are durable at the node; its error is a `ClientError` if the node
             refuses them, `NodeUnreachable` if it is gone: send them again under the same ids.
         """
-        request = records_pb2.AppendRequest(
-            actor=self._actor, reach=self._reach, records=[_message(each) for each in records]
-        )
+        request = records_pb2.AppendRequest(actor=self._actor, reach=self._reach)
+        for each in records:
+            _write(each, request.records.add())
         future: Future[Published] = Future()
         self._room.acquire()
         with self._news:
@@ -173,15 +173,17 @@ def mint_record_id() -> bytes:
     return new_record_id(time.time_ns() // 1_000_000, secrets.token_bytes(CHANCE_BYTES))
 
 
-def _message(record: NewRecord) -> records_pb2.NewRecord:
-    return records_pb2.NewRecord(
-        record_id=record.record_id or mint_record_id(),
-        kind=record.kind,
-        object=record.object,
-        version=record.version,
-        unit=record.unit,
-        period=record.period,
-        schema=record.schema,
-        schema_sha256=record.schema_sha256,
-        parts=[records_pb2.NewPart(name="core", body=record.body, grade=record.grade)],
-    )
+def _write(record: NewRecord, out: records_pb2.NewRecord) -> None:
+    # In place: a message that is made apart is copied into its request, which costs five times
+    # as much; what is empty need not be said.
+    out.record_id = record.record_id or mint_record_id()
+    out.kind, out.object, out.version = record.kind, record.object, record.version
+    if record.unit:
+        out.unit = record.unit
+    if record.period:
+        out.period = record.period
+    if record.schema:
+        out.schema = record.schema
+    if record.schema_sha256:
+        out.schema_sha256 = record.schema_sha256
+    out.parts.add(name="core", body=record.body, grade=record.grade)

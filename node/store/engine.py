@@ -152,7 +152,7 @@ def _reserve_index(path: Path) -> BinaryIO:
     tell whether it counts. The file is to stay open as long as the database: closing it gives
     back every lock that this process has on it, SQLite's own too.
     """
-    index = open(f"{path}-shm", "r+b")  # noqa: SIM115
+    index = path.with_name(f"{path.name}-shm").open("r+b")
     # Without room even for this, it grows as it did, and fails as it did.
     with contextlib.suppress(OSError):
         os.posix_fallocate(index.fileno(), 0, WAL_INDEX_BYTES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from yidao.node.store import errors
 from yidao.sync.ids import REACH_ROOT, JournalId, NodeId, Path, RecordId
@@ -26,8 +26,7 @@ def is_folded(headers: Iterable[bytes]) -> bool:
     return not all(kind_begins(each, _PROGRAM_KINDS) for each in headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftPart:
+class DraftPart(NamedTuple):
     """A part that is still to be salted."""
 
     name: str

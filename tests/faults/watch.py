@@ -22,7 +22,8 @@ def status(daemon: Daemon) -> Status:
         with daemon.client() as client:
             return client.status()
     except YidaoError as error:
-        raise AssertionError(f"{daemon.path} does not answer: {error}") from error
+        what = f"{daemon.path} does not answer: {error}"
+        raise AssertionError(what) from error
 
 
 def parent(daemon: Daemon) -> Peer:
