@@ -38,3 +38,24 @@ def newer_headers() -> None:
         return plain(mold, given, parts) + UNKNOWN_FIELD
 
     Mold.header = header  # type: ignore[method-assign]
+
+
+def page_cache(kib: str) -> None:
+    """Let SQLite keep so little in memory that it is full at once: ours fills for hours."""
+    from yidao.node.store import engine
+
+    engine._WRITER_PRAGMAS = {**engine._WRITER_PRAGMAS, "cache_size": -int(kib)}  # type: ignore[misc]
+
+
+def leak(size: str) -> None:
+    """Keep so many bytes of each commit for ever."""
+    from yidao.node.store.writer import Writer
+
+    kept: list[bytes] = []
+    plain = Writer._committed
+
+    def committed(writer: Writer, position: int) -> None:
+        kept.append(b"x" * int(size))
+        plain(writer, position)
+
+    Writer._committed = committed  # type: ignore[method-assign]
