@@ -42,8 +42,6 @@ _WEIGHTS: Final[Mapping[str, float]] = {
     FULL: 1.0,
     CLOCK: 1.0,
 }
-#: One fault for each node in so many seconds.
-SECONDS_A_NODE: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,13 @@ class Mishap:
 
 
 def plan(
-    seed: int, seconds: float, nodes: int, *, spared: Collection[int], small: Collection[int]
+    seed: int,
+    seconds: float,
+    nodes: int,
+    *,
+    gap_seconds: float,
+    spared: Collection[int],
+    small: Collection[int],
 ) -> list[Mishap]:
     """Draw what befalls a tree; all ends in time.
 
@@ -71,6 +75,7 @@ def plan(
         seed: Of all that is drawn.
         seconds: How long it lasts.
         nodes: How many there are; number 0 has no parent.
+        gap_seconds: From one fault to the next, on average.
         spared: Nodes that live all the time, so that what they take can be compared.
         small: Nodes whose disk can be filled.
     """
@@ -78,7 +83,7 @@ def plan(
     busy: dict[tuple[int, str], float] = {}
     found = []
     at = 0.0
-    while (at := at + draw.expovariate(nodes / SECONDS_A_NODE)) < seconds:
+    while (at := at + draw.expovariate(1 / gap_seconds)) < seconds:
         (kind,) = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
         among = {
             KILLED: [each for each in range(nodes) if each not in spared],

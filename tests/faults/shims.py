@@ -41,10 +41,11 @@ def newer_headers() -> None:
 
 
 def page_cache(kib: str) -> None:
-    """Let SQLite keep so little in memory that it is full at once: ours fills for hours."""
+    """Let each connection keep so little in memory that it is full at once: ours fill for hours."""
     from yidao.node.store import engine
 
-    engine._WRITER_PRAGMAS = {**engine._WRITER_PRAGMAS, "cache_size": -int(kib)}  # type: ignore[misc]
+    for name in ("_WRITER_PRAGMAS", "_READER_PRAGMAS"):
+        setattr(engine, name, {**getattr(engine, name), "cache_size": -int(kib)})
 
 
 def leak(size: str) -> None:

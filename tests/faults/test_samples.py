@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 from tests.faults import mishaps, samples
@@ -38,9 +39,16 @@ def test_a_leak_is_told_from_noise() -> None:
         return noise(second) + 40 * min(second, 1_500)
 
     for flat in (noise, warming):
-        assert samples.rising("/", samples.second_half(_taken(flat))) == []
-    leaking = samples.second_half(_taken(lambda second: noise(second) + 6 * second))
-    assert len(samples.rising("/", leaking)) == 1
+        assert samples.wrong("/", _taken(flat)) == []
+    leaking = _taken(lambda second: noise(second) + 6 * second)
+    assert ["rss_kib" in line for line in samples.wrong("/", leaking)] == [True]
+
+
+def test_a_log_that_was_once_too_large_is_told() -> None:
+    """At any moment, also before the daemon was started again."""
+    taken = _taken(lambda _: _RSS, pid=lambda second: 1 + (second > 3_000))
+    taken[3] = replace(taken[3], wal_kib=samples.WAL_LIMIT_KIB + 1)
+    assert ["log" in line for line in samples.wrong("/", taken)] == [True]
 
 
 def test_a_daemon_that_was_ended_meanwhile_says_nothing() -> None:
@@ -54,7 +62,10 @@ def test_a_daemon_that_was_ended_meanwhile_says_nothing() -> None:
 def test_a_seed_gives_the_same_faults() -> None:
     """All kinds come within an hour; nobody spared is killed, no two of a sort overlap."""
     nodes, spared, small = 60, {0, 1, 5, 15, 30}, {58, 59}
-    plans = [mishaps.plan(seed, 3_600, nodes, spared=spared, small=small) for seed in (7, 7, 8)]
+    plans = [
+        mishaps.plan(seed, 3_600, nodes, gap_seconds=4.0, spared=spared, small=small)
+        for seed in (7, 7, 8)
+    ]
     first, again, other = plans
     assert first == again != other
     kinds = {each.kind for each in first}

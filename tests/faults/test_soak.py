@@ -25,8 +25,6 @@ SECONDS: Final = seconds_of("YIDAO_SOAK_SECONDS", 72 * 3_600)
 #: be taken out of the log while it is there; `wal-checkpoint` comes every 300 s.
 READER_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 330.0
-#: From where on `yidao doctor` calls the log too large.
-WAL_LIMIT_KIB: Final = 512 << 10
 _SAMPLES: Final = 1_200
 _TELL_SECONDS: Final = 30.0
 _CONTROL_SECONDS: Final = 45.0
@@ -115,9 +113,7 @@ def test_days_of_work_beside_a_long_reader(pair: Pair, tell: Tell) -> None:
     for path, each in taken.items():
         tell(samples.summary(path, each))
         assert samples.second_half(each), f"{path} was started again"
-        assert max(sample.wal_kib for sample in each) < WAL_LIMIT_KIB
-    halves = {path: samples.second_half(each) for path, each in taken.items()}
-    assert [each for path, half in halves.items() for each in samples.rising(path, half)] == []
+    assert [line for path, each in taken.items() for line in samples.wrong(path, each)] == []
     assert pair.healed() == []
     record(
         "R72 soak with a long reader",
@@ -134,6 +130,6 @@ def test_control_a_leak_rises(pair: Pair, tell: Tell) -> None:
     with _prepared(pair, leak), Load(pair.office, rows_a_call=5, pause_seconds=0.05):
         taken, _ = _watched(pair, _CONTROL_SECONDS, tell)
     for path, each in taken.items():
-        found = samples.rising(path, samples.second_half(each))
+        found = samples.wrong(path, each)
         assert any("rss_kib" in line for line in found), samples.summary(path, each)
     record("R72 control: a leak of 64 KiB a commit must be found", injected=len(taken))

@@ -37,6 +37,7 @@ _SETTINGS: Final = {
 _SMALL_KIB: Final = 192 * 1024
 _LEFT_KIB: Final = 64
 _HOUR_SECONDS: Final = 3_600
+_TELL_SECONDS: Final = 10.0
 _SETTLE_SECONDS: Final = 600.0
 # A node may write a record of its own at any minute, also while others stop.
 _LOOKS: Final = 5
@@ -83,7 +84,7 @@ class Tiers:
         self._nursery = nursery
         self._pair = pair
         self._sizes = sizes
-        self._small = small
+        self.small = small
         self._seed = seed
         self._parents: list[int] = []
         self._stack = ExitStack()
@@ -148,7 +149,7 @@ class Tiers:
                     f"line{number}",
                 )
                 node.line = self._stack.enter_context(line)
-        for number in self._small:
+        for number in self.small:
             disk = functools.partial(disks.in_memory, kib=_SMALL_KIB)
             self._stack.enter_context(disks.moved_to(disk, self.nodes[number].daemon.folder))
 
@@ -241,11 +242,14 @@ class Tiers:
     def wait_settled(self, tell: Tell) -> None:
         """Wait until nothing waits anywhere, from below to the top and down again."""
         deadline = time.monotonic() + _SETTLE_SECONDS
+        said = time.monotonic()
         while uneven := [each.path for each in self.daemons if not watch.is_even(each)]:
             assert time.monotonic() < deadline, f"never even: {uneven}"
             self.look_after()
-            tell(f"not even yet: {len(uneven)}, {uneven[:3]}")
-            time.sleep(5.0)
+            if time.monotonic() > said + _TELL_SECONDS:
+                said = time.monotonic()
+                tell(f"not even yet: {len(uneven)}, {uneven[:3]}")
+            time.sleep(1.0)
 
     def settled(self, tell: Tell) -> list[str]:
         """Let all send everything, stop them, and give what is wrong with their stores."""
