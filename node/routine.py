@@ -27,6 +27,8 @@ from yidao.node.witnesses import Witness
 from yidao.node.workdays import is_workday
 
 _WAL_SECONDS = 300.0
+# A reader may stay for as long as a backup takes, and while it is waited for nobody writes.
+_WAL_WAIT_MS = 100
 _HEALTH_SECONDS = 900.0
 _LETTERS_SECONDS = 3_600.0
 _ALARM_SECONDS = 2.0
@@ -51,7 +53,8 @@ def routine_jobs(store: Store, hub: Hub, links: LinkServer, settings: Settings) 
         await asyncio.wrap_future(store.submit(lambda tx: tx.shed_letters()))
 
     async def checkpoint_wal() -> None:
-        await asyncio.to_thread(store.checkpoint_wal)
+        if not await asyncio.to_thread(store.checkpoint_wal, _WAL_WAIT_MS):
+            log.warning("store.wal.kept_by_reader")
 
     async def snapshot() -> None:
         problems = store.problems()

@@ -342,15 +342,29 @@ def _translated() -> Iterator[None]:
         raise errors.StoreForeign(reason=type(error.orig).__name__) from error
 
 
-def truncate_wal(engine: Engine) -> None:
-    """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
+def truncate_wal(engine: Engine, wait_ms: int = BUSY_TIMEOUT_MS) -> bool:
+    """Move the write-ahead log into the database file; nothing to do on PostgreSQL.
+
+    Args:
+        engine: The writer's.
+        wait_ms: How long readers of older snapshots are waited for; nobody writes meanwhile.
+
+    Returns:
+        Whether the log is empty. What a reader keeps in it goes at a later call.
+    """
     if engine.dialect.name != "sqlite":
-        return
+        return True
     raw = engine.raw_connection()
     try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {wait_ms}").fetchall()
+        try:
+            ((is_kept, *_),) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").fetchall()
     finally:
         raw.close()
+    return not is_kept
 
 
 def is_from_database(error: BaseException) -> bool:

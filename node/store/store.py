@@ -20,6 +20,7 @@ from yidao.node.store import (
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.deaths import Deaths
 from yidao.node.store.engine import (
+    BUSY_TIMEOUT_MS,
     Engines,
     is_from_database,
     open_engines,
@@ -384,9 +385,9 @@ class Store(StoreForLinks):
         writer = self._running()
         return self.run(lambda tx: runner.seal_snapshot(tx, writer.last_position))
 
-    def checkpoint_wal(self) -> None:
-        """Move the write-ahead log into the database file; nothing to do on PostgreSQL."""
-        self._running().errand(truncate_wal).result()
+    def checkpoint_wal(self, wait_ms: int = BUSY_TIMEOUT_MS) -> bool:
+        """Move the write-ahead log into the database file (see `engine.truncate_wal`)."""
+        return self._running().errand(lambda engine: truncate_wal(engine, wait_ms)).result()
 
     def _note_faults(self, faults: Sequence[Fault]) -> None:
         """Write faults down as problems, durably before the caller goes on."""

@@ -1,12 +1,26 @@
 """Daemons to hurt: a tree that is founded once a session, and a copy of it for each test."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.daemons import Nursery, Pair, found
+from tests.faults.report import Tell
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Says something on the terminal, with the seconds since the test began."""
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(f"{time.monotonic() - begun:7.0f} s  {text}", flush=True)
+
+    return say
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Disks to hurt: file systems of their own, in memory and in image files."""
 
+import errno
 import functools
 import os
 import shutil
@@ -10,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
+BALLAST: Final = "ballast"
+_CHUNK_KIB: Final = 8 * 1024
 _MKFS: Final = "/sbin:/usr/sbin"
 
 
@@ -62,6 +65,18 @@ def in_memory(folder: Path, *, kib: int) -> Iterator[Path]:
 def abort(folder: Path) -> None:
     """Let an ext4 file system see that its disk is broken: it becomes read-only at once."""
     _run(["mount", "-o", "remount,abort", str(folder)])
+
+
+def fill(folder: Path, *, leave_kib: int) -> None:
+    """Fill the disk of a folder by a file, `BALLAST`, but for so much."""
+    with (folder / BALLAST).open("wb", buffering=0) as file:
+        while (left := free_kib(folder) - leave_kib) > 0:
+            try:
+                file.write(bytes(min(left, _CHUNK_KIB) * 1024))
+            except OSError as error:
+                # Whoever lives there may take the last of it meanwhile.
+                if error.errno != errno.ENOSPC:
+                    raise
 
 
 def free_kib(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 `Proxy` is a TCP relay on the loopback interface, and needs nothing. `Space` is two
 network namespaces with a TUN relay between them (`tunrelay.py`), for what happens below
-TCP; it needs root, `ip` and /dev/net/tun, and `Space.lacks` names what is not there.
+TCP; it needs root, `ip` and /dev/net/tun, and `lacks` names what is not there.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -235,48 +236,27 @@ def _enter(file: str) -> None:
         os.close(there)
 
 
-class Space:
-    """Two network namespaces, `parent` and `child`, and the bad line between them.
+class Line:
+    """A bad line between two network namespaces that are there, see `tunrelay.py`.
 
     `up` is from the child to the parent.
+
+    Args:
+        child, parent: The namespaces, each with the address of its end as `ip addr add`
+            has it.
+        seed: Of what befalls packets.
+        device: The name of the devices at both ends.
     """
 
-    def __init__(self, seed: int = 1) -> None:
-        self.seed = seed
-        stem = f"yd{os.getpid()}x{random.SystemRandom().randrange(1_000)}"
-        self.parent, self.child = f"{stem}p", f"{stem}c"
-        self.faults = 0
+    def __init__(
+        self, child: tuple[str, str], parent: tuple[str, str], seed: int, device: str = "line0"
+    ) -> None:
+        self._words = (*child, *parent, str(seed), device)
         self._relay: subprocess.Popen[str] | None = None
 
-    @staticmethod
-    def lacks() -> str:
-        """Name what is missing to make one, "" for nothing."""
-        if os.geteuid() != 0:
-            return "root"
-        for tool in ("ip", "ss"):
-            if shutil.which(tool) is None:
-                return f"the program {tool}"
-        if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-            return "/dev/net/tun"
-        name = f"yd{os.getpid()}probe"
-        made = subprocess.run(
-            ["ip", "netns", "add", name], capture_output=True, text=True, check=False
-        )
-        if made.returncode:
-            return f"network namespaces ({made.stderr.strip()})"
-        subprocess.run(["ip", "netns", "del", name], check=True)
-        return ""
-
     def __enter__(self) -> Self:
-        for name in (self.parent, self.child):
-            _run("ip", "netns", "add", name)
-            _run("ip", "-n", name, "link", "set", "lo", "up")
         self._relay = subprocess.Popen(
-            [
-                *(sys.executable, "-S", str(RELAY)),
-                *(self.child, f"{CHILD_ADDRESS}/30", self.parent, f"{PARENT_ADDRESS}/30"),
-                str(self.seed),
-            ],
+            [sys.executable, "-S", str(RELAY), *self._words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -287,10 +267,8 @@ class Space:
     def __exit__(self, *_: object) -> None:
         if self._relay is not None:
             self._relay.communicate(timeout=10)
-        for name in (self.parent, self.child):
-            _run("ip", "netns", "del", name)
 
-    def set(self, **directions: dict[str, float]) -> None:
+    def set(self, **directions: Mapping[str, float]) -> None:
         """Let these faults begin, by direction; see `tunrelay.py`."""
         self._ask(directions)
 
@@ -302,16 +280,7 @@ class Space:
         """What the line has done so far, `up lost` and the like."""
         return self._ask({})
 
-    def kill_connections(self) -> int:
-        """End what the child has open by its own kernel, and return how many there were.
-
-        Raises:
-            OSError: This kernel does not do that (CONFIG_INET_DIAG_DESTROY).
-        """
-        done = _run("ss", "-N", self.child, "-H", "-K", "-t", "dst", PARENT_ADDRESS)
-        return len(done.splitlines())
-
-    def _ask(self, command: dict[str, dict[str, float]]) -> Counter[str]:
+    def _ask(self, command: Mapping[str, Mapping[str, float]]) -> Counter[str]:
         assert self._relay is not None
         assert self._relay.stdin is not None
         self._relay.stdin.write(json.dumps(command) + "\n")
@@ -325,6 +294,69 @@ class Space:
         if not line:
             raise RelayEnded(self._relay.wait(10))
         return Counter(json.loads(line))
+
+
+def lacks() -> str:
+    """Name what is missing to make namespaces and lines between them, "" for nothing."""
+    if os.geteuid() != 0:
+        return "root"
+    for tool in ("ip", "ss"):
+        if shutil.which(tool) is None:
+            return f"the program {tool}"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "/dev/net/tun"
+    try:
+        with namespace(new_name("probe")):
+            return ""
+    except CommandFailed as failed:
+        return f"network namespaces ({failed.args[-1]})"
+
+
+def new_name(stem: str) -> str:
+    """Give a name of a namespace that no other test has; the stem is short."""
+    return f"yd{os.getpid()}x{random.SystemRandom().randrange(1_000)}{stem}"
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[None]:
+    """Let there be a network namespace, with a loopback interface of its own."""
+    _run("ip", "netns", "add", name)
+    try:
+        _run("ip", "-n", name, "link", "set", "lo", "up")
+        yield
+    finally:
+        _run("ip", "netns", "del", name)
+
+
+class Space(Line):
+    """Two network namespaces, `parent` and `child`, and the bad line between them.
+
+    `up` is from the child to the parent.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self.parent, self.child = new_name("p"), new_name("c")
+        self._made = ExitStack()
+        ends = (self.child, f"{CHILD_ADDRESS}/30"), (self.parent, f"{PARENT_ADDRESS}/30")
+        super().__init__(*ends, seed)
+
+    def __enter__(self) -> Self:
+        for name in (self.parent, self.child):
+            self._made.enter_context(namespace(name))
+        return super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        self._made.close()
+
+    def kill_connections(self) -> int:
+        """End what the child has open by its own kernel, and return how many there were.
+
+        Raises:
+            OSError: This kernel does not do that (CONFIG_INET_DIAG_DESTROY).
+        """
+        done = _run("ss", "-N", self.child, "-H", "-K", "-t", "dst", PARENT_ADDRESS)
+        return len(done.splitlines())
 
 
 def _run(*command: str) -> str:

@@ -2,7 +2,7 @@
 
 The daemons stand in namespaces of their own, joined by a relay that does to packets what
 bad lines do; what needs no more than TCP goes through a proxy. Where namespaces cannot be
-had, the rest is tested, and the reason named (`links.Space.lacks`). Each function is one
+had, the rest is tested, and the reason named (`links.lacks`). Each function is one
 fault of security.md 3.3, as often as it is told, and ends when all has arrived.
 """
 
@@ -20,7 +20,7 @@ import pytest
 
 from tests.faults import invariants
 from tests.faults.daemons import Pair, rows, wait_until
-from tests.faults.links import DOWN, UP, Proxy, Space
+from tests.faults.links import DOWN, UP, Proxy, Space, lacks
 from tests.faults.report import record
 from tests.faults.watch import (
     is_even,
@@ -32,10 +32,10 @@ from tests.faults.watch import (
     status,
 )
 
-# What R16 does to packets, both ways.
-_BAD_LINE: Final = {"loss": 0.1, "delay": 0.05, "jitter": 0.05, "duplicate": 0.2, "corrupt": 0.02}
-_BLACK_HOLE: Final = {"largest": 600}
-_KBIT_64: Final = {"rate": 8_000}
+#: What R16 does to packets, both ways.
+BAD_LINE: Final = {"loss": 0.1, "delay": 0.05, "jitter": 0.05, "duplicate": 0.2, "corrupt": 0.02}
+BLACK_HOLE: Final = {"largest": 600}
+KBIT_64: Final = {"rate": 8_000}
 _LOOKS_A_RECORD: Final = 10
 _CAUSES: Final = frozenset(
     {"DATA_UNAVAILABLE", "UNAVAILABLE", "SESSION_SILENT", "PARENT_SILENT", "LINK_CLOSED"}
@@ -54,7 +54,7 @@ class Field:
     def need_space(self) -> Space:
         """The namespaces, or a reason to leave a part out."""
         if self.space is None:
-            pytest.skip(f"no {Space.lacks()}")
+            pytest.skip(f"no {lacks()}")
         return self.space
 
     def report(self, count: int = 20) -> None:
@@ -89,7 +89,7 @@ class Field:
 def bad_line(here: Field, batches: int, seconds: float = 0.0) -> None:
     """R16: what TCP repairs costs time and nothing else."""
     space = here.need_space()
-    space.set(up=_BAD_LINE, down=_BAD_LINE)
+    space.set(up=BAD_LINE, down=BAD_LINE)
     for _ in range(batches):
         here.report()
         time.sleep(seconds / batches)
@@ -154,7 +154,7 @@ def black_hole(here: Field) -> None:
     space = here.need_space()
     before = space.counts()
     here.until_lost(
-        "black hole", lambda: (space.set(up=_BLACK_HOLE, down=_BLACK_HOLE), here.report(50))
+        "black hole", lambda: (space.set(up=BLACK_HOLE, down=BLACK_HOLE), here.report(50))
     )
     # The way is closed for handshakes too, and the child can say so.
     office = here.pair.office
@@ -170,7 +170,7 @@ def black_hole(here: Field) -> None:
 def slow(here: Field, batches: int, rows_a_batch: int) -> None:
     """R71: 64 kbit/s; what waits arrives."""
     space = here.need_space()
-    space.set(up=_KBIT_64, down=_KBIT_64)
+    space.set(up=KBIT_64, down=KBIT_64)
     for _ in range(batches):
         here.report(rows_a_batch)
     here.settle(600)

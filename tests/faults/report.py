@@ -6,12 +6,15 @@ long campaign may be run in slices; texts are of the newest run. `make clean` be
 
 import fcntl
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 REPORT: Final = Path(__file__).parents[2] / "build" / "faults.json"
 
+#: Says how far a long campaign is, to whoever waits for it.
+Tell = Callable[[str], None]
 Entry = dict[str, int | float | str]
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from tests.faults import daemons, invariants, watch
 from tests.faults.daemons import Daemon, Nursery, wait_until
-from tests.faults.nursery import Asked
+from tests.faults.growing import grow
 from tests.faults.postgres import Server, url_of
 from yidao.node.client.values import Status
-from yidao.node.demo.tree import free_ports
+from yidao.node.demo.tree import free_ports, run_yidao
 from yidao.sync.fencing import Turn
 
 COUNTIES: Final = ("01", "02")
@@ -40,10 +40,9 @@ class Scaled:
         self.server = Server.make(databases / "db1", next(self._ports))
         self.standby: Server | None = None
         self._made = 1
-        self.root = self._daemon("/", "root")
-        self.first = self._daemon("/33", "first")
-        self.second = self._daemon("/33", "second")
-        self.counties = [self._daemon(f"/33/{label}", f"county{label}") for label in COUNTIES]
+        self.root, self.second = self._daemon("/", "root"), self._daemon("/33", "second")
+        self.first = self._daemon("/33", "33")
+        self.counties: list[Daemon] = []
 
     @property
     def daemons(self) -> list[Daemon]:
@@ -60,14 +59,15 @@ class Scaled:
         self.server.start()
         self.follow()
         url = url_of(self.server, *([] if self.standby is None else [self.standby]))
-        self._yidao("init", "--data", str(self.root.folder), *self._listen(self.root))
+        ports = free_ports(2)
+        self.root.link_port = ports[0]
+        run_yidao("init", "--data", str(self.root.folder), *daemons.listen_options(ports))
         daemons.change_settings(self.root.folder, **daemons.HASTE)
         self.root.start()
         with self.root.client() as client:
             pack = (files("yidao.catalog") / "packs" / "energy-2022.yaml").read_bytes()
             client.publish_pack(pack, actor="sample@/")
-        self._join(self.root, "33", self.first)
-        daemons.change_settings(self.first.folder, database_url=url)
+        self.first = grow(self._nursery, self.root, "33", self._folder, database_url=url)
         self.first.start()
         # What an operator does for a second daemon, see docs/operator.md.
         self.second.folder.mkdir(mode=0o700)
@@ -80,9 +80,9 @@ class Scaled:
         )
         self.second.start()
         both = f"127.0.0.1:{self.first.link_port},127.0.0.1:{link}"
-        for label, county in zip(COUNTIES, self.counties, strict=True):
-            self._join(self.first, label, county)
-            daemons.change_settings(county.folder, parent_address=both)
+        for label in COUNTIES:
+            county = grow(self._nursery, self.first, label, self._folder, parent_address=both)
+            self.counties.append(county)
             county.start()
         self.wait_linked()
         for county in self.counties:
@@ -218,27 +218,6 @@ class Scaled:
             memory=self._folder / "memory",
             link_port=0,
         )
-
-    def _join(self, parent: Daemon, label: str, child: Daemon) -> None:
-        bundle = self._folder / f"{child.folder.name}.bundle"
-        with parent.client() as client:
-            added = client.add_child(label, ttl_seconds=600, operator=f"sample@{parent.path}")
-        bundle.write_bytes(added)
-        bundle.chmod(0o600)
-        self._yidao("join", str(bundle), "--data", str(child.folder), *self._listen(child))
-        daemons.change_settings(child.folder, **daemons.HASTE)
-
-    def _listen(self, daemon: Daemon) -> list[str]:
-        ports = free_ports(2)
-        daemon.link_port = ports[0]
-        return daemons.listen_options(ports)
-
-    def _yidao(self, *words: str) -> None:
-        log = self._folder / "commands.log"
-        asked = Asked(run=list(words), log=str(log), environment={}, gate="", most_bytes=0)
-        pid = self._nursery.start(asked)
-        code = self._nursery.wait(pid, daemons.PATIENCE_SECONDS)
-        assert code == 0, log.read_text()[-800:]
 
 
 def _connected(status: Status, path: str) -> int:

@@ -38,3 +38,25 @@ def newer_headers() -> None:
         return plain(mold, given, parts) + UNKNOWN_FIELD
 
     Mold.header = header  # type: ignore[method-assign]
+
+
+def page_cache(kib: str) -> None:
+    """Let each connection keep so little in memory that it is full at once: ours fill for hours."""
+    from yidao.node.store import engine
+
+    for name in ("_WRITER_PRAGMAS", "_READER_PRAGMAS"):
+        setattr(engine, name, {**getattr(engine, name), "cache_size": -int(kib)})
+
+
+def leak(size: str) -> None:
+    """Keep so many bytes of each commit for ever."""
+    from yidao.node.store.writer import Writer
+
+    kept: list[bytes] = []
+    plain = Writer._committed
+
+    def committed(writer: Writer, position: int) -> None:
+        kept.append(b"x" * int(size))
+        plain(writer, position)
+
+    Writer._committed = committed  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import network
 from tests.faults.daemons import Pair
-from tests.faults.links import DOWN, PARENT_ADDRESS, UP, Proxy, Space
+from tests.faults.links import DOWN, PARENT_ADDRESS, UP, Proxy, Space, lacks
 from tests.faults.network import Field, spread
 
 pytestmark = pytest.mark.e2e
@@ -38,7 +38,7 @@ def stand(pair: Pair, settings: Mapping[str, str]) -> Iterator[Field]:
     for daemon in pair.both:
         daemon.settings.update(settings)
     with ExitStack() as stack:
-        if Space.lacks():
+        if lacks():
             space, namespace, address = None, "", ("127.0.0.1", root.link_port)
         else:
             space = stack.enter_context(Space())

@@ -21,7 +21,6 @@ from yidao.node.store.writer import FATAL_EXIT_CODE
 
 pytestmark = pytest.mark.e2e
 mounts = pytest.mark.skipif(bool(disks.why_not()), reason=disks.why_not() or "mounts work")
-BALLAST = "ballast"
 
 
 def _refused(daemon: Daemon, calls: int = 400) -> str:
@@ -32,13 +31,6 @@ def _refused(daemon: Daemon, calls: int = 400) -> str:
         except YidaoError as error:
             return error.code
     return ""
-
-
-def _fill(folder: Path, *, leave_kib: int) -> None:
-    """Fill the disk of a folder but for so much."""
-    free = disks.free_kib(folder)
-    with (folder / BALLAST).open("wb") as file:
-        file.write(bytes(max(0, free - leave_kib) * 1024))
 
 
 def _take_inodes(folder: Path, name: str) -> Iterator[Path]:
@@ -88,14 +80,14 @@ def test_a_full_disk_refuses_and_recovers(pair: Pair, on_disk: ExitStack) -> Non
         memory = functools.partial(disks.in_memory, kib=8 * 1024)
         on_disk.enter_context(disks.moved_to(memory, victim.folder))
     pair.start()
-    _fill(pair.office.folder, leave_kib=256)
+    disks.fill(pair.office.folder, leave_kib=256)
     assert _refused(pair.office) == "STORE_FULL"
     assert pair.office.running
     assert pair.faults() == []
-    (pair.office.folder / BALLAST).unlink()
+    (pair.office.folder / disks.BALLAST).unlink()
     wait_until("it takes rows again", lambda: _takes(pair.office))
 
-    _fill(pair.root.folder, leave_kib=64)
+    disks.fill(pair.root.folder, leave_kib=64)
     acked = len(pair.office.acked)
     while len(pair.office.acked) < acked + 60:
         pair.office.submit(rows(5))
@@ -106,7 +98,7 @@ def test_a_full_disk_refuses_and_recovers(pair: Pair, on_disk: ExitStack) -> Non
     assert parent(pair.office).lag > 0
     assert pair.faults() == []
     pids = [each.pid for each in pair.both]
-    (pair.root.folder / BALLAST).unlink()
+    (pair.root.folder / disks.BALLAST).unlink()
     wait_until("all has come", lambda: is_even(pair.office))
     assert _parent_error(pair.office) == ""
     assert [each.pid for each in pair.both if each.running] == pids, "by itself"

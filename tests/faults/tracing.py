@@ -5,6 +5,7 @@ writes in another one, so attached at the start the k-th call is one of opening,
 to a running daemon it is one of the writer.
 """
 
+import contextlib
 import functools
 import os
 import re
@@ -30,6 +31,7 @@ WRITES: Final = (
 _STRACE: Final = ("strace", "-f", "-y", "-s", "0")
 _NAMES: Final = tuple(f"{call}(" for call in WRITES.split(","))
 _WROTE: Final = re.compile(r" pwrite64\(\d+<([^>]*)>, .*, (\d+), (\d+)[) ]")
+_HALTED: Final = re.compile(r"^(\d+) +--- stopped by SIGSTOP ---$", re.MULTILINE)
 _SYNCING: Final = re.compile(r" f(?:data)?sync\(\d+<([^>]*)>")
 
 
@@ -85,9 +87,38 @@ def traced(
             os.close(os.open(gate, os.O_WRONLY))
         yield output
     finally:
-        tracer.send_signal(signal.SIGTERM)
-        tracer.communicate(timeout=PATIENCE_SECONDS)
-        gate.unlink(missing_ok=True)
+        try:
+            _halt(daemon, output)
+        finally:
+            tracer.send_signal(signal.SIGTERM)
+            tracer.communicate(timeout=PATIENCE_SECONDS)
+            _signal(daemon, signal.SIGCONT)
+            gate.unlink(missing_ok=True)
+
+
+def _halt(daemon: Daemon, output: Path) -> None:
+    """Stop the daemon between two system calls, as strace has written of every thread.
+
+    strace that lets go of a thread between a call's begin and its end leaves a fault half
+    done: the call fails after all, with ENOSYS, and no line says that anything was injected.
+    """
+    tasks = Path(f"/proc/{daemon.pid}/task")
+
+    def halted() -> bool:
+        if not daemon.running:
+            return True
+        said = set(_HALTED.findall(output.read_text(errors="replace")))
+        return {task.name for task in tasks.iterdir()} <= said
+
+    _signal(daemon, signal.SIGSTOP)
+    with contextlib.suppress(FileNotFoundError):
+        wait_until("it stands between two calls", halted)
+
+
+def _signal(daemon: Daemon, number: signal.Signals) -> None:
+    if daemon.running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(daemon.pid, number)
 
 
 def _has_tracer(pid: int, tracer: int) -> bool:

@@ -1,6 +1,8 @@
 """A bad line between two network namespaces: two TUN devices, joined by this program.
 
-    python -S tunrelay.py LEFT_NAMESPACE LEFT_ADDRESS RIGHT_NAMESPACE RIGHT_ADDRESS [SEED]
+    python -S tunrelay.py LEFT_NAMESPACE LEFT_ADDRESS RIGHT_NAMESPACE RIGHT_ADDRESS SEED DEVICE
+
+An address is written as `ip addr add` has it, DEVICE is the name of both devices.
 
 It does in user space what netem does in kernels that have it, and what iptables does
 where it is installed. Commands are lines of JSON on the standard input, each answered by
@@ -43,19 +45,19 @@ _RST_ACK = 0x14
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def open_tun(namespace: str, address: str) -> int:
+def open_tun(namespace: str, address: str, name: str) -> int:
     """Make a TUN device in a namespace, and give its end here."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/var/run/netns/{namespace}", os.O_RDONLY)
     try:
         _enter(there)
         device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", b"line0", _IFF_TUN_NO_PI))
+        fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN_NO_PI))
         _enter(home)
     finally:
         os.close(home)
         os.close(there)
-    for command in (["addr", "add", address, "dev", "line0"], ["link", "set", "line0", "up"]):
+    for command in (["addr", "add", *address.split(), "dev", name], ["link", "set", name, "up"]):
         subprocess.run(["ip", "-n", namespace, *command], check=True)
     return device
 
@@ -191,9 +193,9 @@ class Line:
         print(json.dumps(self.counts), flush=True)
 
 
-def main(left: tuple[str, str], right: tuple[str, str], seed: int) -> None:
+def main(left: tuple[str, str], right: tuple[str, str], seed: int, name: str) -> None:
     """Relay until the standard input ends."""
-    line = Line(open_tun(*left), open_tun(*right), seed)
+    line = Line(open_tun(*left, name), open_tun(*right, name), seed)
     line.obey("{}")
     while True:
         for ready in select.select([*line.ends, sys.stdin], [], [], line.deliver())[0]:
@@ -215,4 +217,4 @@ def _write(end: int, packet: bytes) -> None:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main((given[0], given[1]), (given[2], given[3]), int(given[4]) if len(given) > 4 else 1)
+    main((given[0], given[1]), (given[2], given[3]), int(given[4]), given[5])

@@ -235,6 +235,19 @@ class TestPromised:
             assert log.stat().st_size == 0
             assert store.scrub().faults == ()
 
+    def test_a_reader_keeps_the_log(self, tmp_path: Path) -> None:
+        """What an older snapshot reads stays in the log until it is closed, and that is told."""
+        path = tmp_path / "store.db"
+        with opened(path) as store:
+            with store.read() as conn:
+                conn.exec_driver_sql("SELECT count(*) FROM segment").scalar()
+                store.run(lambda tx: tx.append("up:15", [draft(1)]))
+                assert not store.checkpoint_wal(wait_ms=0)
+            timeout = store.run(lambda tx: tx.conn.exec_driver_sql("PRAGMA busy_timeout").scalar())
+            assert timeout == engine.BUSY_TIMEOUT_MS
+            assert store.checkpoint_wal(wait_ms=0)
+            assert path.with_name("store.db-wal").stat().st_size == 0
+
 
 class TestDisk:
     def test_nothing_rests_on_the_log_of_a_process_that_died(self, tmp_path: Path) -> None:
