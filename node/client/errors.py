@@ -69,7 +69,10 @@ def error_of(failure: Any, socket: str, timeout_seconds: float) -> YidaoError:
         if name == _ERROR_METADATA:
             return refusal_of(local_pb2.Error.FromString(value), status.name)
     if status in _UNREACHABLE:
-        return NodeUnreachable(socket=socket)
+        unreachable = NodeUnreachable(socket=socket)
+        # Shown with a trace only: what the transport said of it.
+        unreachable.add_note(f"{status.name}: {failure.details()}")
+        return unreachable
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return AnswerTooLate(seconds=int(timeout_seconds))
     return ClientError(ClientError.code, retryable=False, family=status.name, status=status.name)

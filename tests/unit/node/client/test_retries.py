@@ -82,3 +82,13 @@ def test_retries_end(served) -> None:
         with pytest.raises(NodeUnreachable):
             client.packs()
         served.start()
+
+
+def test_why_nobody_answers_stands_in_the_trace(tmp_path: Path) -> None:
+    """A program's log shows what the transport said; its text for people does not."""
+    with Client.open(tmp_path / "none.sock", retries=Retries(attempts=1)) as client:
+        with pytest.raises(NodeUnreachable) as caught:
+            client.status()
+    (note,) = caught.value.__notes__
+    assert note.startswith("UNAVAILABLE: ")
+    assert len(note) > len("UNAVAILABLE: ")
