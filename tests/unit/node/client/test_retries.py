@@ -1,6 +1,7 @@
 """What may be repeated is repeated while a daemon is started again; nothing else is."""
 
 import json
+import socket
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -86,9 +87,12 @@ def test_retries_end(served) -> None:
 
 def test_why_nobody_answers_stands_in_the_trace(tmp_path: Path) -> None:
     """A program's log shows what the transport said; its text for people does not."""
-    with Client.open(tmp_path / "none.sock", retries=Retries(attempts=1)) as client:
-        with pytest.raises(NodeUnreachable) as caught:
-            client.status()
+    nobody = tmp_path / "none.sock"
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(nobody))
+    once = Retries(attempts=1)
+    with Client.open(nobody, retries=once) as client, pytest.raises(NodeUnreachable) as caught:
+        client.status()
     (note,) = caught.value.__notes__
     assert note.startswith("UNAVAILABLE: ")
     assert len(note) > len("UNAVAILABLE: ")
