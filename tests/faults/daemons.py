@@ -110,10 +110,12 @@ class Nursery:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             said = json.loads(line)
-            if "code" not in said:
-                self._born.put(said["pid"])
-                continue
             with self._changed:
+                if "code" not in said:
+                    # The kernel gives numbers again; the code was of an earlier process.
+                    self._codes.pop(said["pid"], None)
+                    self._born.put(said["pid"])
+                    continue
                 self._codes[said["pid"]] = said["code"]
                 self._changed.notify_all()
 

@@ -1,4 +1,4 @@
-"""R72: hours or days of steady work beside a reader that stays long: nothing that a daemon takes grows.
+"""R72: hours or days of work beside a reader that stays long: nothing that a daemon takes grows.
 
     YIDAO_SOAK_SECONDS=259200 pytest -m long tests/faults/test_soak.py
 
