@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from yidao.api.errors import YidaoError
 from yidao.node.store import errors
-from yidao.node.store.appending import Prepared
+from yidao.node.store.drafting import Prepared
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Ticket
 

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine
 
 from yidao.node.keys import Identity
 from yidao.node.store import errors
-from yidao.node.store.appending import prepare
 from yidao.node.store.committimes import CommitTimes
+from yidao.node.store.drafting import prepare
 from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
