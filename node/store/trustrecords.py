@@ -1,13 +1,19 @@
 """Records that say whom to trust, which take effect in the transaction that stores them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from yidao.node.store import papering, revoking, rootlists, trust
+from yidao.node.store.foreignheaders import read_header
+from yidao.node.store.journals import Head
+from yidao.node.store.parts import RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.values import Draft
 from yidao.sync.approval import ASKED_CHANNEL, DECIDED_CHANNELS
 from yidao.sync.enrolment import KIND as KIND_ENROLLED
+from yidao.sync.epoch import KIND as KIND_EPOCH
 from yidao.sync.ids import NodeId
+from yidao.sync.journal import Seal
 from yidao.sync.record import decode_header
 from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
 from yidao.sync.revocation import KIND as KIND_REVOKED
@@ -49,3 +55,33 @@ def fold_own(scope: Scope, channel: str, data: bytes, draft: Draft) -> NodeId | 
         return None
     own = trust.enrolled(scope.conn, scope.identity.node_id)
     return trust.fold_enrolled(scope, own, header, core, None)
+
+
+def fold_foreign(
+    scope: Scope, head: Head, seal: Seal, position: int, found: Sequence[RuledPart]
+) -> None:
+    """Fold the records of a seal that another node made.
+
+    Args:
+        scope: The transaction.
+        head: Of the journal.
+        seal: Verified, and stored from `position` on.
+        position: Of its first record.
+        found: The parts that came with it.
+    """
+    cores = {ruled.seq: ruled.part.body for ruled in found if ruled.part.name == "core"}
+    for offset, data in enumerate(seal.headers):
+        seq = seal.first_seq + offset
+        header = read_header(scope, head, seq, data)
+        if header is None:
+            continue
+        core = cores.get(seq)
+        if head.journal.channel == trust.NODE_CHANNEL:
+            trust.fold_foreign(scope, head, seq, header, core, position + offset)
+        elif header.kind == KIND_EPOCH:
+            trust.fold_epoch_above(scope, head.journal, seq, core)
+        if header.kind == KIND_REVOKED:
+            revoking.fold_foreign(scope, head.journal, seq, core)
+        elif header.kind == KIND_ROOT_LISTED and head.journal.channel == ROOT_LIST_CHANNEL:
+            rootlists.fold_foreign(scope, head.journal, seq, core)
+        papering.fold_foreign(scope, head.journal, seq, header, core)
