@@ -42,8 +42,8 @@ from yidao.node.store.scope import Scope
 from yidao.node.store.values import Fork, Outcome, Peer
 from yidao.sync import revocation
 from yidao.sync.errors import PeerError
+from yidao.sync.inbound import advance
 from yidao.sync.journal import Extended, check_held, extend
-from yidao.sync.lanes import advance
 from yidao.sync.message import Frame, Item, Receipt
 
 
