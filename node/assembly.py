@@ -234,8 +234,8 @@ class Assembly:
             save_chain=self._keys.save_chain,
         )
         # A list that came in between is told here, later ones as they come.
-        hub.anchor_on(roots.anchor)
-        roots.follow(hub.anchor_on)
+        hub.trust.anchor_on(roots.anchor)
+        roots.follow(hub.trust.anchor_on)
         return hub
 
     def _renewals(self, hub: Hub, certificates: LiveCertificates) -> Renewals:
@@ -243,7 +243,7 @@ class Assembly:
             store=hub.store,
             identity=hub.identity,
             authority=lambda: load_authority(certificates.current),
-            root_pem=lambda: hub.root_pem,
+            root_pem=lambda: hub.trust.root_pem,
             clock_ms=system_clock_ms,
             ended_days=self._settings.renew_ended_days,
         )
@@ -264,7 +264,7 @@ class Assembly:
             identity,
             Health(store, identity, hub, self._settings, expiries),
             children,
-            chain=lambda: hub.chain,
+            chain=lambda: hub.trust.chain,
             locate=functools.partial(locate, store),
             tree=tree,
             fields=fields,
@@ -289,7 +289,7 @@ class Assembly:
         admission = Admission(
             store=hub.store,
             identity=hub.identity,
-            chain=lambda: hub.chain,
+            chain=lambda: hub.trust.chain,
             authority=lambda: load_authority(certificates.current),
             clock_ms=system_clock_ms,
             policy=Policy(
@@ -318,8 +318,8 @@ class Assembly:
         lists = RootLists(
             hub.store,
             self._keys,
-            chain=lambda: hub.chain,
-            root_pem=lambda: hub.root_pem,
+            chain=lambda: hub.trust.chain,
+            root_pem=lambda: hub.trust.root_pem,
             clock_ms=system_clock_ms,
             random=secrets.token_bytes,
         )
@@ -393,7 +393,9 @@ class Assembly:
 
 def _expiries(hub: Hub, certificates: LiveCertificates) -> Expiries:
     return Expiries(
-        hub.store, system_clock_ms, lambda: certificates_of(certificates.current, hub.root_pem)
+        hub.store,
+        system_clock_ms,
+        lambda: certificates_of(certificates.current, hub.trust.root_pem),
     )
 
 

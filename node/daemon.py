@@ -164,7 +164,7 @@ class Daemon:
     def _dial(self, hub: Hub, certificates: LiveCertificates) -> "asyncio.Task[None] | None":
         if self._settings.parent_address is None or hub.identity.path.depth == 0:
             return None
-        known = verify_chain(hub.root_pem, hub.chain.statement, hub.chain.proofs)
+        known = verify_chain(hub.trust.root_pem, hub.trust.chain.statement, hub.trust.chain.proofs)
         parent = known[-2]
         peer = Peer(node_id=parent.node_id, path=parent.path, tls_sha256=parent.tls_sha256)
         dialer = Dialer(

@@ -1,9 +1,10 @@
 """The session between two nodes, without IO: values in, effects out.
 
 Which order the two may speak in is `yidao.sync.states`; what may be read and sent
-next is `yidao.sync.lanes`; this module joins them. Whoever catches a `PeerError`
-calls `Session.fail`. A closed session neither hears nor speaks: what was under
-way when it closed is dropped, and the next session resumes.
+next is `yidao.sync.lanes`, what may come next `yidao.sync.inbound`; this module joins
+them. Whoever catches a `PeerError` calls `Session.fail`. A closed session neither
+hears nor speaks: what was under way when it closed is dropped, and the next session
+resumes.
 
 Nothing here is durable. Losing a session at any point loses nothing, because
 cursors live in the receiver's store and positions in the sender's.
@@ -17,7 +18,8 @@ from yidao.api.errors import YidaoError
 from yidao.sync import effects, errors
 from yidao.sync.effects import Effects
 from yidao.sync.ids import Lane, NodeId, Path
-from yidao.sync.lanes import Inbound, Outbound, ReadRequest
+from yidao.sync.inbound import Inbound
+from yidao.sync.lanes import Outbound, ReadRequest
 from yidao.sync.message import (
     MAX_CLAIMS,
     MAX_HELD,

@@ -22,9 +22,9 @@ from yidao.node.link.lookout import Lookout
 from yidao.node.link.outbox import Outbox
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.quota import Quota
+from yidao.node.link.resumption import Resumption, Told
 from yidao.node.link.room import Room
 from yidao.node.logging import get_logger
-from yidao.node.store.forlinks import Greeting, Located
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Outcome, Peer
@@ -42,31 +42,11 @@ from yidao.sync.effects import (
 )
 from yidao.sync.ids import Lane, NodeId
 from yidao.sync.lanes import ReadRequest
-from yidao.sync.message import Held, Hello, Holding, LaneCursor, Receipt, Refusal
+from yidao.sync.message import Hello, Receipt, Refusal
 from yidao.sync.session import Session
 from yidao.sync.wire import decode_control, decode_frame, encode_control
 
 log = get_logger()
-
-
-_NOTHING_KNOWN = Greeting(
-    cursors=(), holdings=(), wanted=(), held=(), receipts=(), problems=frozenset()
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a Resume says.
-
-    Attributes:
-        greeting: What the store says.
-        lost: Own journals that the peer is asked to give back.
-        receipts: Own checkpoints that the peer must know.
-    """
-
-    greeting: Greeting = _NOTHING_KNOWN
-    lost: tuple[Holding, ...] = ()
-    receipts: tuple[Held, ...] = ()
 
 
 class Surroundings(Protocol):
@@ -75,6 +55,7 @@ class Surroundings(Protocol):
     store: Store
     lookout: Lookout
     room: Room
+    resumption: Resumption
 
     async def greeted(self, driver: "Driver", hello: Hello) -> None:
         """Check what the peer says of itself. Raises a typed error to refuse it."""
@@ -90,18 +71,6 @@ class Surroundings(Protocol):
 
     def over_quota(self, peer: CheckedPeer) -> None:
         """A child sent too much that had to be refused; its session ends."""
-
-    async def told(self, peer: Peer) -> Told:
-        """Return what to tell the peer of who holds what."""
-
-    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
-        """Judge the peer's cursors in this store."""
-
-    async def heard(self, driver: "Driver", told: Locate, said: Told) -> str:
-        """Judge what the peer holds; returns why the session must end, empty to go on."""
-
-    def ingested(self, driver: "Driver", outcome: Outcome) -> None:
-        """A frame of the peer is durable."""
 
 
 @dataclass(slots=True)
@@ -251,7 +220,7 @@ class Driver:
         while self._ingests:
             ingest, future = self._ingests.pop(0)
             outcome = await asyncio.wrap_future(future)
-            self._around.ingested(self, outcome)
+            self._around.resumption.ingested(self.peer, outcome)
             waits, more = 0.0, 0
             quota = self._around.quota_of(self.peer)
             if quota is not None:
@@ -344,7 +313,7 @@ class Driver:
         peer = self._store_peer = Peer(
             node_id=self.peer.node_id, path=self.peer.path, store_id=hello.store_id
         )
-        told = self._told = await self._around.told(peer)
+        told = self._told = await self._around.resumption.told(peer)
         said = told.greeting
         await self._run_effects(
             self.session.resume(
@@ -357,11 +326,11 @@ class Driver:
         )
 
     async def _locate(self, effect: Locate) -> None:
-        located = await self._around.locate(self._peer_in_store(), effect.cursors)
+        located = await self._around.resumption.locate(self._peer_in_store(), effect.cursors)
         right = located.right
         # A cursor is an acknowledgement too: the one that the last session sent may be lost.
         self.progress.acked.update({int(each.lane): each.position for each in right})
-        reason = await self._around.heard(self, effect, self._told)
+        reason = await self._around.resumption.heard(self.peer, effect, self._told)
         if reason:
             await self._run_effects(self.session.close(reason))
             return

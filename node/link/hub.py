@@ -6,18 +6,15 @@ line even where this side has not noticed yet.
 """
 
 import asyncio
-import functools
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-
-from sqlalchemy import update
 
 from yidao.api.errors import YidaoError
 from yidao.node.config import Settings
 from yidao.node.keys import Chain, Identity
-from yidao.node.link.driver import Driver, Told
+from yidao.node.link import linkproblems
+from yidao.node.link.driver import Driver
 from yidao.node.link.errors import (
     LinkNetworkMismatch,
     LinkNodeAside,
@@ -25,52 +22,33 @@ from yidao.node.link.errors import (
     LinkPathMismatch,
     LinkSessionUnknown,
 )
-from yidao.node.link.lookout import Grouped, Lookout
+from yidao.node.link.lookout import Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
 from yidao.node.link.queries import Queries
 from yidao.node.link.quota import Quota, Quotas
+from yidao.node.link.resumption import Resumption
 from yidao.node.link.room import Room
 from yidao.node.link.seats import Seats
 from yidao.node.link.ticking import Ticker, deliver
-from yidao.node.link.tokens import Anchor
+from yidao.node.link.trustchain import TrustChain
 from yidao.node.logging import get_logger
 from yidao.node.received import Received
-from yidao.node.recovery.warden import CLONED as NODE_CLONED
-from yidao.node.recovery.warden import RESUMING, Neighbour, Warden
-from yidao.node.store import aside, tables, vouching
+from yidao.node.recovery.warden import RESUMING, Warden
+from yidao.node.store import vouching
 from yidao.node.store.errors import StoreError
-from yidao.node.store.forlinks import Located
 from yidao.node.store.leading import News
 from yidao.node.store.linkreads import Arrivals
-from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
-from yidao.node.store.transaction import Tx
-from yidao.node.store.values import Outcome, Peer
-from yidao.sync.effects import Locate
-from yidao.sync.enrolment import KIND as KIND_ENROLLED
-from yidao.sync.enrolment import verify_chain
+from yidao.node.store.values import Peer
 from yidao.sync.fencing import Standing, Start
 from yidao.sync.ids import NodeId, Path
 from yidao.sync.lives import Heard
-from yidao.sync.message import (
-    LIFE_BYTES,
-    EnrolmentProof,
-    Hello,
-    LaneCursor,
-    Receipt,
-    Refusal,
-)
-from yidao.sync.record import decode_header
+from yidao.sync.message import LIFE_BYTES, Hello, Receipt, Refusal
 from yidao.sync.session import Limits, Session
 
 _PROTOCOL_VERSION = 1
 _READER_THREADS = 4
-LINK_REFUSED = "LINK_REFUSED"
-REVOKED_BY_PARENT = "REVOKED_BY_PARENT"
-OVER_QUOTA = "CHILD_OVER_QUOTA"
 SESSION_REPLACED = "SESSION_REPLACED"
-# What is still wrong, the peer says again in the next session.
-_SESSIONS_OWN = (LINK_REFUSED, REVOKED_BY_PARENT)
 KEYS_CHANGED = "KEYS_CHANGED"
 
 log = get_logger()
@@ -92,15 +70,11 @@ class Hub:
     ) -> None:
         self.store = store
         self.identity = identity
-        self.chain = chain
-        self.root_pem = root_pem
+        self.trust = TrustChain(store, chain, root_pem, save_chain)
         self.clock_ms = clock_ms
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="link-read")
         self.lookout = Lookout(store, self._readers, self._publish)
-        self._telling_all = Grouped(self.lookout.in_reader, self._tell_all)
-        self._locating = Grouped(self.lookout.in_reader, store.locate)
         self._settings = settings
-        self._save_chain = save_chain
         self.queries = Queries(
             store=store, identity=identity, clock_ms=clock_ms, random=secrets.token_bytes
         )
@@ -115,6 +89,7 @@ class Hub:
             wait_seconds=settings.fence_wait_seconds,
         )
         self.warden.on_reopened(self._adopt)
+        self.resumption = Resumption(store, self.lookout, self.warden)
         self.received = Received()
         self.room = Room()
         self._life = secrets.token_bytes(LIFE_BYTES)
@@ -243,25 +218,13 @@ class Hub:
             LinkNodeCloned: The older process says so, and leaves.
         """
         if hello.replaced:
-            self._note_clone(child, Heard.TWO)
+            linkproblems.note_clone(self.store, child, Heard.TWO)
             raise LinkNodeCloned(path=str(child.path))
         heard = await self._seats.take(child, hello.life)
         if heard is not Heard.ONE:
-            self._note_clone(child, heard)
+            linkproblems.note_clone(self.store, child, heard)
         if heard is Heard.FLAPPING:
             raise LinkNodeAside(path=str(child.path))
-
-    def _note_clone(self, child: CheckedPeer, heard: Heard) -> None:
-        log.error("link.peer.cloned", peer=str(child.path), heard=heard.value)
-
-        def note(tx: Tx) -> None:
-            path = str(child.path)
-            tx.raise_problem(NODE_CLONED, peer=child.node_id, side="parent", node=path)
-            if heard is Heard.FLAPPING:
-                aside.put(tx.conn, child.node_id)
-                tx.raise_problem(LinkNodeAside.code, peer=child.node_id, path=path)
-
-        self.store.submit(note)
 
     async def begin_life(self) -> None:
         """Speak to the parent under a new life, once the database knows it."""
@@ -312,57 +275,6 @@ class Hub:
             # They learn it from the journals too; only evidence of it is not complete here.
             log.error("link.chain.unproved", code=error.code)
 
-    async def told(self, peer: Peer) -> Told:
-        """Return what to tell a peer of who holds what."""
-        return await self._telling_all.ask(peer)
-
-    def _tell_all(self, peers: Sequence[Peer]) -> list[Told]:
-        """Find what to tell peers. Called in a reader's thread."""
-        found = []
-        greetings = self.store.greetings(peers)
-        refused = [
-            peer.node_id
-            for peer, greeting in zip(peers, greetings, strict=True)
-            if not greeting.problems.isdisjoint(_SESSIONS_OWN)
-        ]
-        if refused:
-            self.store.run(functools.partial(_forget_refusals, peer_ids=refused))
-        for peer, greeting in zip(peers, greetings, strict=True):
-            proofs = self.warden.proofs() if greeting.forked else ()
-            found.append(
-                Told(
-                    greeting=greeting,
-                    lost=self.warden.wanted(Neighbour(node_id=peer.node_id, path=peer.path)),
-                    receipts=(*proofs, *greeting.receipts),
-                )
-            )
-        return found
-
-    async def locate(self, peer: Peer, cursors: tuple[LaneCursor, ...]) -> Located:
-        """Judge a peer's cursors in this store."""
-        return await self._locating.ask((peer, cursors))
-
-    async def heard(self, driver: Driver, told: Locate, said: Told) -> str:
-        """Judge what a peer holds of this node's journals, and what it reminds us of."""
-        peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
-        compared: tuple[Compared, ...] = ()
-        reminders: tuple[Reminder, ...] = ()
-        # Most children hold nothing of this node's own yet, or have nothing to remind it of.
-        if told.held:
-            compared = await self.lookout.in_reader(self.store.compare, told.held)
-        if told.receipts:
-            reminders = await self.lookout.in_reader(
-                self.store.reminded, peer.node_id, told.receipts
-            )
-        problems = said.greeting.problems
-        self.warden.remind(peer, said.receipts, told.held, problems)
-        return self.warden.compare(peer, compared, reminders, said.lost)
-
-    def ingested(self, driver: Driver, outcome: Outcome) -> None:
-        """Look whether what was missing has come."""
-        peer = Neighbour(node_id=driver.peer.node_id, path=driver.peer.path)
-        self.warden.ingested(peer, outcome.forked)
-
     async def receipt_arrived(self, driver: Driver, receipt: Receipt) -> None:
         """Keep a cosignature; the commit wakes the link that it must go on to."""
         peer = Peer(
@@ -381,23 +293,7 @@ class Hub:
 
     def refused(self, driver: Driver, refusal: Refusal) -> None:
         """Make a refusal visible: the other side found what this node sent to be wrong."""
-        peer = driver.peer
-        log.error(
-            "link.journal.refused",
-            peer=str(peer.path),
-            journal=str(refusal.journal),
-            seq=refusal.seq,
-            code=refusal.code,
-        )
-        self.store.submit(
-            lambda tx: tx.raise_problem(
-                LINK_REFUSED,
-                journal=refusal.journal,
-                seq=refusal.seq,
-                peer=peer.node_id,
-                reason=refusal.code,
-            )
-        )
+        linkproblems.note_refused(self.store, driver.peer, refusal)
 
     def quota_of(self, peer: CheckedPeer) -> Quota | None:
         """What a child may still cost; None for the parent."""
@@ -406,19 +302,11 @@ class Hub:
 
     def over_quota(self, peer: CheckedPeer) -> None:
         """Show whose session was ended for what it sent."""
-        log.warning("link.child.over_quota", peer=str(peer.path))
-        self.store.submit(
-            lambda tx: tx.raise_problem(OVER_QUOTA, peer=peer.node_id, path=str(peer.path))
-        )
+        linkproblems.note_over_quota(self.store, peer)
 
     def told_revoked(self, parent: CheckedPeer) -> None:
         """Show that the parent took this node's authority away: no other dial will go better."""
-        own = str(self.identity.path)
-        self.store.submit(
-            lambda tx: tx.raise_problem(
-                REVOKED_BY_PARENT, peer=parent.node_id, path=own, parent=str(parent.path)
-            )
-        )
+        linkproblems.note_revoked(self.store, self.identity.path, parent)
 
     def connected(self) -> Iterable[Driver]:
         """The sessions that are open now."""
@@ -432,13 +320,6 @@ class Hub:
         """When the peer was last heard of, 0 if never since the start."""
         driver = self._drivers.get(node_id)
         return driver.progress.last_seen_ms if driver else self._last_seen_ms.get(node_id, 0)
-
-    def anchor_on(self, anchor: Anchor) -> None:
-        """Check whoever comes from now on under these root certificates."""
-        self.root_pem = anchor.root_pem
-        if anchor.statement != self.chain.statement:
-            self.chain = Chain(statement=anchor.statement, proofs=self.chain.proofs)
-            self._save_chain(self.chain)
 
     def _publish(self, arrivals: Arrivals) -> None:
         deliver(arrivals, self.identity.path, self._standing_at)
@@ -454,7 +335,7 @@ class Hub:
             store_id=self.store.store_id,
             path=own.path,
             epoch=own.epoch,
-            chain=self.chain.proofs,
+            chain=self.trust.chain.proofs,
             life=self._life,
             replaced=self.warden.standing is Standing.CLONED,
         )
@@ -477,22 +358,7 @@ class Hub:
             LinkPathMismatch: The chain is not of the node that speaks.
             PeerError: The chain does not hold.
         """
-        *before, _ = verify_chain(self.root_pem, self.chain.statement, self.chain.proofs)
-        enrolments = verify_chain(self.root_pem, self.chain.statement, hello.chain)
-        if enrolments[-1].path != hello.path or enrolments[-1].node_id != hello.node_id:
-            raise LinkPathMismatch(said=str(enrolments[-1].path), certified=str(hello.path))
-
-        def learn(tx: Tx) -> None:
-            above = enrolments[0].node_id
-            for each in enrolments:
-                tx.learn(each, above)
-                above = each.node_id
-
-        await asyncio.wrap_future(self.store.submit(learn))
-        fresh = replace(self.chain, proofs=(*hello.chain, *own_proofs(self.chain)))
-        if fresh != self.chain:
-            self._keep_chain(fresh)
-        if list(enrolments) != before:
+        if await self.trust.learn(hello):
             await self._greet_children_anew()
 
     async def keys_changed(self) -> None:
@@ -501,10 +367,7 @@ class Hub:
         The chain grows by the record of it, and every link is made anew: a hello is
         where a neighbour learns a chain.
         """
-        node_id = self.identity.node_id
-        steps = await asyncio.to_thread(self.store.prove_epochs, node_id)
-        enrolled = self.chain.proofs[: len(self.chain.proofs) - len(own_proofs(self.chain)) + 1]
-        self._keep_chain(replace(self.chain, proofs=(*enrolled, *steps)))
+        await self.trust.prove_changes()
         await self._close_all(KEYS_CHANGED)
 
     async def _greet_children_anew(self) -> None:
@@ -512,28 +375,3 @@ class Hub:
         for driver in self.connected():
             if self.identity.path.is_ancestor_of(driver.peer.path):
                 await driver.close(KEYS_CHANGED)
-
-    def _keep_chain(self, chain: Chain) -> None:
-        self.chain = chain
-        self._save_chain(chain)
-
-
-def own_proofs(chain: Chain) -> tuple[EnrolmentProof, ...]:
-    """Return what a node's chain says of the node itself: its enrolment, and what it changed."""
-    kinds = [decode_header(proof.header).kind for proof in chain.proofs]
-    last = max(index for index, kind in enumerate(kinds) if kind == KIND_ENROLLED)
-    return chain.proofs[last:]
-
-
-def _forget_refusals(tx: Tx, peer_ids: Sequence[NodeId]) -> None:
-    """Close what peers refused in earlier sessions: what is still wrong, they refuse again."""
-    problem = tables.problem
-    tx.conn.execute(
-        update(problem)
-        .where(
-            problem.c.code.in_(_SESSIONS_OWN),
-            problem.c.peer.in_(peer_ids),
-            problem.c.cleared_ms.is_(None),
-        )
-        .values(cleared_ms=tx.now_ms)
-    )

@@ -244,7 +244,7 @@ class LinkServer:
         hub = self._hub
         proved = self._proved.prove(
             chain,
-            root_pem=hub.root_pem,
+            root_pem=hub.trust.root_pem,
             network=hub.identity.network,
             now=datetime.fromtimestamp(hub.clock_ms() / 1000, UTC),
         )

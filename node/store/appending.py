@@ -6,98 +6,29 @@ back alone, and nothing signed has ever existed.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import select
 
 from yidao.node.keys import Identity
-from yidao.node.store import (
-    epochs,
-    errors,
-    papering,
-    parts,
-    record_ids,
-    revoking,
-    rootlists,
-    segments,
-    trust,
-)
+from yidao.node.store import epochs, errors, parts, record_ids, trust, trustrecords
+from yidao.node.store.drafting import PART_OVERHEAD_BYTES, Prepared, prepare
 from yidao.node.store.journals import Head
-from yidao.node.store.parts import PartRule, RuledPart
 from yidao.node.store.scope import Scope
 from yidao.node.store.sealing import check_sealable
+from yidao.node.store.sealqueue import Pending, SealQueue
 from yidao.node.store.tables import enrolment
 from yidao.node.store.values import MAX_SEGMENT_BYTES, Draft, DraftPart, Ticket
-from yidao.sync.approval import ASKED_CHANNEL, DECIDED_CHANNELS
-from yidao.sync.enrolment import KIND as KIND_ENROLLED
 from yidao.sync.epoch import CHANNELS, Cause, EpochOpened
 from yidao.sync.epoch import KIND as KIND_EPOCH
-from yidao.sync.ids import JournalId, NodeId, RecordId
-from yidao.sync.journal import MAX_SEAL_HEADER_BYTES, MAX_SEAL_RECORDS, seal
+from yidao.sync.ids import JournalId, RecordId
 from yidao.sync.mold import Mold
-from yidao.sync.record import SALT_BYTES, Part, PartDigest, Release, commitment, decode_header
-from yidao.sync.revocation import CHANNELS as REVOCATION_CHANNELS
-from yidao.sync.revocation import KIND as KIND_REVOKED
 from yidao.sync.revocation import CutLine
-from yidao.sync.rootlist import CHANNEL as ROOT_LIST_CHANNEL
-from yidao.sync.rootlist import KIND as KIND_ROOT_LISTED
-from yidao.sync.suite import Signer
 
-# Lengths, name and salt of a part, the length of a header: what a frame adds.
-_PART_OVERHEAD_BYTES: Final = 64
-_HEADER_OVERHEAD_BYTES: Final = 8
-# Where records lie that say whom to trust.
-_TRUST_CHANNELS: Final = frozenset(
-    {
-        trust.NODE_CHANNEL,
-        ROOT_LIST_CHANNEL,
-        ASKED_CHANNEL,
-        *DECIDED_CHANNELS,
-        *REVOCATION_CHANNELS,
-    }
-)
 # What sealing adds to a part of a letter, rounded up.
 _SEALED_OVERHEAD_BYTES: Final = 128
-
-
-class Prepared(NamedTuple):
-    """A record as far as it can be made before its journal's head is known."""
-
-    draft: Draft
-    header: bytes
-    parts: tuple[tuple[Part, PartRule], ...]
-    weight_bytes: int
-
-
-class _Pending(NamedTuple):
-    """A record that waits for its seal; a tuple, since it is made once a record."""
-
-    draft: Draft
-    header: bytes
-    parts: tuple[tuple[Part, PartRule], ...]
-    weight_bytes: int
-    ticket: Ticket
-    enrols: NodeId | None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Queue:
-    """What waits for the next seal of one journal, and who signs that.
-
-    What each record would ask its head or its name again is asked once.
-    """
-
-    head: Head
-    signer: Signer
-    size: int = field(init=False)
-    is_letter: bool = field(init=False)
-    records: list[_Pending] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.size = self.head.size
-        self.is_letter = self.head.journal.audience.to is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,35 +38,6 @@ class Mark:
     lengths: dict[JournalId, int]
     count: int
     identity: Identity
-
-
-def prepare(mold: Mold, random: Callable[[int], bytes], drafts: Sequence[Draft]) -> list[Prepared]:
-    """Salt, hash and encode records, for which no transaction need be open.
-
-    Args:
-        mold: Of this node's headers.
-        random: Gives that many random bytes.
-        drafts: What to make them of.
-
-    Raises:
-        PeerError: A draft makes no valid header.
-    """
-    salts = random(SALT_BYTES * sum([len(draft.parts) for draft in drafts]))
-    made, at = [], 0
-    for draft in drafts:
-        salted, digests = [], []
-        weight = _HEADER_OVERHEAD_BYTES
-        for part in draft.parts:
-            salt, at = salts[at : at + SALT_BYTES], at + SALT_BYTES
-            name, body, reach, release = part.name, part.body, part.reach, part.release
-            digest = commitment(salt, body)
-            digests.append(PartDigest(name, digest, len(body), part.grade, reach, release))
-            rule = PartRule(release is Release.WHEN_ACCEPTED, reach)
-            salted.append((Part(name, salt, body), rule))
-            weight += len(body) + _PART_OVERHEAD_BYTES
-        header = mold.header(draft, digests)
-        made.append(Prepared(draft, header, tuple(salted), weight + len(header)))
-    return made
 
 
 class Appender:
@@ -148,8 +50,8 @@ class Appender:
 
     def __init__(self, scope: Scope, mold: Mold) -> None:
         self._scope = scope
-        self._queues: dict[JournalId, _Queue] = {}
-        self._by_id: dict[bytes, _Pending] = {}
+        self._queues: dict[JournalId, SealQueue] = {}
+        self._by_id: dict[bytes, Pending] = {}
         self._mold = mold
         # Of the records that those at hand release: bytes by journal and record.
         self._waiting: Mapping[int, Mapping[int, int]] = {}
@@ -284,14 +186,11 @@ class Appender:
             self._queues.values(), key=lambda queue: queue.head.journal.channel != "node"
         )
         for queue in order:
-            head = self._scope.heads.by_pk(queue.head.pk)
-            assert head is not None, "a queued journal has a head"
-            for chunk in _chunks(queue.records):
-                self._seal_chunk(head, queue.signer, chunk)
+            queue.seal(self._scope)
         self._queues.clear()
         self._by_id.clear()
 
-    def _queue(self, channel: str) -> _Queue:
+    def _queue(self, channel: str) -> SealQueue:
         identity = self._scope.identity
         name = JournalId(node_id=identity.node_id, channel=channel, epoch=identity.epoch)
         queue = self._queues.get(name)
@@ -299,7 +198,7 @@ class Appender:
             head = self._scope.heads.get(name)
             if head is None or head.public_key is None:
                 head = self._open(name)
-            queue = self._queues[name] = _Queue(head=head, signer=identity.journal)
+            queue = self._queues[name] = SealQueue(head=head, signer=identity.journal)
         return queue
 
     def _open(self, name: JournalId) -> Head:
@@ -322,7 +221,9 @@ class Appender:
             self.append(trust.NODE_CHANNEL, [declaration])
         return trust.declare(scope, name, own)
 
-    def _append_one(self, queue: _Queue, prepared: Prepared, known: Mapping[bytes, int]) -> Ticket:
+    def _append_one(
+        self, queue: SealQueue, prepared: Prepared, known: Mapping[bytes, int]
+    ) -> Ticket:
         draft = prepared.draft
         pending = self._by_id.get(draft.record_id)
         if pending is not None:
@@ -341,7 +242,7 @@ class Appender:
         self.count += 1
         return made.ticket
 
-    def _make(self, queue: _Queue, prepared: Prepared) -> _Pending:
+    def _make(self, queue: SealQueue, prepared: Prepared) -> Pending:
         head = queue.head
         draft, header, salted, weight = prepared
         if queue.is_letter:
@@ -356,31 +257,14 @@ class Appender:
             journal_pk=head.pk,
             seq=queue.size + len(queue.records),
         )
-        return _Pending(
+        return Pending(
             draft,
             header,
             salted,
             weight,
             ticket,
-            self._fold_trust(head.journal.channel, header, draft),
+            trustrecords.fold_own(self._scope, head.journal.channel, header, draft),
         )
-
-    def _fold_trust(self, channel: str, data: bytes, draft: Draft) -> NodeId | None:
-        """Fold a record that says whom to trust, and return whom it enrols."""
-        if channel not in _TRUST_CHANNELS:
-            return None
-        scope, header = self._scope, decode_header(data)
-        core = next((part.body for part in draft.parts if part.name == "core"), None)
-        by, by_path = scope.identity.node_id, scope.identity.path
-        papering.fold(scope, channel, header, core, by, by_path)
-        if header.kind == KIND_REVOKED and channel in REVOCATION_CHANNELS:
-            revoking.fold(scope, core, by, by_path)
-        if header.kind == KIND_ROOT_LISTED and channel == ROOT_LIST_CHANNEL:
-            rootlists.fold(scope, core, by)
-        if header.kind != KIND_ENROLLED or channel != trust.NODE_CHANNEL:
-            return None
-        own = trust.enrolled(scope.conn, scope.identity.node_id)
-        return trust.fold_enrolled(scope, own, header, core, None)
 
     def _released_bytes(self, releases: tuple[tuple[int, int], ...]) -> int:
         total = 0
@@ -399,42 +283,13 @@ class Appender:
                 seqs[journal_pk].append(seq)
         return {
             journal_pk: {
-                seq: sum(len(part.part.body) + _PART_OVERHEAD_BYTES for part in named.values())
+                seq: sum(len(part.part.body) + PART_OVERHEAD_BYTES for part in named.values())
                 for seq, named in parts.read_parts(
                     self._scope.conn, journal_pk, wanted, waiting_only=True
                 ).items()
             }
             for journal_pk, wanted in seqs.items()
         }
-
-    def _seal_chunk(self, head: Head, signer: Signer, chunk: Sequence[_Pending]) -> None:
-        scope = self._scope
-        headers = [record.header for record in chunk]
-        made = seal(head.state, headers, scope.identity.network, signer)
-        position = scope.place(headers, head.routes)
-        segments.write_segment(
-            scope.conn, head, made.seal, made.tiles, position=position, now_ms=scope.now_ms
-        )
-        head.state, head.checkpoint, head.is_dirty = made.state, made.seal.checkpoint, True
-        parts.write_parts(
-            scope.conn,
-            head.pk,
-            position,
-            [
-                RuledPart(record.ticket.seq, part, rule)
-                for record in chunk
-                for part, rule in record.parts
-            ],
-            late=False,
-        )
-        parts.write_released(
-            scope.conn, position, [pair for record in chunk for pair in record.draft.releases]
-        )
-        for offset, record in enumerate(chunk):
-            record.ticket.sealed_at = position + offset
-            if record.enrols is not None:
-                trust.place(scope.conn, record.enrols, position + offset)
-        record_ids.keep(scope.conn, [record.draft.record_id for record in chunk], position)
 
 
 def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes, actor: str) -> Draft:
@@ -447,22 +302,3 @@ def _epoch_draft(scope: Scope, opened: EpochOpened, core: bytes, actor: str) -> 
         created_ms=scope.now_ms,
         parts=(DraftPart(name="core", body=core),),
     )
-
-
-def _chunks(records: Sequence[_Pending]) -> Iterator[list[_Pending]]:
-    """Cut what waits into seals that fit: by number, by header bytes, by all bytes."""
-    chunk: list[_Pending] = []
-    header_bytes = weight_bytes = 0
-    for record in records:
-        header_bytes += len(record.header)
-        weight_bytes += record.weight_bytes
-        if chunk and (
-            len(chunk) == MAX_SEAL_RECORDS
-            or header_bytes > MAX_SEAL_HEADER_BYTES
-            or weight_bytes > MAX_SEGMENT_BYTES
-        ):
-            yield chunk
-            chunk, header_bytes, weight_bytes = [], len(record.header), record.weight_bytes
-        chunk.append(record)
-    if chunk:
-        yield chunk

@@ -1,22 +1,14 @@
 """The store of one node: the only thing that other layers open, write through and read from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
-from yidao.node.store import (
-    epochs,
-    errors,
-    proving,
-    rootlists,
-    tables,
-    trust,
-    vouching,
-)
+from yidao.node.store import binding, errors, proving, rootlists, tables, vouching
 from yidao.node.store.committimes import CommitTimes
 from yidao.node.store.deaths import Deaths
 from yidao.node.store.engine import (
@@ -44,8 +36,7 @@ from yidao.node.store.values import (
 )
 from yidao.node.store.writer import Writer, end_process
 from yidao.sync.enrolment import Enrolment
-from yidao.sync.epoch import FIRST
-from yidao.sync.ids import NetworkId, NodeId, Path
+from yidao.sync.ids import NetworkId
 from yidao.sync.removal import SealedSnapshot
 
 T = TypeVar("T")
@@ -141,23 +132,13 @@ class Store(StoreForLinks):
             EpochNotLive: The store writes in another epoch, or under other keys.
         """
         with self._translated(), self._engines.writer.begin() as conn:
-            _claim(conn, "network", identity.network)
-            _claim(conn, "node_id", identity.node_id)
-            by_path = {enrolment.path: enrolment.node_id for enrolment in chain}
-            for enrolment in chain:
-                parent = enrolment.path.parent
-                above = None if parent is None else by_path.get(parent)
-                trust.learn(conn, enrolment, above or enrolment.node_id)
-            _check_identity(conn, identity, by_path)
+            binding.bind(conn, identity, chain)
         self._identity = identity
 
     def life(self) -> bytes:
         """Return the life that was written last."""
         with self.read() as conn:
-            value = conn.execute(
-                select(tables.meta.c.value).where(tables.meta.c.key == tables.LIFE)
-            ).scalar_one()
-        return bytes(value)
+            return binding.read_life(conn)
 
     def pin_root_list(self, data: bytes, statement: bytes, network: NetworkId) -> None:
         """Take over the root list that came with the join bundle, unless a newer one is here.
@@ -174,17 +155,8 @@ class Store(StoreForLinks):
         Returns:
             The life of the process that wrote last, empty if none, and the last position.
         """
-        meta = tables.meta
         with self._translated(), self._engines.writer.begin() as conn:
-            before = conn.execute(
-                select(meta.c.value).where(meta.c.key == tables.LIFE)
-            ).scalar_one_or_none()
-            if before is None:
-                conn.execute(insert(meta).values(key=tables.LIFE, value=life))
-            else:
-                conn.execute(meta.update().where(meta.c.key == tables.LIFE).values(value=life))
-            position: int = conn.execute(select(tables.head.c.last_position)).scalar_one()
-        return bytes(before or b""), position
+            return binding.renew_life(conn, life)
 
     def remember_by(self, high_water: HighWater) -> None:
         """Let somebody outside of the database remember how far it is; before `start`."""
@@ -418,38 +390,3 @@ class Store(StoreForLinks):
             if not is_from_database(error):
                 raise
             raise translate(error) from error
-
-
-def _check_identity(conn: Connection, identity: Identity, by_path: Mapping[Path, NodeId]) -> None:
-    """Return only if a node with that identity is the one that writes into this store now."""
-    found = trust.enrolled(conn, identity.node_id)
-    live = None if found is None else epochs.live_of(conn, found)
-    if live is None or live.epoch == FIRST:
-        own = Enrolment(
-            node_id=identity.node_id,
-            path=identity.path,
-            journal_key=identity.journal.public_key,
-            cosign_key=identity.cosign.public_key,
-            suite=identity.suite,
-            cosign_pq=b"" if identity.cosign_pq is None else identity.cosign_pq.public_key,
-        )
-        parent = identity.path.parent
-        above = None if parent is None else by_path.get(parent)
-        trust.learn(conn, own, above or identity.node_id)
-    keys = (identity.journal.public_key, identity.cosign.public_key)
-    if live is None:
-        live_epoch, live_keys = FIRST, keys
-    else:
-        live_epoch, live_keys = live.epoch, (live.journal_key, live.cosign_key)
-    if (identity.epoch, keys) != (live_epoch, live_keys):
-        raise errors.EpochNotLive(epoch=identity.epoch, live=live_epoch)
-
-
-def _claim(conn: Connection, key: str, value: bytes) -> None:
-    found = conn.execute(
-        select(tables.meta.c.value).where(tables.meta.c.key == key)
-    ).scalar_one_or_none()
-    if found is None:
-        conn.execute(insert(tables.meta).values(key=key, value=value))
-    elif found != value:
-        raise errors.StoreOfAnotherNode(node_id=value.hex(), found=bytes(found).hex())

@@ -17,7 +17,8 @@ from yidao.node.store import (
     trust,
     vouching,
 )
-from yidao.node.store.appending import Appender, Prepared
+from yidao.node.store.appending import Appender
+from yidao.node.store.drafting import Prepared
 from yidao.node.store.engine import STORE_ID_BYTES
 from yidao.node.store.ingesting import Ingest
 from yidao.node.store.leading import Leading, News
@@ -67,7 +68,7 @@ class Tx:
         return self._appender.append(channel, drafts)
 
     def append_prepared(self, channel: str, prepared: Sequence[Prepared]) -> list[Ticket]:
-        """Append records that were made before (see `appending.prepare`)."""
+        """Append records that were made before (see `drafting.prepare`)."""
         return self._appender.append_prepared(channel, prepared)
 
     def open_epoch(

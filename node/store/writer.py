@@ -10,72 +10,33 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
 
-from yidao.api.errors import YidaoError
 from yidao.node.keys import Identity
 from yidao.node.store import errors
-from yidao.node.store.appending import Prepared, prepare
 from yidao.node.store.committimes import CommitTimes
+from yidao.node.store.drafting import prepare
 from yidao.node.store.engine import is_fatal, is_from_database, translate, truncate_wal
 from yidao.node.store.fence import Fence
 from yidao.node.store.group import Group, GroupBroken
 from yidao.node.store.highwater import HighWater, NoHighWater
+from yidao.node.store.jobs import Append, Errand, Job, JobQueue
 from yidao.node.store.leading import GREW, Alone, Leading, News
 from yidao.node.store.linkreads import Arrivals
 from yidao.node.store.projections import Ahead, Runner
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import MAX_GROUP_RECORDS, Draft, Ticket
+from yidao.node.store.watchers import Watchers
 from yidao.sync.mold import Mold
 
 T = TypeVar("T")
 FATAL_EXIT_CODE: Final = 70
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: Callable[[Tx], Any]
-    future: "Future[Any]"
-
-
-class _Append(Generic[T]):
-    """Appends records that are made before the transaction begins, where it must be short."""
-
-    def __init__(
-        self,
-        channel: str,
-        make: Callable[[], list[Prepared]],
-        then: Callable[[list[Ticket]], T],
-    ) -> None:
-        self._channel = channel
-        self._make = make
-        self._then = then
-        self._prepared: list[Prepared] | None = None
-
-    def prepare(self) -> list[Prepared]:
-        """Make them, once."""
-        if self._prepared is None:
-            self._prepared = self._make()
-        return self._prepared
-
-    def __call__(self, tx: Tx) -> T:
-        """Append them."""
-        return self._then(tx.append_prepared(self._channel, self.prepare()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Errand:
-    """Work on the writer's connection between transactions."""
-
-    work: Callable[[Engine], Any]
-    future: "Future[Any]"
 
 
 def end_process(error: BaseException) -> None:
@@ -105,6 +66,8 @@ def _unknown_where_lost(group: Group) -> Iterator[None]:
 
 #: How soon a database is asked again that let no transaction begin.
 _AGAIN_SECONDS: Final = 0.2
+#: How soon a full disk is asked again, unless a job comes.
+_FULL_SECONDS: Final = 1.0
 
 
 class Writer:
@@ -134,13 +97,8 @@ class Writer:
         self._clock_ms = clock_ms
         self._random = random
         self._on_fatal = on_fatal
-        self._queue: deque[_Job | _Errand] = deque()
-        self._wake = threading.Condition()
-        self._is_closing = False
-        self._waiters: list[tuple[int, Future[int]]] = []
-        self._on_commit: list[Callable[[Arrivals | None], None]] = []
-        self._on_applied: list[Callable[[int], None]] = []
-        self._on_followed: list[Callable[[], None]] = []
+        self._jobs = JobQueue()
+        self._watchers = Watchers(runner.stalled_projectors)
         self.last_position = last_position
         self.applied_position = runner.applied()
         self.commits = 0
@@ -158,89 +116,68 @@ class Writer:
     def submit(self, work: Callable[[Tx], T]) -> "Future[T]":
         """Queue a job; its future is done once it is durable, or has failed."""
         future: Future[T] = Future()
-        self._put(_Job(work, future))
+        self._jobs.put(Job(work, future))
         return future
 
     def append_later(
         self, channel: str, drafts: Sequence[Draft], then: Callable[[list[Ticket]], T]
     ) -> "Future[T]":
         """Queue records; see `Store.append_later`."""
-        work = _Append(channel, lambda: prepare(self._mold, self._random, drafts), then)
+        work = Append(channel, lambda: prepare(self._mold, self._random, drafts), then)
         return self.submit(work)
 
     def errand(self, work: Callable[[Engine], T]) -> "Future[T]":
         """Queue work on the writer's connection outside of any transaction."""
         future: Future[T] = Future()
-        self._put(_Errand(work, future))
+        self._jobs.put(Errand(work, future))
         return future
 
     def on_commit(self, callback: Callable[[Arrivals | None], None]) -> None:
         """Call back in this thread after each commit (see `Store.on_commit`)."""
-        self._on_commit.append(callback)
+        self._watchers.on_commit.append(callback)
 
     def on_applied(self, callback: Callable[[int], None]) -> None:
         """Call back in this thread when projections have moved, with the applied position."""
-        self._on_applied.append(callback)
+        self._watchers.on_applied.append(callback)
 
     def on_followed(self, callback: Callable[[], None]) -> None:
         """Call back in this thread once this daemon writes in an epoch that another opened."""
-        self._on_followed.append(callback)
+        self._watchers.on_followed.append(callback)
 
     def applied(self, position: int) -> "Future[int]":
         """Return a future that is done once every projector has folded up to `position`."""
-        future: Future[int] = Future()
-        with self._wake:
-            self._waiters.append((position, future))
-        self._answer_waiters()
+        future = self._watchers.wait(position)
+        # What was applied since may be what it waits for.
+        self._watchers.answer(self.applied_position)
         return future
 
     def hear(self, news: News | None) -> None:
         """Take what another daemon has told of its commits; from any thread."""
-        with self._wake:
+        with self._jobs.waking():
             if news is not None and news.kind == GREW:
                 self._told_position = max(self._told_position, int(news.text))
             else:
                 self._news = True
-            self._wake.notify()
 
     def close(self) -> None:
         """Run what is queued, then stop the thread."""
-        with self._wake:
-            self._is_closing = True
-            self._wake.notify()
+        self._jobs.close()
         if self._thread.is_alive():
             self._thread.join()
         self._fail_everything(errors.StoreClosed())
 
-    def _put(self, item: _Job | _Errand) -> None:
-        with self._wake:
-            if self._is_closing:
-                raise errors.StoreClosed
-            self._queue.append(item)
-            self._wake.notify()
-
-    def _take(self) -> _Job | _Errand | None:
-        with self._wake:
-            return self._queue.popleft() if self._queue else None
-
     def _run(self) -> None:
         try:
-            while self._wait():
+            while self._jobs.wait(self._is_due):
                 self._turn()
         except BaseException as error:
-            with self._wake:
-                self._is_closing = True
+            self._jobs.close()
             log.exception("store.writer.stopped")
             self._on_fatal(error)
             self._fail_everything(errors.StoreClosed())
 
-    def _wait(self) -> bool:
-        with self._wake:
-            while not self._queue and not self._is_closing:
-                if self._has_news() or self._is_behind():
-                    return True
-                self._wake.wait()
-            return bool(self._queue) or not self._is_closing
+    def _is_due(self) -> bool:
+        return self._has_news() or self._is_behind()
 
     def _has_news(self) -> bool:
         return self._news or self._told_position > self.last_position
@@ -248,8 +185,8 @@ class Writer:
     def _turn(self) -> None:
         if self._has_news():
             self._follow_news()
-        item = self._take()
-        if isinstance(item, _Errand):
+        item = self._jobs.take()
+        if isinstance(item, Errand):
             self._run_errand(item)
         elif item is not None:
             self._run_group(item)
@@ -268,23 +205,23 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
                 self._news = True
                 self._fail_group(error, [])
-                self._pause()
+                self._jobs.pause(_FULL_SECONDS)
                 return
         grew = position > self.last_position
         self.last_position = self._told_position = max(position, self.last_position)
         self.applied_position = self._runner.applied()
-        self._answer_waiters()
+        self._watchers.answer(self.applied_position)
         if grew:
-            self._tell_commit(None)
+            self._watchers.committed(None)
         if self.applied_position != applied:
-            self._tell_applied()
+            self._watchers.applied(self.applied_position)
 
     def _is_behind(self) -> bool:
         return self._leading.leads and self._runner.behind(
             self.last_position, fenced=bool(self._fence.reason)
         )
 
-    def _run_errand(self, errand: _Errand) -> None:
+    def _run_errand(self, errand: Errand) -> None:
         if not errand.future.set_running_or_notify_cancel():
             return
         try:
@@ -292,9 +229,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - it is the caller's
             self._answer_error(errand.future, error)
 
-    def _run_group(self, first: _Job) -> None:
+    def _run_group(self, first: Job) -> None:
         done: list[tuple[Future[Any], Any]] = []
-        ready = self._prepared(first) if self._is_shared else deque([first])
+        ready = self._jobs.prepared(first, MAX_GROUP_RECORDS) if self._is_shared else deque([first])
         try:
             with self._engine.connect() as conn, conn.begin() as transaction:
                 group = self._group(conn)
@@ -303,27 +240,26 @@ class Writer:
                 with self.commit_times.measured(), _unknown_where_lost(group):
                     transaction.commit()
         except BaseException as error:  # noqa: BLE001 - raised again unless a caller can react
-            self._put_back(ready)
+            self._jobs.put_back(ready)
             self._fail_group(error, [future for future, _ in done])
             if ready:
                 self._hold_off(error)
             return
-        self._put_back(ready)
+        self._jobs.put_back(ready)
         self.identity = group.identity
         for callback in group.tx.after_commit:
             callback()
         if group.has_followed:
-            for followed in self._on_followed:
-                followed()
+            self._watchers.followed()
         applied = self.applied_position
         if not group.folds and not self._is_shared:
             self._runner.pass_over(group.first_position, position)
         self._committed(position)
         for future, result in done:
             future.set_result(result)
-        self._tell_commit(group)
+        self._watchers.committed(self._arrivals(group))
         if self.applied_position != applied:
-            self._tell_applied()
+            self._watchers.applied(self.applied_position)
 
     def _group(self, conn: Connection) -> Group:
         return Group(
@@ -341,32 +277,13 @@ class Writer:
         self._high_water.reaching(position)
         return position
 
-    def _prepared(self, first: _Job) -> deque[_Job]:
-        """Return all jobs that wait, with everything done that needs no transaction.
-
-        Other daemons wait for the end of this one's.
-        """
-        ready = deque([first])
-        while len(ready) < MAX_GROUP_RECORDS and (job := self._take_job()) is not None:
-            ready.append(job)
-        for job in ready:
-            if isinstance(job.work, _Append):
-                # What is wrong with a draft is raised again in its job.
-                with suppress(YidaoError):
-                    job.work.prepare()
-        return ready
-
-    def _put_back(self, jobs: deque[_Job]) -> None:
-        with self._wake:
-            self._queue.extendleft(reversed(jobs))
-
     def _run_jobs(
-        self, group: Group, ready: deque[_Job], done: list[tuple["Future[Any]", Any]]
+        self, group: Group, ready: deque[Job], done: list[tuple["Future[Any]", Any]]
     ) -> None:
         """Run jobs until none waits or the group is full; takes from the left of `ready`."""
         count = 0
         while True:
-            job = ready.popleft() if ready else self._take_job(made=self._is_shared)
+            job = ready.popleft() if ready else self._jobs.take_job(made=self._is_shared)
             if job is None:
                 return
             count += 1
@@ -374,20 +291,7 @@ class Writer:
             if group.records + count >= MAX_GROUP_RECORDS:
                 return
 
-    def _take_job(self, *, made: bool = False) -> _Job | None:
-        """Take the next job, if one waits.
-
-        Args:
-            made: Leave one that has something to make first to the next group.
-        """
-        with self._wake:
-            item = self._queue[0] if self._queue else None
-            if not isinstance(item, _Job) or (made and isinstance(item.work, _Append)):
-                return None
-            self._queue.popleft()
-            return item
-
-    def _run_job(self, group: Group, job: _Job, done: list[tuple["Future[Any]", Any]]) -> None:
+    def _run_job(self, group: Group, job: Job, done: list[tuple["Future[Any]", Any]]) -> None:
         if not job.future.set_running_or_notify_cancel():
             return
         callbacks = len(group.tx.after_commit)
@@ -441,17 +345,17 @@ class Writer:
                 transaction.commit()
         except Exception as error:  # noqa: BLE001 - raised again unless it can be tried again
             self._fail_group(error, [])
-            self._pause()
+            self._jobs.pause(_FULL_SECONDS)
             return
         self._runner.moved(moved)
         if self._runner.has_erased:
             # The log still holds pages as they were.
-            self._run_errand(_Errand(truncate_wal, Future()))
+            self._run_errand(Errand(truncate_wal, Future()))
         grew = position != self.last_position
         self._committed(position)
         if grew:
-            self._tell_commit(group)
-        self._tell_applied()
+            self._watchers.committed(self._arrivals(group))
+        self._watchers.applied(self.applied_position)
 
     def _read_ahead(self, conn: Connection) -> Ahead | None:
         """Read what comes next before other daemons have to wait."""
@@ -462,52 +366,22 @@ class Writer:
 
     def _hold_off(self, error: BaseException) -> None:
         """Wait a moment before jobs that nobody could begin are tried again; never at the end."""
-        with self._wake:
-            is_ending = self._wake.wait_for(lambda: self._is_closing, _AGAIN_SECONDS)
-        if is_ending:
+        if self._jobs.hold_off(_AGAIN_SECONDS):
             self._fail_everything(translate(error))
-
-    def _pause(self) -> None:
-        """Wait a moment, unless a job comes, before a full disk is asked again."""
-        with self._wake:
-            if not self._queue and not self._is_closing:
-                self._wake.wait(timeout=1.0)
 
     def _committed(self, position: int) -> None:
         self.commits += 1
         self.last_position = max(self.last_position, position)
         self._high_water.reached(position)
         self.applied_position = self._runner.applied()
-        self._answer_waiters()
+        self._watchers.answer(self.applied_position)
 
-    def _tell_commit(self, group: Group | None) -> None:
+    def _arrivals(self, group: Group) -> Arrivals | None:
         # Between two groups of this daemon another one may have written.
-        arrivals = None if group is None or self._is_shared else group.arrivals()
-        for callback in self._on_commit:
-            callback(arrivals)
-
-    def _tell_applied(self) -> None:
-        for callback in self._on_applied:
-            callback(self.applied_position)
-
-    def _answer_waiters(self) -> None:
-        with self._wake:
-            ready = [one for one in self._waiters if one[0] <= self.applied_position]
-            waiting = [one for one in self._waiters if one[0] > self.applied_position]
-            stalled = self._runner.stalled_projectors()
-            failed = waiting if stalled else []
-            self._waiters = [] if stalled else waiting
-        for _, future in ready:
-            if future.set_running_or_notify_cancel():
-                future.set_result(self.applied_position)
-        for _, future in failed:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(errors.ProjectionStalled(name=",".join(sorted(stalled))))
+        return None if self._is_shared else group.arrivals()
 
     def _fail_everything(self, error: errors.StoreError) -> None:
-        with self._wake:
-            queued, self._queue = list(self._queue), deque()
-            waiters, self._waiters = self._waiters, []
-        for future in (*(item.future for item in queued), *(future for _, future in waiters)):
-            if future.set_running_or_notify_cancel():
-                future.set_exception(error)
+        for item in self._jobs.drain():
+            if item.future.set_running_or_notify_cancel():
+                item.future.set_exception(error)
+        self._watchers.fail(error)

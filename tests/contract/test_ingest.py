@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from yidao.node.store import ingesting, tables
+from yidao.node.store import partchecks, tables
 from yidao.node.store.values import DraftPart
 from yidao.sync import journal as sealing
 from yidao.sync.errors import LaneGap
@@ -719,7 +719,7 @@ class TestRelease:
         self.accept(county, "b")
         deliver(county, city, Lane.CONTROL, *items_of(county, city, Lane.CONTROL))
         record, first, second = items_of(county, city, Lane.BULK)
-        monkeypatch.setattr(ingesting, "MAX_PARKED_BYTES", 0)
+        monkeypatch.setattr(partchecks, "MAX_PARKED_BYTES", 0)
         bad = with_header(record, flipped)
         outcome = deliver(county, city, Lane.BULK, bad, first, second)
         codes = {refusal.journal: refusal.code for refusal in outcome.refusals}

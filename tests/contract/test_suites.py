@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from yidao.node.store.ingesting import JOURNAL_REFUSED
+from yidao.node.store.quarantine import JOURNAL_REFUSED
 from yidao.node.suites import check_met_suites, check_own_suites
 from yidao.sync import sm2
 from yidao.sync.checkpoint import verify_cosignature

@@ -16,8 +16,8 @@ from sim.model_writer import WritingStore
 from yidao.sync import errors, journal
 from yidao.sync.epoch import FIRST, KIND, EpochOpened, check, check_place
 from yidao.sync.ids import JournalId, Lane
+from yidao.sync.inbound import advance
 from yidao.sync.journal import JournalState, Seal, check_held
-from yidao.sync.lanes import advance
 from yidao.sync.mending import is_mended, refused_to
 from yidao.sync.message import Frame, Hello, Item, LaneCursor, Refusal
 from yidao.sync.record import Part, check_part

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from yidao.sync import effects as fx
 from yidao.sync.ids import JournalId, Lane, NetworkId, NodeId, Path
+from yidao.sync.inbound import advance
 from yidao.sync.journal import Seal
-from yidao.sync.lanes import ReadRequest, advance
+from yidao.sync.lanes import ReadRequest
 from yidao.sync.message import Frame, Hello, Item, LaneCursor
 from yidao.sync.session import Limits, Session
 from yidao.sync.states import State

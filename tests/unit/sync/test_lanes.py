@@ -6,7 +6,8 @@ import pytest
 
 from yidao.sync import errors
 from yidao.sync.ids import JournalId, Lane
-from yidao.sync.lanes import MAX_CREDIT_BYTES, Inbound, Outbound, ReadRequest, advance
+from yidao.sync.inbound import Inbound, advance
+from yidao.sync.lanes import MAX_CREDIT_BYTES, Outbound, ReadRequest
 from yidao.sync.message import Ack, Frame, Holding, Item, LaneCursor
 from yidao.sync.wire import NUMBER_BYTES
 

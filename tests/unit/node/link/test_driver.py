@@ -93,7 +93,9 @@ def test_the_cursor_of_a_new_session_acknowledges_what_the_old_one_did_not() -> 
     driver = Driver(
         session=SimpleNamespace(located=lambda _lanes: ()),  # type: ignore[arg-type]
         peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
-        around=SimpleNamespace(locate=locate, heard=heard),  # type: ignore[arg-type]
+        around=SimpleNamespace(  # type: ignore[arg-type]
+            resumption=SimpleNamespace(locate=locate, heard=heard)
+        ),
         clock_ms=lambda: 0,
     )
     driver._store_peer = StorePeer(

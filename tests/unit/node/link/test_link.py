@@ -23,10 +23,11 @@ from yidao.node.link.credentials import channel_credentials, target_name
 from yidao.node.link.dialer import Dialer
 from yidao.node.link.errors import LinkFrameAfterFailure, LinkQuotaExceeded, PeerRevoked
 from yidao.node.link.founding import found_network, record_founding
-from yidao.node.link.hub import OVER_QUOTA, REVOKED_BY_PARENT, Hub
+from yidao.node.link.hub import Hub
 from yidao.node.link.invitation import Invitations
 from yidao.node.link.join import join
 from yidao.node.link.joinserver import join_server
+from yidao.node.link.linkproblems import OVER_QUOTA, REVOKED_BY_PARENT
 from yidao.node.link.options import CONTROL, DATA, QUERY, SERVICE, SESSION_KEY, client_options
 from yidao.node.link.peercheck import Peer
 from yidao.node.link.renewal import Renewals
@@ -123,7 +124,7 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     tokens = ChildTokens(
         store=parent.store,
         identity=parent.identity,
-        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.chain.statement),
+        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.trust.chain.statement),
         clock_ms=system_clock_ms,
         random=secrets.token_bytes,
     )
@@ -138,7 +139,7 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     admission = Admission(
         store=parent.store,
         identity=parent.identity,
-        chain=lambda: parent.hub.chain,
+        chain=lambda: parent.hub.trust.chain,
         authority=load_authority(parent.certificates),
         clock_ms=system_clock_ms,
         policy=Policy(attempts_per_minute=100),
@@ -146,7 +147,7 @@ async def _enrol(parent: Node, label: str, folder: FilePath) -> Identity:
     invitations = Invitations(
         store=parent.store,
         identity=parent.identity,
-        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.chain.statement),
+        anchor=lambda: Anchor(root_pem=root_pem, statement=parent.hub.trust.chain.statement),
         link_address=parent.settings.listen,
         test_network=False,
         clock_ms=system_clock_ms,
@@ -186,7 +187,7 @@ async def _pair(tmp_path: FilePath) -> AsyncIterator[tuple[Node, Node, Relay]]:
     child = await asyncio.to_thread(_node, child_folder, child_identity, settings)
     child.hub.start()
     above = verify_chain(
-        child.certificates.root_pem, child.hub.chain.statement, child.hub.chain.proofs
+        child.certificates.root_pem, child.hub.trust.chain.statement, child.hub.trust.chain.proofs
     )[-2]
     peer = Peer(node_id=above.node_id, path=above.path, tls_sha256=above.tls_sha256)
     dialer = Dialer(child.hub, peer, child.certificates, settings, lambda: 0.5)

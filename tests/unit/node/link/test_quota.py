@@ -120,13 +120,12 @@ class Around:
     def __init__(self, child: Quota) -> None:
         self.child = child
         self.room = Room(MIB * 16)
+        # Nothing but the quota is looked at.
+        self.resumption = SimpleNamespace(ingested=lambda _peer, _outcome: None)
         self.shown: list[str] = []
 
     def quota_of(self, _peer: Peer) -> Quota:
         return self.child
-
-    def ingested(self, _driver: Driver, _outcome: object) -> None:
-        """Nothing but the quota is looked at."""
 
     def over_quota(self, peer: Peer) -> None:
         self.shown.append(str(peer.path))

@@ -155,8 +155,8 @@ class Place:
         draft = enrolment_draft(enrolment, record_id, system_clock_ms())
         self.store.run(lambda tx: tx.append("node", [draft]))
         keys.write(ROOT_CERTIFICATE, self.live.current.root_pem)
-        proofs = (*self.hub.chain.proofs, prove_enrolment(self.store, record_id))
-        keys.save_chain(replace(self.hub.chain, proofs=proofs))
+        proofs = (*self.hub.trust.chain.proofs, prove_enrolment(self.store, record_id))
+        keys.save_chain(replace(self.hub.trust.chain, proofs=proofs))
         keys.write_identity(identity)
         return identity
 
@@ -238,12 +238,14 @@ class Place:
         admission = Admission(
             store=self.store,
             identity=self.root,
-            chain=lambda: self.hub.chain,
+            chain=lambda: self.hub.trust.chain,
             authority=self.authority,
             clock_ms=system_clock_ms,
             policy=Policy(attempts_per_minute=100),
         )
-        anchor = Anchor(root_pem=self.live.current.root_pem, statement=self.hub.chain.statement)
+        anchor = Anchor(
+            root_pem=self.live.current.root_pem, statement=self.hub.trust.chain.statement
+        )
         invitations = Invitations(
             store=self.store,
             identity=self.root,
