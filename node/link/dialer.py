@@ -9,6 +9,7 @@ comes by the session's own resume.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -30,6 +31,9 @@ from yidao.sync.backoff import Backoff
 Method = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
 
 log = get_logger()
+
+# What gRPC says of a line that is gone: INTERNAL where it went in the middle of an operation.
+_LINE_GONE: Final = ("UNAVAILABLE", "INTERNAL")
 
 
 class Dialer:
@@ -82,7 +86,7 @@ class Dialer:
             if self._hub.dial_error == SESSION_REPLACED and not await self._hub.is_taken_over():
                 # One process dials once at a time: another one speaks as this node.
                 self._hub.warden.replaced()
-            if self._hub.dial_error.startswith("UNAVAILABLE"):
+            if self._hub.dial_error.startswith(_LINE_GONE):
                 self._hub.dial_error = await self._diagnosed() or self._hub.dial_error
             if self._hub.dial_error.endswith(PeerRevoked.code):
                 self._hub.told_revoked(self._parent)

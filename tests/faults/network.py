@@ -38,7 +38,10 @@ BLACK_HOLE: Final = {"largest": 600}
 KBIT_64: Final = {"rate": 8_000}
 _LOOKS_A_RECORD: Final = 10
 _CAUSES: Final = frozenset(
-    {"DATA_UNAVAILABLE", "UNAVAILABLE", "SESSION_SILENT", "PARENT_SILENT", "LINK_CLOSED"}
+    {
+        *("UNAVAILABLE", "INTERNAL", "DATA_UNAVAILABLE", "DATA_INTERNAL"),
+        *("SESSION_SILENT", "PARENT_SILENT", "LINK_CLOSED"),
+    }
 )
 
 
@@ -143,7 +146,7 @@ def partition(here: Field, times: int) -> None:
         fault = {direction: {"closed": 1.0}}
         what = f"{direction} closed"
         cause = here.until_lost(what, lambda fault=fault: (space.set(**fault), here.report(5)))
-        assert cause in _CAUSES
+        assert cause in _CAUSES, cause
         space.heal()
         here.settle()
     record("R59 asymmetric partition", injected=2 * times, noticed=here.noticed)
@@ -208,7 +211,8 @@ def cut_everywhere(here: Field, counts: dict[str, list[int]]) -> None:
 
 def half_open(here: Field) -> None:
     """R59: a line that is open for both ends and carries nothing."""
-    assert here.until_lost("half open", lambda: here.proxy.stall(UP, DOWN)) in _CAUSES
+    cause = here.until_lost("half open", lambda: here.proxy.stall(UP, DOWN))
+    assert cause in _CAUSES, cause
     here.report(5)
     here.proxy.heal()
     here.settle()

@@ -132,8 +132,10 @@ def test_lines_that_part_again_and_again(here: Field, tmp_path: Path) -> None:
 def test_a_slow_line_with_the_times_of_offices(as_offices_run: Field, tmp_path: Path) -> None:
     """R71: a backlog of many batches goes through 64 kbit/s without a lost line."""
     here = as_offices_run
+    # Its first dial may have come before its parent's port was open.
+    before = network.losses(here.pair.office)
     network.slow(here, 10, 150)
-    assert network.losses(here.pair.office) == []
+    assert network.losses(here.pair.office) == before
     network.ends_clean(here, tmp_path / "control")
 
 

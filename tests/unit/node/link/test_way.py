@@ -152,8 +152,11 @@ def test_unfit_files_are_findings(keys: KeyFolder, tmp_path: FilePath) -> None:
     assert why() == "KEY_FILE_MISSING"
 
 
+@pytest.mark.parametrize("said", [GRPC_SAYS, "INTERNAL: Internal error from Core"])
 @pytest.mark.parametrize("error", [RuntimeError("sample"), OSError(5, "sample"), NodeError()])
-def test_a_diagnosis_that_fails_keeps_what_grpc_said(error: Exception, tmp_path: FilePath) -> None:
+def test_a_diagnosis_that_fails_keeps_what_grpc_said(
+    error: Exception, said: str, tmp_path: FilePath
+) -> None:
     """The dialer dials on, and the log has what went wrong."""
     hub = SimpleNamespace(dial_error="", clock_ms=lambda: 0, next_dial_ms=0)
     settings = Settings(data_dir=tmp_path, parent_address=CLOSED, backoff_min_seconds=0.01)
@@ -181,10 +184,10 @@ def test_a_diagnosis_that_fails_keeps_what_grpc_said(error: Exception, tmp_path:
         await asyncio.gather(dialing, return_exceptions=True)
 
     with (
-        patch.object(Dialer, "_hold_session", return_value=GRPC_SAYS),
+        patch.object(Dialer, "_hold_session", return_value=said),
         patch("yidao.node.link.dialer.log") as log,
     ):
         asyncio.run(scene())
-    assert hub.dial_error == GRPC_SAYS
+    assert hub.dial_error == said
     call = log.warning.call_args_list[0]
     assert (call.args, call.kwargs["error"]) == (("link.diagnosis.failed",), type(error).__name__)
