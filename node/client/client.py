@@ -31,6 +31,7 @@ from yidao.node.client.trust import TrustCalls
 #: `sun_path` of Linux is 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES: Final = 107
 _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+_CONNECT_MS: Final = 20_000
 #: Long enough for a rebuild of a large store; a daemon that is gone is noticed at once.
 _TIMEOUT_SECONDS: Final = 600.0
 
@@ -101,7 +102,8 @@ class Client(
                 ("grpc.enable_http_proxy", 0),
                 # A node that was started again is found at once: it is on this machine.
                 ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
+                # Despite its name, how long a connect may take: a node that is busy takes its time.
+                ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
                 ("grpc.max_reconnect_backoff_ms", 1_000),
                 *retries.channel_options(),
             ),

@@ -3,6 +3,8 @@
 import json
 import socket
 import threading
+import time
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -83,6 +85,31 @@ def test_retries_end(served) -> None:
         with pytest.raises(NodeUnreachable):
             client.packs()
         served.start()
+
+
+def test_a_busy_node_may_take_its_time_to_answer_a_connect(served, tmp_path: Path) -> None:
+    """Nobody is told that it is gone because its first bytes come half a second late."""
+    late = tmp_path / "late.sock"
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
+        listener.bind(str(late))
+        listener.listen()
+
+        def carry(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65_536):
+                    target.sendall(data)
+
+        def relay() -> None:
+            near = stack.enter_context(listener.accept()[0])
+            time.sleep(0.5)
+            far = stack.enter_context(socket.socket(socket.AF_UNIX))
+            far.connect(str(served.socket))
+            threading.Thread(target=carry, args=(far, near), daemon=True).start()
+            carry(near, far)
+
+        threading.Thread(target=relay, daemon=True).start()
+        with Client.open(late, retries=Retries(attempts=1)) as client:
+            assert [each.id for each in client.packs()] == ["energy"]
 
 
 def test_why_nobody_answers_stands_in_the_trace(tmp_path: Path) -> None:
