@@ -291,7 +291,7 @@ def _take_backfill(
         sending.backfill.pop(0)
         return None
     if {item.seal.journal for item in items} != {request.journal} or (
-        items[0].seal.first_seq < request.from_seq
+        items[0].seal.end_seq <= request.from_seq
     ):
         raise errors.ReadInvalid(lane=request.lane.name, reason="journal")
     sending.backfill[0] = replace(sending.backfill[0], size=items[-1].seal.end_seq)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import absences, cosigning, epochs, letters, parts, rawsql, trust
@@ -57,6 +57,28 @@ _JOURNAL: Final = Prepared(select(journal_table).where(journal_table.c.id == bin
 SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
+def _since(journal_pk: int, from_seq: int) -> Select[Any]:
+    """Ask for the segments of a journal from the one on that a record lies in.
+
+    Seals are forwarded whole, so whoever asks from within one holds another history: it has
+    to see that seal, which shows it.
+    """
+    within = (
+        select(func.max(segment.c.first_seq))
+        .where(segment.c.journal_id == journal_pk, segment.c.first_seq <= from_seq)
+        .scalar_subquery()
+    )
+    return (
+        select(segment)
+        .where(
+            segment.c.journal_id == journal_pk,
+            segment.c.first_seq >= func.coalesce(within, from_seq),
+            segment.c.first_seq + segment.c.record_count > from_seq,
+        )
+        .order_by(segment.c.first_seq)
+    )
+
+
 class LaneReader:
     """Reads items for one peer from one snapshot.
 
@@ -94,15 +116,7 @@ class LaneReader:
         self, lane: Lane, journal_pk: int, from_seq: int, up_to: int, max_bytes: int
     ) -> tuple[Item, ...]:
         """Return items of one journal from a record on, by sequence number."""
-        query = (
-            select(segment)
-            .where(
-                segment.c.journal_id == journal_pk,
-                segment.c.first_seq >= from_seq,
-                segment.c.position <= up_to,
-            )
-            .order_by(segment.c.first_seq)
-        )
+        query = _since(journal_pk, from_seq).where(segment.c.position <= up_to)
         return self._fill(self._each(query), lane, max_bytes)[0]
 
     def returned(
@@ -110,12 +124,7 @@ class LaneReader:
     ) -> tuple[Item, ...]:
         """Return items of the peer's own journal that it lost, with all parts that are here."""
         self._returning = True
-        query = (
-            select(segment)
-            .where(segment.c.journal_id == journal_pk, segment.c.first_seq >= from_seq)
-            .order_by(segment.c.first_seq)
-        )
-        return self._fill(self._each(query), lane, max_bytes)[0]
+        return self._fill(self._each(_since(journal_pk, from_seq)), lane, max_bytes)[0]
 
     def _rows(self, lane: Lane, after: int, up_to: int) -> Iterator[Row[Any]]:
         """Read the segments of a lane, a few at a time."""

@@ -114,6 +114,22 @@ class TestHealing:
             assert fork.held
         assert sizes(again, again)["up:15"][0] == 1
 
+    def test_another_history_is_shown_by_the_seal_in_which_it_parts(
+        self, tree: Any, carry_all: Carry
+    ) -> None:
+        """The neighbour holds one seal of two records; here is one record, and it is another."""
+        root = tree.node("/")
+        city = tree.node("/33", root)
+        city.append("up:15", city.draft("a"), city.draft("b"))
+        carry_all(city, root)
+        again = tree.open(tree._new_url(), city.identity, (root.enrolment,))
+        again.append("up:15", again.draft("other"))
+        again.store.fence.close("resuming")
+        _, outcomes = give_back(root, again)
+        forks = {fork.journal.channel: fork for outcome in outcomes for fork in outcome.forked}
+        assert forks["up:15"].held != forks["up:15"].other
+        assert sizes(again, again)["up:15"][0] == 1
+
     def test_every_attempt_to_give_back_what_does_not_fit_is_counted(self, lost: Any) -> None:
         """It costs a verification each time; the quota of a child needs it."""
         root, city, again = lost

@@ -111,7 +111,7 @@ class ModelStore(IngestingStore):
             return False
         journal_id = stored.seal.journal
         if request.journal is not None and (
-            journal_id != request.journal or stored.seal.first_seq < request.from_seq
+            journal_id != request.journal or stored.seal.end_seq <= request.from_seq
         ):
             return False
         if journal_id.node_id == peer.node_id:

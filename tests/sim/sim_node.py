@@ -301,7 +301,7 @@ class SimNode(SimWriter):
                 link.broken = True
                 fault = error
                 return lambda: self._run(link, link.session.fail(fault))
-            self.world.note_refusals(self, outcome.refusals)
+            self.world.note_refusals(self, link.peer, outcome.refusals)
             return lambda: self._ingested(link, effect, outcome)
 
         self.submit(job)

@@ -372,6 +372,19 @@ class TestStartingOver:
         assert frame is not None
         assert [item.seal.first_seq for item in frame.items] == [1, 2, 3]
 
+    def test_backfill_begins_with_the_seal_in_which_another_history_parts(
+        self, make_item: MakeItem
+    ) -> None:
+        """Who holds two records of a seal of three holds others, and has to see that seal."""
+        journal = make_item().seal.journal
+        sender = outbound(starts=dict.fromkeys(Lane, 9), wanted=[Holding(journal=journal, size=2)])
+        request = sender.next_read(9, 100)
+        assert request is not None
+        assert request.from_seq == 2
+        frame = sender.take(request, (make_item(3, count=3),), 0)
+        assert frame is not None
+        assert (frame.backfill, frame.items[0].seal.end_seq) == (True, 3)
+
     def test_backfill_of_another_journal_is_not_sent(self, make_item: MakeItem) -> None:
         """A store that answers with another journal, or an earlier seal, raises."""
         journal = make_item().seal.journal
