@@ -55,9 +55,7 @@ def test_thirty_days_without_a_line_lose_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [11026, 11189, 11195, 11295, 12650, 13694, 13839])
 def test_seeds_that_once_failed(seed: int) -> None:
-    """What long campaigns have found stays found: a fork within one seal, a cursor that fits by
-    chance while a node that was set back resumes.
-    """
+    """A fork within one seal; a cursor that fits by chance while a node resumes."""
     assert World(seed, country(seed)).run() == [], f"replay: python -m tests.sim.run {seed} --log"
 
 
