@@ -36,7 +36,7 @@ class ReadRequest:
         after_position: Items begin after it.
         up_to_position: Items end at or before it.
         max_bytes: How much to read; a single item may be bigger.
-        journal: Only this journal, from `from_seq` on: a backfill.
+        journal: Only this journal, from the seal on in which record `from_seq` lies: a backfill.
     """
 
     lane: Lane

@@ -95,15 +95,14 @@ class RecordsServicer(records_pb2_grpc.RecordsServiceServicer):
             stream.end(error)
 
     def _goes_into(self, stream: "_Stream", journal: JournalId) -> None:
-        if stream.journal != journal:
+        if stream.receipts is None or stream.receipts.journal != journal:
             # The first request, or the node has opened an epoch.
-            stream.journal = journal
-            stream.receipts = _Receipts(stream.answers, lambda: self._received.size_of(journal))
+            stream.receipts = _Receipts(journal, self._received, stream.answers)
             stream.receipts.hear(is_idle=True)
 
     def _hear(self, journal: JournalId) -> None:
         for stream in self._streams:
-            if stream.journal == journal and stream.receipts is not None:
+            if stream.receipts is not None and stream.receipts.journal == journal:
                 stream.receipts.hear(is_idle=not stream.waiting)
 
     def _channel(self, request: records_pb2.AppendRequest, before: str) -> str:
@@ -130,10 +129,11 @@ class _Receipts:
     """
 
     def __init__(
-        self, answers: "asyncio.Queue[_Response | None]", received: Callable[[], int]
+        self, journal: JournalId, received: Received, answers: "asyncio.Queue[_Response | None]"
     ) -> None:
-        self._answers = answers
+        self.journal = journal
         self._received = received
+        self._answers = answers
         self._told = self._last = 0
         # Of what is durable and not received, as much as is kept in mind.
         self._sizes: deque[int] = deque()
@@ -148,7 +148,7 @@ class _Receipts:
 
     def hear(self, *, is_idle: bool = False) -> None:
         """Look at the newest receipt, and tell of it if it is of use."""
-        size = self._received()
+        size = self._received.size_of(self.journal)
         covers = self._sizes and self._sizes[0] <= size
         if size > self._told and (covers or (is_idle and not self._sizes)):
             self._told = size
@@ -168,7 +168,6 @@ class _Stream:
         self.receipts: _Receipts | None = None
         self.room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self.waiting: list[Future[Callable[[], Landed]]] = []
-        self.journal: JournalId | None = None
         self.is_read = False
         self.error: Exception | None = None
 

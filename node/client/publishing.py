@@ -111,7 +111,10 @@ class Publisher:
 
     @property
     def received(self) -> int:
-        """Up to which size the parent holds the journal, by its receipts."""
+        """Up to which size the parent holds the journal, by the newest receipt that was told.
+
+        While records are on their way, only receipts that cover some of this stream's are told.
+        """
         return self._received
 
     def wait_received(self, size: int, seconds: float) -> bool:

@@ -38,6 +38,7 @@ _BY_NAME: Final = Prepared(
     )
     .with_for_update()
 )
+_READ: Final = Prepared(select(table).where(table.c.id == bindparam("pk")))
 _BY_KEY: Final = Prepared(select(table).where(table.c.id == bindparam("pk")).with_for_update())
 _CHANGE: Final = Prepared(
     update(table).where(table.c.id == bindparam("pk")),
@@ -219,6 +220,11 @@ class Heads:
 def journal_of(row: Row[Any]) -> JournalId:
     """Return the name of a journal row."""
     return JournalId(node_id=NodeId(row.node_id), channel=row.channel, epoch=row.epoch)
+
+
+def read_head(conn: Connection, pk: int) -> Head:
+    """Return a journal's head as it is stored, by its key."""
+    return head_of(_READ.first(conn, pk=pk))
 
 
 def head_of(row: Row[Any]) -> Head:

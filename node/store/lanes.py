@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 from yidao.node.keys import Identity
 from yidao.node.store import absences, cosigning, epochs, letters, parts, rawsql, trust
 from yidao.node.store.errors import StoreInconsistent
-from yidao.node.store.journals import head_of, journal_of
+from yidao.node.store.journals import journal_of, read_head
 from yidao.node.store.packing import as_sent, unpack_headers, unpack_parts
 from yidao.node.store.parts import PartRule
 from yidao.node.store.prepared import Prepared
@@ -53,7 +53,6 @@ _DOWN: Final = Prepared(
         ),
     )
 )
-_JOURNAL: Final = Prepared(select(journal_table).where(journal_table.c.id == bindparam("pk")))
 SEGMENT_UNREADABLE = "SEGMENT_UNREADABLE"
 
 
@@ -177,7 +176,7 @@ class LaneReader:
     def _journal(self, pk: int) -> tuple[JournalId, Path, Lane | None]:
         known = self._journals.get(pk)
         if known is None:
-            head = head_of(_JOURNAL.first(self._conn, pk=pk))
+            head = read_head(self._conn, pk)
             origin = trust.enrolled(self._conn, head.journal.node_id)
             assert origin is not None, "a journal with segments has an enrolled origin"
             lane = lanes_for(

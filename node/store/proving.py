@@ -1,14 +1,11 @@
 """Proofs out of the store, and the walk that looks whether it still holds what was sealed."""
 
-from typing import Final
-
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from yidao.node.keys import Identity
 from yidao.node.store import cosigning, epochs, errors, parts, segments
-from yidao.node.store.journals import Head, head_of
+from yidao.node.store.journals import Head, head_of, read_head
 from yidao.node.store.packing import unpack_parts
-from yidao.node.store.prepared import Prepared
 from yidao.node.store.segments import Segment, segment_of
 from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
@@ -32,7 +29,6 @@ SEGMENT_MISSING = "SEGMENT_MISSING"
 HEAD_TAMPERED = "HEAD_TAMPERED"
 TILE_TAMPERED = "TILE_TAMPERED"
 PART_TAMPERED = "PART_TAMPERED"
-_JOURNAL: Final = Prepared(select(journal_table).where(journal_table.c.id == bindparam("pk")))
 
 
 def prove(conn: Connection, own: Identity, position: int) -> Proven:
@@ -46,7 +42,7 @@ def prove(conn: Connection, own: Identity, position: int) -> Proven:
     held = segments.segment_at(conn, position)
     if held is None:
         raise errors.PositionUnknown(position=position)
-    head = head_of(_JOURNAL.first(conn, pk=held.journal_pk))
+    head = read_head(conn, held.journal_pk)
     seq = held.first_seq + position - held.position
     try:
         return _prove(conn, own, head, held, seq)

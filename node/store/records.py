@@ -9,11 +9,10 @@ from sqlalchemy import Connection, bindparam, select
 from yidao.node.keys import Identity
 from yidao.node.store import parts, segments, trust
 from yidao.node.store.erasures import Erasure, erasures_in
-from yidao.node.store.journals import journal_of
+from yidao.node.store.journals import read_head
 from yidao.node.store.packing import unpack_parts
 from yidao.node.store.prepared import Prepared
 from yidao.node.store.segments import Segment
-from yidao.node.store.tables import journal as journal_table
 from yidao.node.store.tables import parts as parts_table
 from yidao.node.store.tables import record_id as id_table
 from yidao.node.store.tables import segment
@@ -24,11 +23,6 @@ from yidao.sync.record import Part, decode_header
 
 _NO_PARTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 _ROWS_AT_ONCE: Final = 16
-_JOURNAL: Final = Prepared(
-    select(journal_table.c.node_id, journal_table.c.channel, journal_table.c.epoch).where(
-        journal_table.c.id == bindparam("pk")
-    )
-)
 _PARTS_AT: Final = Prepared(
     select(parts_table.c.first_seq, parts_table.c.blob).where(
         parts_table.c.position == bindparam("at"), parts_table.c.journal_id == bindparam("of")
@@ -165,7 +159,7 @@ def _records_of(
     """Read the records of a segment that lie at these positions."""
     name = names.get(held.journal_pk)
     if name is None:
-        name = names[held.journal_pk] = journal_of(_JOURNAL.first(conn, pk=held.journal_pk))
+        name = names[held.journal_pk] = read_head(conn, held.journal_pk).journal
     first = max(wanted.start - held.position, 0)
     headers = held.headers[first : wanted.stop - held.position]
     seqs = range(held.first_seq + first, held.first_seq + first + len(headers))
