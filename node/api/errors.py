@@ -7,7 +7,7 @@ without a word of what it was.
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -150,7 +150,16 @@ def error_message(error: YidaoError) -> local_pb2.Error:
     )
 
 
-async def refuse(context: grpc.aio.ServicerContext[Any, Any], error: YidaoError) -> NoReturn:
+class Ending(Protocol):
+    """What ends a call: gRPC's context, or what stands before it."""
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
+    ) -> NoReturn:
+        """End the call."""
+
+
+async def refuse(context: Ending, error: YidaoError) -> NoReturn:
     """End the call with a typed error."""
     data = error_message(error).SerializeToString(deterministic=True)
     await context.abort(status_of(error), error.code, ((ERROR_METADATA, data),))

@@ -6,7 +6,7 @@
 4. Who is held to institutions, forms or places asks of those alone (`calls`).
 5. What takes two was approved by another one (`pairs`).
 6. The servicer runs; it finds the caller by `current_caller`.
-7. A call that is audited is durable in the audit before it is answered.
+7. A call that is audited is durable in the audit before it is answered or refused.
 
 What is refused before step 6 never reaches a servicer.
 """
@@ -109,11 +109,9 @@ class AccessGuard(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> Message:
             admitted = await self._admit(name, rule, request, context)
             await self._pair(name, rule, request, admitted, context)
+            noting = _Noting(context, lambda code: self._failed(name, admitted, code))
             try:
-                response = await inner(request, context)
-            except grpc.aio.AbortError:
-                await self._failed(name, admitted, _code_of(context))
-                raise
+                response = await inner(request, noting)
             except asyncio.CancelledError:
                 # The caller is gone, what was asked may still happen.
                 if admitted.audited:
@@ -123,8 +121,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
                 try:
                     check_answer(rule, request, response, admitted.caller)
                 except YidaoError as error:
-                    await self._failed(name, admitted, error.code)
-                    await refuse(context, error)
+                    await refuse(noting, error)
             await self._done(name, admitted, context)
             return response
 
@@ -223,8 +220,7 @@ class AccessGuard(grpc.aio.ServerInterceptor):
         try:
             await self._workers.write(lambda: self._access.pairs.demand(admitted.caller, matter))
         except YidaoError as error:
-            await self._failed(name, admitted, error.code)
-            await refuse(context, error)
+            await refuse(_Noting(context, lambda code: self._failed(name, admitted, code)), error)
 
     async def _caller(
         self, rule: CallRule | None, context: Context, source: str, *, goes_on: bool
@@ -286,6 +282,31 @@ class AccessGuard(grpc.aio.ServerInterceptor):
             await refuse(context, error)
 
 
+class _Noting:
+    """The context of a call whose refusal is durable in the audit before it is answered.
+
+    gRPC answers while it aborts: what waits after that has been overtaken by the answer.
+    """
+
+    def __init__(self, context: Context, note: Callable[[str], Awaitable[None]]) -> None:
+        self._context = context
+        self._note = note
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
+    ) -> NoReturn:
+        """Note the error's code, see `errors.refuse`, and end the call."""
+        try:
+            await self._note(details)
+        except YidaoError as error:
+            # What must be in the audit and cannot be is not answered.
+            await refuse(self._context, error)
+        await self._context.abort(code, details, trailing_metadata)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Admitted:
     """Who makes a call, whom the machine's own account says that it acts for, what is audited."""
@@ -318,12 +339,8 @@ def _purpose_of(context: Context) -> str:
     return text
 
 
-def _code_of(context: Context) -> str:
-    """Give the error code with which a servicer ended its call, see `errors.refuse`."""
-    details = context.details()
-    return details.decode() if isinstance(details, bytes) else str(details)
-
-
 async def _refuse(written: "Future[None]", context: Context, error: YidaoError) -> NoReturn:
-    await asyncio.wrap_future(written)
-    await refuse(context, error)
+    async def note(_code: str) -> None:
+        await asyncio.wrap_future(written)
+
+    await refuse(_Noting(context, note), error)
