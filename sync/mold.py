@@ -14,18 +14,24 @@ from typing import Final
 from yidao.sync.ids import ID_BYTES, NetworkId, NodeId, RecordId
 from yidao.sync.record import (
     HASH_BYTES,
+    MAX_CAUSES,
     MAX_CREATED_MS,
+    MAX_HEADER_BYTES,
     MAX_PART_BYTES,
+    MAX_PARTS,
     MAX_VERSION,
     Header,
     PartDigest,
     is_object_id,
+    is_unit,
 )
 from yidao.sync.varint import varint
 
 # Enough for every kind, actor and schema that a node uses at a time.
 _MAX_PIECES: Final = 4_096
 _MAX_ONE_BYTE: Final = 0x7F
+_UNIT_TAG: Final = b"\x32\x12"
+_CAUSE_TAG: Final = b"\x4a\x10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class Mold:
         self._network = network
         self._node_id = node_id
         self._start = b"\x0a\x10" + network + b"\x12\x10" + node_id + b"\x1a\x10"
-        self._texts: dict[tuple[str, str, str, str, bytes, str], tuple[bytes, bytes]] = {}
+        self._texts: dict[tuple[str, str, str, bytes, str], tuple[bytes, bytes]] = {}
         self._rules: dict[tuple[str, int, int, int], tuple[bytes, bytes]] = {}
         self._numbers: dict[int, bytes] = {}
 
@@ -62,41 +68,37 @@ class Mold:
         Raises:
             HeaderFieldInvalid, HeaderTooLarge: As `Header.encode`.
         """
-        key = (
-            given.kind,
-            given.actor,
-            given.unit,
-            given.schema,
-            given.schema_sha256,
-            given.period,
-        )
+        key = (given.kind, given.actor, given.schema, given.schema_sha256, given.period)
         texts = self._texts.get(key)
-        named = given.object_id
+        named, unit, causes = given.object_id, given.unit, given.causes
         if (
             texts is None
-            or given.causes
             or len(given.record_id) != ID_BYTES
             or len(named) > _MAX_ONE_BYTE
             or not named.isascii()
             or not is_object_id(named)
             or not 1 <= given.object_version <= MAX_VERSION
             or not 1 <= given.created_ms <= MAX_CREATED_MS
+            or (unit and not is_unit(unit))
+            or (causes and (len(causes) > MAX_CAUSES or set(map(len, causes)) != {ID_BYTES}))
+            or len(parts) > MAX_PARTS
         ):
             return self._in_full(key, given, parts)
         pieces = [
             self._start,
             given.record_id,
             texts[0],
+            _UNIT_TAG + unit.encode() if unit else b"",
             b"\x3a%c" % len(named),
             named.encode(),
             b"\x40",
             self._number(given.object_version),
+            *[_CAUSE_TAG + cause for cause in causes],
             texts[1],
             b"\x68",
             self._number(given.created_ms),
         ]
-        if len(parts) == 1:
-            (name, commitment, length, grade, reach, release) = parts[0]
+        for name, commitment, length, grade, reach, release in parts:
             rule = self._rules.get((name, grade, reach, release))
             if rule is None or len(commitment) != HASH_BYTES or not 0 < length <= MAX_PART_BYTES:
                 return self._in_full(key, given, parts)
@@ -104,10 +106,12 @@ class Mold:
             size = self._number(length)
             in_all = len(before) + HASH_BYTES + 1 + len(size) + len(after)
             pieces += (b"\x72%c" % in_all, before, commitment, b"\x18", size, after)
-        elif parts:
+        data = b"".join(pieces)
+        if len(data) > MAX_HEADER_BYTES or (
+            len(parts) > 1 and len({part.name for part in parts}) != len(parts)
+        ):
             return self._in_full(key, given, parts)
-        # Shorter than a limit by far: each piece has one that is.
-        return b"".join(pieces)
+        return data
 
     def _number(self, number: int) -> bytes:
         """Encode a number; versions, times and lengths come again and again."""
@@ -120,12 +124,12 @@ class Mold:
 
     def _in_full(
         self,
-        key: tuple[str, str, str, str, bytes, str],
+        key: tuple[str, str, str, bytes, str],
         given: Described,
         parts: Sequence[PartDigest],
     ) -> bytes:
         """Make the header field by field, and keep the pieces that were found right."""
-        kind, actor, unit, schema, schema_sha256, period = key
+        kind, actor, schema, schema_sha256, period = key
         data = Header(
             network=self._network,
             node_id=self._node_id,
@@ -135,7 +139,7 @@ class Mold:
             object_id=given.object_id,
             object_version=given.object_version,
             created_ms=given.created_ms,
-            unit=unit,
+            unit=given.unit,
             causes=tuple(RecordId(cause) for cause in given.causes),
             schema=schema,
             schema_sha256=schema_sha256,
@@ -146,7 +150,7 @@ class Mold:
             self._texts, self._rules = {}, {}
         digest = b"\x5a\x20" + schema_sha256 if schema_sha256 else b""
         self._texts[key] = (
-            _text(b"\x22", kind) + _text(b"\x2a", actor) + _text(b"\x32", unit),
+            _text(b"\x22", kind) + _text(b"\x2a", actor),
             _text(b"\x52", schema) + digest + _text(b"\x62", period),
         )
         for name, _, _, grade, reach, release in parts:

@@ -7,7 +7,6 @@ for each header, so no two readers can understand one leaf differently.
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
@@ -109,9 +108,8 @@ class Part(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """A record's header; the fields are those of `record.proto`.
+class Header(NamedTuple):
+    """A record's header; the fields are those of `record.proto`. A tuple: one for each record.
 
     Attributes:
         object_id: The object that the record is about (`object` on the wire).
@@ -167,6 +165,11 @@ def is_object_id(text: str) -> bool:
     return _OBJECT.fullmatch(text) is not None
 
 
+def is_unit(text: str) -> bool:
+    """Whether a header may name an institution so; it may also name none."""
+    return _UNIT.fullmatch(text) is not None
+
+
 def decode_header(data: bytes) -> Header:
     """Return the header that `data` is the canonical encoding of.
 
@@ -193,67 +196,86 @@ def kind_begins(data: bytes, start: bytes) -> bool:
     return data.startswith(_KIND_TAG, _KIND_AT) and data.startswith(start, _KIND_AT + 2)
 
 
-class DigestReader:
-    """Reads what headers commit to, as strictly as `decode_header`, without making `Header`s.
+class HeaderReader:
+    """Reads headers as strictly as `decode_header`.
 
-    Texts that come again, as kinds and actors do, are checked once. Make one for a batch.
+    What comes again, as kinds, actors and the rules of parts do, is checked once. Make one
+    for a batch.
     """
 
     def __init__(self) -> None:
-        self._checked: set[tuple[object, ...]] = set()
+        self._texts: set[tuple[str, str, str, bytes, str]] = set()
+        self._rules: dict[tuple[str, int, int, int], PartDigest] = {}
 
-    def read(self, data: bytes) -> tuple[PartDigest, ...]:
-        """Return what a header commits to.
+    def read(self, data: bytes) -> Header:
+        """Return the header.
 
         Raises:
             PeerError: What `decode_header` raises.
         """
         message = _parse(data)
-        unit, causes = message.unit, message.causes
-        texts = (
+        network, node_id, record_id = message.network, message.node_id, message.record_id
+        kind, actor, schema, schema_sha256, period = texts = (
             message.kind,
             message.actor,
             message.schema,
             message.schema_sha256,
             message.period,
         )
+        unit, object_id = message.unit, message.object
+        version, created_ms = message.object_version, message.created_ms
+        causes = tuple(message.causes)
         if (
-            texts not in self._checked
-            or len(message.network) != ID_BYTES
-            or len(message.node_id) != ID_BYTES
-            or len(message.record_id) != ID_BYTES
-            or not 1 <= message.object_version <= MAX_VERSION
-            or not 1 <= message.created_ms <= MAX_CREATED_MS
-            or _OBJECT.fullmatch(message.object) is None
+            texts not in self._texts
+            or len(network) != ID_BYTES
+            or len(node_id) != ID_BYTES
+            or len(record_id) != ID_BYTES
+            or not 1 <= version <= MAX_VERSION
+            or not 1 <= created_ms <= MAX_CREATED_MS
+            or _OBJECT.fullmatch(object_id) is None
             or message.critical
             or (unit and _UNIT.fullmatch(unit) is None)
             or (causes and (len(causes) > MAX_CAUSES or set(map(len, causes)) != {ID_BYTES}))
         ):
-            return self._read_in_full(data, texts)
-        found: list[PartDigest] = []
+            return self._read_in_full(message)
+        parts: list[PartDigest] = []
         for part in message.parts:
-            name, digest, length = part.name, part.commitment, part.length
-            grade, reach, release = rule = (part.grade, part.reach, part.release)
-            if (
-                (name, rule) not in self._checked
-                or len(digest) != HASH_BYTES
-                or length > MAX_PART_BYTES
-            ):
-                return self._read_in_full(data, texts)
-            found.append(
-                PartDigest(name, digest, length, _GRADES[grade], reach, _RELEASES[release])
-            )
-        if len(found) > 1 and (
-            len(found) > MAX_PARTS or len({digest.name for digest in found}) != len(found)
+            digest, length = part.commitment, part.length
+            rule = self._rules.get((part.name, part.grade, part.reach, part.release))
+            if rule is None or len(digest) != HASH_BYTES or length > MAX_PART_BYTES:
+                return self._read_in_full(message)
+            name, _, _, grade, reach, release = rule
+            parts.append(PartDigest(name, digest, length, grade, reach, release))
+        if len(parts) > 1 and (
+            len(parts) > MAX_PARTS or len({digest.name for digest in parts}) != len(parts)
         ):
-            return self._read_in_full(data, texts)
-        return tuple(found)
+            return self._read_in_full(message)
+        return Header(
+            NetworkId(network),
+            NodeId(node_id),
+            RecordId(record_id),
+            kind,
+            actor,
+            object_id,
+            version,
+            created_ms,
+            unit,
+            cast("tuple[RecordId, ...]", causes),
+            schema,
+            schema_sha256,
+            period,
+            tuple(parts),
+        )
 
-    def _read_in_full(self, data: bytes, texts: tuple[object, ...]) -> tuple[PartDigest, ...]:
-        parts = decode_header(data).parts
-        self._checked.add(texts)
-        self._checked.update((part.name, (part.grade, part.reach, part.release)) for part in parts)
-        return parts
+    def _read_in_full(self, message: record_pb2.Header) -> Header:
+        header = _from_message(message)
+        _check_header(header)
+        self._texts.add(
+            (header.kind, header.actor, header.schema, header.schema_sha256, header.period)
+        )
+        for part in header.parts:
+            self._rules[part.name, int(part.grade), part.reach, int(part.release)] = part
+        return header
 
 
 def _parse(data: bytes) -> record_pb2.Header:

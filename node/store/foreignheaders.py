@@ -6,7 +6,7 @@ from typing import Final
 from yidao.node.store.journals import Head
 from yidao.node.store.scope import Scope
 from yidao.sync.errors import PeerError
-from yidao.sync.record import DigestReader, Header, PartDigest, decode_header
+from yidao.sync.record import Header, HeaderReader, PartDigest, decode_header
 
 RECORD_MALFORMED: Final = "RECORD_MALFORMED"
 
@@ -21,11 +21,11 @@ def read_header(scope: Scope, head: Head, seq: int, data: bytes) -> Header | Non
 
 
 def read_digests(
-    scope: Scope, head: Head, seq: int, data: bytes, reader: DigestReader
+    scope: Scope, head: Head, seq: int, data: bytes, reader: HeaderReader
 ) -> Sequence[PartDigest] | None:
     """Return what a header commits to; None, and a problem, where it is malformed."""
     try:
-        return reader.read(data)
+        return reader.read(data).parts
     except PeerError as error:
         _show_malformed(scope, head, seq, error)
         return None

@@ -18,8 +18,8 @@ from yidao.sync.ids import JournalId
 from yidao.sync.message import Item
 from yidao.sync.partsrun import PartsRun, SealedPart
 from yidao.sync.record import (
-    DigestReader,
     Header,
+    HeaderReader,
     Part,
     PartDigest,
     Release,
@@ -76,7 +76,7 @@ class PartChecks:
 
     def _check_own(self, head: Head, item: Item, run: PartsRun, out: Checked) -> None:
         seal = item.seal
-        reader, is_plain = DigestReader(), True
+        reader, is_plain = HeaderReader(), True
         for seq, given, sealed, absent in run.records:
             if not seal.first_seq <= seq < seal.end_seq:
                 raise errors.PartUnexpected(seq=seq)
@@ -147,7 +147,7 @@ class PartChecks:
     def _judge_parked(self, head: Head, item: Item, seq: int, part: Part) -> RuledPart | None:
         """Return a part that came before its record, or None if it is not that record's."""
         data = item.seal.headers[seq - item.seal.first_seq]
-        digests = read_digests(self._scope, head, seq, data, DigestReader())
+        digests = read_digests(self._scope, head, seq, data, HeaderReader())
         try:
             return None if digests is None else _ruled(digests, seq, part)
         except PeerError as error:

@@ -19,7 +19,7 @@ from yidao.node.store.tables import segment
 from yidao.node.store.values import StoredRecord, is_folded
 from yidao.sync.errors import PeerError
 from yidao.sync.ids import JournalId, NodeId, Path
-from yidao.sync.record import Part, decode_header
+from yidao.sync.record import HeaderReader, Part
 
 _NO_PARTS: Final[Mapping[str, bytes]] = MappingProxyType({})
 _ROWS_AT_ONCE: Final = 16
@@ -48,6 +48,7 @@ def read_records(
     """
     found: list[StoredRecord] = []
     names: dict[int, JournalId] = {}
+    reader = HeaderReader()
     scanned = after
     start = segments.segment_at(conn, after + 1)
     if start is None:
@@ -59,7 +60,8 @@ def read_records(
     for row in rows:
         held = segments.segment_of(row)
         if not to_fold or is_folded(held.headers):
-            found.extend(_records_of(conn, held, names, range(after + 1, held.last_position + 1)))
+            wanted = range(after + 1, held.last_position + 1)
+            found.extend(_records_of(conn, held, names, reader, wanted))
         scanned = held.last_position
         if scanned - after >= limit:
             rows.close()
@@ -72,7 +74,8 @@ def record_at(conn: Connection, position: int) -> StoredRecord | None:
     held = segments.segment_at(conn, position)
     if held is None:
         return None
-    return next(iter(_records_of(conn, held, {}, range(position, position + 1))), None)
+    wanted = range(position, position + 1)
+    return next(iter(_records_of(conn, held, {}, HeaderReader(), wanted)), None)
 
 
 def record_of(conn: Connection, journal_pk: int, seq: int) -> StoredRecord | None:
@@ -154,7 +157,11 @@ class Reader:
 
 
 def _records_of(
-    conn: Connection, held: Segment, names: dict[int, JournalId], wanted: range
+    conn: Connection,
+    held: Segment,
+    names: dict[int, JournalId],
+    reader: HeaderReader,
+    wanted: range,
 ) -> list[StoredRecord]:
     """Read the records of a segment that lie at these positions."""
     name = names.get(held.journal_pk)
@@ -171,7 +178,7 @@ def _records_of(
     found = []
     for seq, data in zip(seqs, headers, strict=True):
         try:
-            header = decode_header(data)
+            header = reader.read(data)
         except PeerError:
             continue
         found.append(

@@ -550,13 +550,13 @@ class TestVerdicts:
         child.append("up:15", child.draft("a"))
         carry_all(child, root)
         (first,) = items_of(child, root, Lane.CONTROL)
-        header = dataclasses.replace(
-            decode_header(first.seal.headers[0]), kind="node.child.enrolled", record_id=b"e" * 16
+        header = decode_header(first.seal.headers[0])._replace(
+            kind="node.child.enrolled", record_id=b"e" * 16
         )
         parts: tuple[PartsRun, ...] = ()
         if core is not None:
             part = Part(name="core", salt=bytes(32), body=core)
-            header = dataclasses.replace(header, parts=(part.digest(),))
+            header = header._replace(parts=(part.digest(),))
             records = (RecordParts(seq=1, parts=(part,)),)
             parts = (PartsRun(journal=first.seal.journal, given=records),)
         item = self.sealed(child, (header.encode(),), first)
@@ -572,8 +572,8 @@ class TestVerdicts:
         carry_all(city, root)
         (first,) = items_of(city, root, Lane.CONTROL)
         part = Part(name="core", salt=bytes(32), body=alien.encode())
-        header = dataclasses.replace(
-            decode_header(first.seal.headers[0]), record_id=b"e" * 16, parts=(part.digest(),)
+        header = decode_header(first.seal.headers[0])._replace(
+            record_id=b"e" * 16, parts=(part.digest(),)
         )
         item = self.sealed(city, (header.encode(),), first)
         records = (RecordParts(seq=1, parts=(part,)),)

@@ -25,21 +25,21 @@ described = st.builds(
     object_version=st.integers(1, 2**63 - 1),
     created_ms=st.integers(1, 253_402_300_799_999),
     unit=st.sampled_from(["", "11330000000000000A"]),
-    causes=st.lists(st.binary(min_size=16, max_size=16), max_size=2).map(tuple),
+    causes=st.lists(st.binary(min_size=16, max_size=16), max_size=10).map(tuple),
     schema=st.sampled_from(["", "energy/profile", "标准"]),
     schema_sha256=st.sampled_from([b"", bytes(32)]),
     period=st.sampled_from(["", "2026-11"]),
 )
 digest = st.builds(
     PartDigest,
-    name=st.sampled_from(["core", "ext:/33/3301"]),
+    name=st.sampled_from(["core", "pii", *(f"file:{number}" for number in range(9))]),
     commitment=st.binary(min_size=32, max_size=32),
     length=st.integers(0, 256 * 1024),
     grade=st.sampled_from(Grade),
     reach=st.integers(0, 15),
     release=st.sampled_from(Release),
 )
-digests = st.lists(digest, max_size=2, unique_by=lambda each: each.name)
+digests = st.lists(digest, max_size=10, unique_by=lambda each: each.name)
 
 
 def plainly(given: Described, parts: tuple[PartDigest, ...]) -> bytes:
@@ -84,11 +84,14 @@ PART = PartDigest("core", bytes(32), 7, Grade.L2, 15, Release.AT_ONCE)
         {"created_ms": 0},
         {"created_ms": 253_402_300_800_000},
         {"unit": "short"},
+        {"unit": "一一330000000000000"},
         {"causes": (b"",)},
+        {"causes": (bytes(16), bytes(17))},
+        {"causes": (bytes(16),) * 257},
         {"schema_sha256": b"x"},
         {"period": "a b"},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_what_is_wrong_is_found_also_among_known_pieces(change: dict[str, Any]) -> None:
     """The way that joins pieces checks what it does not know."""
@@ -115,6 +118,35 @@ def test_what_is_wrong_in_a_part_is_found(part: PartDigest) -> None:
     mold.header(GOOD, [PART])
     with pytest.raises(errors.HeaderFieldInvalid):
         mold.header(GOOD, [part])
+    with pytest.raises(errors.HeaderFieldInvalid):
+        mold.header(GOOD, [PART, part])
+
+
+def test_a_header_has_a_size() -> None:
+    """Also where each of its pieces is known."""
+    mold = Mold(NETWORK, NODE)
+    long = replace(GOOD, actor=f"x@{'/' + '/'.join(['a' * 32] * 200)}")
+    mold.header(long, [PART])
+    with pytest.raises(errors.HeaderTooLarge):
+        mold.header(replace(long, causes=(bytes(16),) * 200), [PART])
+
+
+def test_parts_are_as_many_as_a_header_may_have() -> None:
+    """Also where each of them is known."""
+    mold = Mold(NETWORK, NODE)
+    parts = [PART._replace(name=f"file:{number}") for number in range(17)]
+    assert mold.header(GOOD, parts[:16]) == plainly(GOOD, tuple(parts[:16]))
+    mold.header(GOOD, parts[16:])
+    with pytest.raises(errors.HeaderFieldInvalid):
+        mold.header(GOOD, parts)
+
+
+def test_a_part_stands_in_a_header_once() -> None:
+    """Also where both are known."""
+    mold = Mold(NETWORK, NODE)
+    mold.header(GOOD, [PART])
+    with pytest.raises(errors.HeaderFieldInvalid):
+        mold.header(GOOD, [PART, PART])
 
 
 def test_a_mold_does_not_grow_without_end() -> None:
