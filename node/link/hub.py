@@ -89,6 +89,7 @@ class Hub:
             wait_seconds=settings.fence_wait_seconds,
         )
         self.warden.on_reopened(self._adopt)
+        self.warden.on_turned(self._follow_standing)
         self.resumption = Resumption(store, self.lookout, self.warden)
         self.received = Received()
         self.room = Room()
@@ -127,6 +128,7 @@ class Hub:
         self._ticking = loop.create_task(ticker.run())
         self.store.on_news(hear)
         self.store.on_followed(followed)
+        self._follow_standing(self.warden.standing)
         self.warden.watch(start)
         self.store.fence.watch(follow)
 
@@ -261,6 +263,24 @@ class Hub:
     async def _close_all(self, code: str) -> None:
         for driver in self.connected():
             await driver.close(code)
+
+    def _follow_standing(self, standing: Standing) -> None:
+        if standing is Standing.RESUMING:
+            self._closing = asyncio.get_running_loop().create_task(self._begin_line())
+
+    async def _begin_line(self) -> None:
+        """Let neighbours ask from the beginning: this node was set back.
+
+        It gives positions again that it gave before. A neighbour's cursor may fit by chance, and
+        pass over what lies before it now.
+        """
+        try:
+            await asyncio.wrap_future(self.store.begin_line())
+        except YidaoError as error:
+            # The epoch that ends this begins one too.
+            log.error("link.line.not_begun", code=error.code)
+            return
+        await self._close_all(RESUMING)
 
     def _adopt(self, identity: Identity) -> None:
         """Go on in a new epoch."""

@@ -63,7 +63,9 @@ class Store(StoreForLinks):
         self._on_fatal = on_fatal
         self._identity: Identity | None = None
         # The store id, and the epoch of which it is known: no other change can change it.
-        self._line: tuple[str, bytes] | None = None
+        # By the epoch and how many were begun here: what a read that was overtaken found is old.
+        self._line: tuple[tuple[str, int], bytes] | None = None
+        self._lines_begun = 0
         self._runner: Runner | None = None
         self._writer: Writer | None = None
         self._high_water: HighWater = NoHighWater()
@@ -106,11 +108,21 @@ class Store(StoreForLinks):
         """
         if self._identity is None:
             return self._engines.store_id
-        epoch = self.identity.epoch
-        if self._line is None or self._line[0] != epoch:
+        known, key = self._line, (self.identity.epoch, self._lines_begun)
+        if known is None or known[0] != key:
             with self._engines.reader.connect() as conn:
-                self._line = (epoch, read_store_id(conn))
-        return self._line[1]
+                known = self._line = (key, read_store_id(conn))
+        return known[1]
+
+    def begin_line(self) -> "Future[None]":
+        """Name the line of positions anew, see `Tx.begin_line`; durable when the future is done."""
+
+        def count(_done: "Future[None]") -> None:
+            self._lines_begun += 1
+
+        begun = self.submit(lambda tx: tx.begin_line())
+        begun.add_done_callback(count)
+        return begun
 
     @property
     def identity(self) -> Identity:

@@ -148,6 +148,9 @@ class GivesPositionsTwice(SimNode):
     def make_store(self, me: Enrolled, chain: list[Enrolled]) -> ModelStore:
         return _SameNameStore(me, signer_of(str(me.path)), chain)
 
+    def begin_line(self) -> None:
+        pass
+
 
 class _TornStore(ModelStore):
     """Comes up with half of the commit that was being written when the power went."""

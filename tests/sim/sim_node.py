@@ -91,11 +91,23 @@ class SimNode(SimWriter):
 
         self.submit(job)
 
+    def begin_line(self) -> None:
+        """Name the line of positions anew, and let every neighbour ask from its beginning."""
+
+        def job(state: State) -> Callable[[], None]:
+            state.store_id = self.random.randbytes(16)
+            return lambda: self._close_all(RESUMING)
+
+        self.submit(job)
+
     def _reopened(self) -> None:
         self._must_reopen = False
         self.warden.opened()
+        self._close_all(KEYS_CHANGED)
+
+    def _close_all(self, code: str) -> None:
         for link in list(self.links.values()):
-            self._run(link, link.session.close(KEYS_CHANGED))
+            self._run(link, link.session.close(code))
 
     # Links.
 
@@ -172,6 +184,8 @@ class SimNode(SimWriter):
         self._note_signed()
         self._must_reopen |= start is Start.RESTORED
         self._begin(Start.RESTORED if self._must_reopen else start)
+        if self.warden.standing is Standing.RESUMING:
+            self.begin_line()
         self.dial()
 
     def _receive(self, link: Link, stream: str, data: bytes) -> None:

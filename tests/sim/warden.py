@@ -144,7 +144,9 @@ class SimWarden:
         node = self._node
         node.world.log(f"{node.me.path} turns from {before.value} to {self.standing.value}")
         self._fence()
-        if self.standing is Standing.REOPENING:
+        if self.standing is Standing.RESUMING:
+            node.begin_line()
+        elif self.standing is Standing.REOPENING:
             node.reopen(self._cause)
         elif self.standing is Standing.ACTIVE:
             # What waited behind the fence is decided now.

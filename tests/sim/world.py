@@ -360,12 +360,6 @@ class World:
                 # It was set back or cloned, and has signed two histories.
                 self.note_fork(refusal.journal)
                 continue
-            if peer.node_id in self._recovering and refusal.code == "SEAL_JOURNAL_MISMATCH":
-                # Until it opens its epoch, a node that was set back fills old positions anew: a
-                # cursor may fit by chance, and pass over what declares a journal. It is asked
-                # for again, and at the end nothing may be missing.
-                self.faults["refused once of a node set back"] += 1
-                continue
             said = f"REFUSED: {node.me.path} {refusal.journal} {refusal.seq} {refusal.code}"
             self.log(said)
             self.refusals.append(said)

@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
+from unittest.mock import patch
 
 import grpc
 import grpc.aio
@@ -33,13 +35,17 @@ from yidao.node.link.peercheck import Peer
 from yidao.node.link.renewal import Renewals
 from yidao.node.link.server import RECHECK_SECONDS, LinkServer
 from yidao.node.link.tokens import Anchor, ChildTokens
+from yidao.node.recovery.reopening import reopen
 from yidao.node.revocations import Revocations
+from yidao.node.store.errors import StoreFull
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Draft, DraftPart, Outcome
 from yidao.node.store.values import Peer as StorePeer
 from yidao.sync.enrolment import verify_chain
+from yidao.sync.epoch import Cause
 from yidao.sync.errors import QueryRefused
+from yidao.sync.fencing import Standing, Start, Turn
 from yidao.sync.ids import Lane, Path
 from yidao.sync.message import Frame, Item
 
@@ -234,6 +240,84 @@ def test_records_go_up_and_down_and_receipts_come_back(tmp_path: FilePath) -> No
                 return root.identity.node_id in proven.cosigners
 
             await _until(cosigned)
+
+    asyncio.run(run())
+
+
+def test_who_was_set_back_begins_a_line_before_it_gives_positions_again(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as it knows: sessions end, no cursor counts, and the next sessions say the new name.
+
+    The epoch that ends this begins one more.
+    """
+    lines: list[bytes] = []
+
+    async def seen(store: Store, cause: Cause, random: Callable[[int], bytes]) -> Identity:
+        lines.append(store.store_id)
+        assert root.store.store_id_of(store.identity.node_id) == lines[1]
+        return await reopen(store, cause, random)
+
+    async def run() -> None:
+        nonlocal root
+        async with _pair(tmp_path) as (root, child, _):
+            await asyncio.to_thread(child.append, "up:15", 3)
+            await _until(lambda: root.objects("up:15") == _things(3))
+            lines.append(child.store.store_id)
+            (session,) = child.hub.connected()
+            # What a neighbour's word means that has more of ours than is here.
+            monkeypatch.setattr(child.hub.warden, "_suffices", lambda: False)
+            child.hub.warden._turn(Turn.LOST)
+            await _until(lambda: child.store.store_id != lines[0])
+            lines.append(child.store.store_id)
+            await _until(lambda: session not in child.hub.connected())
+            named = child.identity.node_id
+            await _until(lambda: root.store.store_id_of(named) == lines[1])
+            monkeypatch.undo()
+            monkeypatch.setattr("yidao.node.recovery.warden.reopen", seen)
+            child.hub.warden._settle()
+            await _until(lambda: child.hub.warden.standing is Standing.ACTIVE)
+            assert lines[1] == lines[2] != child.store.store_id
+            await asyncio.to_thread(child.append, "up:15", 3, 3)
+            await _until(lambda: root.objects("up:15") == _things(6))
+
+    root: Node
+    asyncio.run(run())
+
+
+def test_who_was_restored_begins_a_line_at_its_start(tmp_path: FilePath) -> None:
+    """It knows from the start that positions will be given again."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (_, child, _relay):
+            line = child.store.store_id
+            await child.hub.stop()
+            child.hub.warden.begin(Start.RESTORED)
+            child.hub.start(Start.RESTORED)
+            await _until(lambda: child.store.store_id != line)
+
+    asyncio.run(run())
+
+
+def test_a_line_that_cannot_be_begun_leaves_the_sessions(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full: it is told, and the epoch begins one later."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            await asyncio.to_thread(child.append, "up:15", 3)
+            await _until(lambda: root.objects("up:15") == _things(3))
+            full: Future[None] = Future()
+            full.set_exception(StoreFull())
+            monkeypatch.setattr(child.store, "begin_line", lambda: full)
+            with (
+                patch("yidao.node.link.hub.log") as told,
+                patch.object(child.hub, "_close_all") as close,
+            ):
+                await child.hub._begin_line()
+            told.error.assert_called_once_with("link.line.not_begun", code="STORE_FULL")
+            close.assert_not_called()
 
     asyncio.run(run())
 
