@@ -56,6 +56,9 @@ class Surroundings(Protocol):
     lookout: Lookout
     room: Room
     resumption: Resumption
+    #: Nothing is sent while an epoch is opened: what is written in it must not come before the
+    #: chain of epochs, which a session begins with.
+    holds_back: bool
 
     async def greeted(self, driver: "Driver", hello: Hello) -> None:
         """Check what the peer says of itself. Raises a typed error to refuse it."""
@@ -202,6 +205,8 @@ class Driver:
                 await self._send_receipts()
 
     def _next_read(self) -> ReadRequest | None:
+        if self._around.holds_back:
+            return None
         head = max(self._located_to, self._around.lookout.position)
         return self.session.next_read(head, self._heads)
 

@@ -105,6 +105,7 @@ class Hub:
         self._last_seen_ms: dict[NodeId, int] = {}
         self.next_dial_ms = 0
         self.dial_error = ""
+        self.holds_back = False
 
     def start(self, start: Start = Start.REMEMBERED) -> None:
         """Wake the links whenever the store commits. Call on the event loop.
@@ -267,6 +268,10 @@ class Hub:
     def _follow_standing(self, standing: Standing) -> None:
         if standing is Standing.RESUMING:
             self._closing = asyncio.get_running_loop().create_task(self._begin_line())
+        # Until neighbours are told the chain, in the sessions that follow.
+        self.holds_back = standing is Standing.REOPENING or (
+            self.holds_back and standing is Standing.ACTIVE
+        )
 
     async def _begin_line(self) -> None:
         """Let neighbours ask from the beginning: this node was set back.
@@ -294,6 +299,9 @@ class Hub:
         except YidaoError as error:
             # They learn it from the journals too; only evidence of it is not complete here.
             log.error("link.chain.unproved", code=error.code)
+        self.holds_back = False
+        for driver in self.connected():
+            driver.wake()
 
     async def receipt_arrived(self, driver: Driver, receipt: Receipt) -> None:
         """Keep a cosignature; the commit wakes the link that it must go on to."""

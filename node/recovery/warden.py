@@ -35,6 +35,7 @@ PEER_FORKED: Final = "SEAL_FORK"
 DOUBTFUL: Final = "START_DOUBTFUL"
 #: Why a session ends: the next one asks for what is missing.
 RESUMING: Final = "NODE_RESUMING"
+_AGAIN_SECONDS: Final = 10.0
 
 log = get_logger()
 
@@ -75,6 +76,7 @@ class Warden:
         self._heard: dict[NodeId, _Heard] = {}
         self._waiting: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
+        self._trying_again: asyncio.TimerHandle | None = None
         self._waited = False
         self._has_reopened = False
         self._cause = Cause.RESTORED
@@ -135,6 +137,8 @@ class Warden:
         """Decide nothing more."""
         if self._waiting is not None:
             self._waiting.cancel()
+        if self._trying_again is not None:
+            self._trying_again.cancel()
         if self._reopening is not None:
             self._reopening.cancel()
 
@@ -323,7 +327,7 @@ class Warden:
         """Open an epoch, unless that is under way."""
         if self._reopening is None or self._reopening.done():
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
-            self._reopening.add_done_callback(_note_failure)
+            self._reopening.add_done_callback(self._note_failure)
 
     async def _reopen(self) -> None:
         identity = await reopen(self._store, self._cause, self._random)
@@ -333,6 +337,21 @@ class Warden:
         if self._cause is Cause.UNWITNESSED:
             self._raise(UNWITNESSED, epoch=identity.epoch)
         self._turn(Turn.OPENED)
+
+    def _note_failure(self, task: "asyncio.Task[None]") -> None:
+        """Tell why no epoch was opened, since nobody else may wait for it, and try again.
+
+        A disk that is full has room some day, and nobody should have to come for it.
+        """
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("node.epoch.failed", error=type(error).__name__, exc_info=error)
+        loop = asyncio.get_running_loop()
+        self._trying_again = loop.call_later(_AGAIN_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        if self.standing is Standing.REOPENING:
+            self._start_reopening()
 
     def _counts(self, journal: JournalId) -> bool:
         """Whether a journal is of the epoch in which this node writes, or of a later one."""
@@ -401,12 +420,6 @@ class Warden:
 
         log.warning("node.incident.noted", code=code)
         self._store.submit(show)
-
-
-def _note_failure(task: "asyncio.Task[None]") -> None:
-    """Tell why no epoch was opened: nobody else may wait for it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("node.epoch.failed", error=type(error).__name__, exc_info=error)
 
 
 def journal_of(text: str) -> JournalId:

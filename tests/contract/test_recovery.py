@@ -14,12 +14,13 @@ from sqlalchemy import select
 from yidao.api.local.v1 import recovery_pb2
 from yidao.node.api.recovery_service import RecoveryServicer
 from yidao.node.recovery.incidents import BELOW, IncidentDecider, Incidents
+from yidao.node.recovery.reopening import reopen
 from yidao.node.recovery.warden import Neighbour, Warden
 from yidao.node.store import tables
 from yidao.node.store.errors import StoreFenced, StoreFull
 from yidao.sync.epoch import Cause
 from yidao.sync.epocherrors import EpochUnproven
-from yidao.sync.fencing import Standing, Start, Verdict
+from yidao.sync.fencing import Standing, Start, Turn, Verdict
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.message import Frame, Held, Holding
 from yidao.sync.routing import lane_of
@@ -463,6 +464,54 @@ class TestWarden:
 
         _run(scene)
         assert city.append("up:15", city.draft("late"))
+
+    def test_an_epoch_that_could_not_be_opened_is_tried_again_by_itself(
+        self, lost: Any, tree: Any
+    ) -> None:
+        """A disk that was full has room again, and nobody came."""
+        _, city, _ = lost
+        attempts = []
+
+        async def twice_full(*given: Any) -> Any:
+            attempts.append(given)
+            if len(attempts) < 3:
+                raise StoreFull
+            return await reopen(*given)
+
+        async def scene() -> None:
+            warden = _warden(city, tree)
+            warden.begin(Start.REMEMBERED)
+            with (
+                patch("yidao.node.recovery.warden.reopen", side_effect=twice_full),
+                patch("yidao.node.recovery.warden._AGAIN_SECONDS", 0.01),
+            ):
+                warden._turn(Turn.DECIDED)
+                assert warden.standing is Standing.REOPENING
+                await _signs_again(warden)
+            warden.stop()
+
+        _run(scene)
+        assert len(attempts) == 3
+        assert city.append("up:15", city.draft("late"))
+
+    def test_who_stops_tries_nothing_again(self, lost: Any, tree: Any) -> None:
+        """A full disk is left as it is once the node ends."""
+        _, city, _ = lost
+
+        async def scene() -> None:
+            warden = _warden(city, tree)
+            warden.begin(Start.REMEMBERED)
+            with (
+                patch("yidao.node.recovery.warden.reopen", side_effect=StoreFull) as tried,
+                patch("yidao.node.recovery.warden._AGAIN_SECONDS", 0.05),
+            ):
+                warden._turn(Turn.DECIDED)
+                await asyncio.sleep(0.02)
+                warden.stop()
+                await asyncio.sleep(0.1)
+            assert tried.call_count == 1
+
+        _run(scene)
 
     def test_an_operator_settles_what_was_looked_at(self, lost: Any, tree: Any) -> None:
         """Once the node signs again; the proof stays, and a second key stays open."""

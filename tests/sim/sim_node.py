@@ -327,7 +327,7 @@ class SimNode(SimWriter):
         self._run(link, link.session.ingested(effect, outcome.refusals))
 
     def _pump(self, link: Link) -> None:
-        if not self._is_live(link):
+        if not self._is_live(link) or self.warden.standing is Standing.REOPENING:
             return
         # Half of the nodes know where each lane ends, the others read in vain.
         heads = self.store.lane_heads(link.peer.path) if self.me.node_id[0] % 2 else None

@@ -117,6 +117,20 @@ def test_records_do_not_move_before_the_hello() -> None:
         driver._peer_in_store()
 
 
+def test_nothing_is_read_while_an_epoch_is_opened() -> None:
+    """What is written in it must not come before the chain that the next session begins with."""
+    around = SimpleNamespace(holds_back=True, lookout=SimpleNamespace(position=9))
+    driver = Driver(
+        session=SimpleNamespace(next_read=lambda head, _heads: f"up to {head}"),  # type: ignore[arg-type]
+        peer=Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32)),
+        around=around,  # type: ignore[arg-type]
+        clock_ms=lambda: 0,
+    )
+    assert driver._next_read() is None
+    around.holds_back = False
+    assert driver._next_read() == "up to 9"  # type: ignore[comparison-overlap]
+
+
 CHILD = Peer(node_id=NodeId(bytes(16)), path=Path.parse("/33"), tls_sha256=bytes(32))
 
 

@@ -256,10 +256,11 @@ def test_who_was_set_back_begins_a_line_before_it_gives_positions_again(
     async def seen(store: Store, cause: Cause, random: Callable[[int], bytes]) -> Identity:
         lines.append(store.store_id)
         assert root.store.store_id_of(store.identity.node_id) == lines[1]
+        assert child.hub.holds_back
         return await reopen(store, cause, random)
 
     async def run() -> None:
-        nonlocal root
+        nonlocal root, child
         async with _pair(tmp_path) as (root, child, _):
             await asyncio.to_thread(child.append, "up:15", 3)
             await _until(lambda: root.objects("up:15") == _things(3))
@@ -278,10 +279,43 @@ def test_who_was_set_back_begins_a_line_before_it_gives_positions_again(
             child.hub.warden._settle()
             await _until(lambda: child.hub.warden.standing is Standing.ACTIVE)
             assert lines[1] == lines[2] != child.store.store_id
+            await _until(lambda: not child.hub.holds_back)
             await asyncio.to_thread(child.append, "up:15", 3, 3)
             await _until(lambda: root.objects("up:15") == _things(6))
 
     root: Node
+    child: Node
+    asyncio.run(run())
+
+
+def test_what_is_held_back_for_an_epoch_goes_on_without_one(tmp_path: FilePath) -> None:
+    """A node that is found to be a copy while it opens an epoch sends on what others wrote."""
+
+    async def run() -> None:
+        async with _pair(tmp_path) as (root, child, _):
+            hub = child.hub
+            for standing, held in (
+                (Standing.REOPENING, True),
+                (Standing.CLONED, False),
+                (Standing.REOPENING, True),
+                (Standing.ACTIVE, True),
+            ):
+                hub._follow_standing(standing)
+                assert hub.holds_back is held
+            await asyncio.to_thread(child.append, "up:15", 3)
+            await _until(lambda: hub.lookout.position == child.store.last_position())
+            # What this woke has looked, and found that it has to wait.
+            await asyncio.sleep(0.3)
+            assert root.objects("up:15") == []
+            with (
+                patch.object(hub, "keys_changed", side_effect=StoreFull),
+                patch("yidao.node.link.hub.log") as told,
+            ):
+                await hub._tell_epoch()
+            told.error.assert_called_once_with("link.chain.unproved", code="STORE_FULL")
+            # Nobody else wakes the sessions that stay.
+            await _until(lambda: root.objects("up:15") == _things(3))
+
     asyncio.run(run())
 
 
