@@ -8,7 +8,7 @@ from sqlalchemy import update
 from yidao.node.link.errors import LinkNodeAside
 from yidao.node.link.peercheck import Peer
 from yidao.node.logging import get_logger
-from yidao.node.recovery.warden import CLONED as NODE_CLONED
+from yidao.node.recovery.findings import CLONED as NODE_CLONED
 from yidao.node.store import aside, tables
 from yidao.node.store.store import Store
 from yidao.node.store.transaction import Tx

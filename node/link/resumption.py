@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from yidao.node.link import linkproblems
 from yidao.node.link.lookout import Grouped, Lookout
 from yidao.node.link.peercheck import Peer as CheckedPeer
-from yidao.node.recovery.warden import Neighbour, Warden
+from yidao.node.recovery.findings import Neighbour
+from yidao.node.recovery.warden import Warden
 from yidao.node.store.forlinks import Greeting, Located
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
@@ -97,7 +98,7 @@ class Resumption:
                 self._store.reminded, peer.node_id, told.receipts
             )
         problems = said.greeting.problems
-        self._warden.remind(neighbour, said.receipts, told.held, problems)
+        self._warden.findings.remind(neighbour, said.receipts, told.held, problems)
         return self._warden.compare(neighbour, compared, reminders, said.lost)
 
     def ingested(self, peer: CheckedPeer, outcome: Outcome) -> None:

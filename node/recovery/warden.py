@@ -7,45 +7,35 @@ is over.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from yidao.node.keys import Identity
 from yidao.node.logging import get_logger
+from yidao.node.recovery.findings import (
+    CLONED,
+    DOUBTFUL,
+    FORKED,
+    RESTORED,
+    UNWITNESSED,
+    Findings,
+    Neighbour,
+)
 from yidao.node.recovery.reopening import reopen
-from yidao.node.store.problems import NODE_FORKED
 from yidao.node.store.standing import Compared, Reminder
 from yidao.node.store.store import Store
-from yidao.node.store.transaction import Tx
 from yidao.node.store.values import Fork
-from yidao.sync.checkpoint import parse_checkpoint
 from yidao.sync.epoch import Cause, number_of
 from yidao.sync.fencing import Standing, Start, Turn, Verdict, begun, turn_of, turned
-from yidao.sync.ids import JournalId, NodeId, Path
-from yidao.sync.message import MAX_HELD, Held, Holding
+from yidao.sync.ids import JournalId, NodeId
+from yidao.sync.message import Held, Holding
 
-ROLLED_BACK: Final = "STATE_ROLLED_BACK"
-RESTORED: Final = "STORE_RESTORED"
-FORKED: Final = NODE_FORKED
-CLONED: Final = "NODE_CLONED"
-UNWITNESSED: Final = "EPOCH_UNWITNESSED"
-PEER_ROLLED_BACK: Final = "PEER_ROLLED_BACK"
-PEER_FORKED: Final = "SEAL_FORK"
-DOUBTFUL: Final = "START_DOUBTFUL"
 #: Why a session ends: the next one asks for what is missing.
 RESUMING: Final = "NODE_RESUMING"
 _AGAIN_SECONDS: Final = 10.0
 
 log = get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
-    """Who speaks: our parent or a child."""
-
-    node_id: NodeId
-    path: Path
 
 
 @dataclass(slots=True)
@@ -68,6 +58,7 @@ class Warden:
         wait_seconds: float,
     ) -> None:
         self._store = store
+        self.findings = Findings(store)
         self._clock_ms = clock_ms
         self._random = random
         self._wait_seconds = wait_seconds
@@ -93,7 +84,7 @@ class Warden:
     def watch(self, start: Start) -> None:
         """Say what a start is in doubt about, and begin the policy's wait."""
         if start is Start.RESTORED:
-            self._raise(RESTORED)
+            self.findings.note(RESTORED)
         if self.standing is Standing.ACTIVE:
             return
         self._wait(doubtful=start is Start.DOUBTFUL)
@@ -117,7 +108,7 @@ class Warden:
 
     def _wait(self, *, doubtful: bool) -> None:
         if doubtful:
-            self._raise(DOUBTFUL, minutes=max(1, round(self._wait_seconds / 60)))
+            self.findings.note(DOUBTFUL, minutes=max(1, round(self._wait_seconds / 60)))
         if self._waiting is not None:
             self._waiting.cancel()
         loop = asyncio.get_running_loop()
@@ -177,7 +168,7 @@ class Warden:
         heard.missing = {
             each.journal: each.held_size for each in compared if each.verdict is Verdict.BEHIND
         }
-        self._show(peer, compared, reminders)
+        self.findings.show(peer, compared, reminders)
         # An epoch that this process has opened is in no older copy, whatever else was lost.
         lost = not self._has_reopened and any(not each.forked for each in reminders)
         current = [each.verdict for each in compared if self._counts(each.journal)]
@@ -192,50 +183,13 @@ class Warden:
         news = heard.missing.keys() - {each.journal for each in asked}
         return RESUMING if news else ""
 
-    def remind(
-        self,
-        peer: Neighbour,
-        receipts: Iterable[Held],
-        held: Iterable[Held],
-        noted: Collection[str],
-    ) -> None:
-        """Notice that a neighbour holds less than it has cosigned: it was rolled back.
-
-        Args:
-            peer: Who it is.
-            receipts: What it has cosigned.
-            held: What it says that it holds.
-            noted: Codes of the open problems with it.
-        """
-        held = tuple(held)
-        sizes = {each.journal: parse_checkpoint(each.checkpoint).size for each in held}
-        rolled_back = False
-        for each in receipts:
-            size = parse_checkpoint(each.checkpoint).size
-            # A full list may have left this one out.
-            if not each.cosignature or len(held) >= MAX_HELD:
-                continue
-            if sizes.get(each.journal, 0) < size:
-                rolled_back = True
-                self._raise(
-                    PEER_ROLLED_BACK,
-                    journal=each.journal,
-                    peer=peer.node_id,
-                    here=size,
-                    there=sizes.get(each.journal, 0),
-                    neighbour=str(peer.path),
-                    held=f"{each.checkpoint.decode()}{each.cosignature}\n",
-                )
-        if not rolled_back and PEER_ROLLED_BACK in noted:
-            self._store.submit(lambda tx: tx.clear_code(PEER_ROLLED_BACK, peer.node_id))
-
     def ingested(self, peer: Neighbour, forked: tuple[Fork, ...]) -> None:
         """Look again after a neighbour's frame is durable."""
         heard = self._heard.get(peer.node_id)
         if heard is None or not (heard.missing or forked):
             return
         for fork in forked:
-            self._show_own_fork(peer, fork.journal, fork.held, fork.other)
+            self.findings.show_own_fork(peer, fork.journal, fork.held, fork.other)
             if self._counts(fork.journal):
                 self._turn(Turn.DIVERGED)
             heard.missing.pop(fork.journal, None)
@@ -259,7 +213,7 @@ class Warden:
     def replaced(self) -> None:
         """Take it that the parent has a session with another process of this node."""
         if self._turn(Turn.REPLACED):
-            self._raise(CLONED, side="older", node=self._store.identity.node_id.hex())
+            self.findings.note(CLONED, side="older", node=self._store.identity.node_id.hex())
 
     async def decide(self, operator: str) -> str:
         """Open a new epoch because an operator says so, and return its name.
@@ -335,7 +289,7 @@ class Warden:
         for callback in self._on_reopened:
             callback(identity)
         if self._cause is Cause.UNWITNESSED:
-            self._raise(UNWITNESSED, epoch=identity.epoch)
+            self.findings.note(UNWITNESSED, epoch=identity.epoch)
         self._turn(Turn.OPENED)
 
     def _note_failure(self, task: "asyncio.Task[None]") -> None:
@@ -356,70 +310,6 @@ class Warden:
     def _counts(self, journal: JournalId) -> bool:
         """Whether a journal is of the epoch in which this node writes, or of a later one."""
         return number_of(journal.epoch) >= number_of(self._store.identity.epoch)
-
-    # What people see.
-
-    def _show(
-        self, peer: Neighbour, compared: tuple[Compared, ...], reminders: tuple[Reminder, ...]
-    ) -> None:
-        for each in compared:
-            if each.verdict is Verdict.BEHIND:
-                self._raise(
-                    ROLLED_BACK,
-                    journal=each.journal,
-                    here=each.size,
-                    there=each.held_size,
-                    neighbour=str(peer.path),
-                    held=each.own.decode(),
-                    other=each.held.decode(),
-                )
-            elif each.verdict is Verdict.DIVERGED:
-                self._show_own_fork(peer, each.journal, each.own, each.held)
-        for reminder in reminders:
-            if reminder.forked:
-                self._raise(
-                    PEER_FORKED,
-                    journal=reminder.journal,
-                    peer=peer.node_id,
-                    size=reminder.size,
-                    held=reminder.held.decode(),
-                    other=reminder.receipt.decode(),
-                )
-            else:
-                self._raise(
-                    ROLLED_BACK,
-                    journal=reminder.journal,
-                    here=reminder.held_size,
-                    there=reminder.size,
-                    neighbour=str(peer.path),
-                    held=reminder.held.decode(),
-                    other=reminder.receipt.decode(),
-                )
-
-    def _show_own_fork(
-        self, peer: Neighbour, journal: JournalId, held: bytes, other: bytes
-    ) -> None:
-        self._raise(
-            FORKED,
-            journal=journal,
-            neighbour=str(peer.path),
-            held=held.decode(),
-            other=other.decode(),
-        )
-
-    def _raise(
-        self,
-        code: str,
-        *,
-        journal: JournalId | None = None,
-        peer: NodeId | None = None,
-        **params: str | int,
-    ) -> None:
-        def show(tx: Tx) -> None:
-            tx.raise_problem(code, journal=journal, seq=None, peer=peer, **params)
-
-        log.warning("node.incident.noted", code=code)
-        self._store.submit(show)
 
 
 def journal_of(text: str) -> JournalId:

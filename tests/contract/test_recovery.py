@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from yidao.api.local.v1 import recovery_pb2
 from yidao.node.api.recovery_service import RecoveryServicer
+from yidao.node.recovery.findings import Neighbour
 from yidao.node.recovery.incidents import BELOW, IncidentDecider, Incidents
 from yidao.node.recovery.reopening import reopen
-from yidao.node.recovery.warden import Neighbour, Warden
+from yidao.node.recovery.warden import Warden
 from yidao.node.store import tables
 from yidao.node.store.errors import StoreFenced, StoreFull
 from yidao.sync.epoch import Cause
