@@ -40,6 +40,13 @@ def spelling(precision: int, scale: int) -> re.Pattern[str]:
     return re.compile(decimal_pattern(precision, scale, signed=True)[1:-1])
 
 
+@lru_cache(maxsize=256)
+def column_spelling(precision: int, scale: int) -> re.Pattern[str]:
+    """Give what decimals fit whole that are joined by line breaks."""
+    one = spelling(precision, scale).pattern
+    return re.compile(f"{one}(?:\n{one})*")
+
+
 def parse_decimal(text: str, precision: int, scale: int) -> int:
     """Read a decimal in its one accepted spelling as a scaled integer.
 

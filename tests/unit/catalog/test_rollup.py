@@ -115,6 +115,15 @@ def test_rolling_up_many_rows_at_once_is_the_same(many: list[Row]) -> None:
     assert Rollup.of(FORM, many) == rolled([(row, 0) for row in many])
 
 
+def test_rows_are_taken_as_they_come() -> None:
+    """So many that they are not held all at once."""
+    many = ({"no": f"{number}", "used": f"{number}.25", "people": 1} for number in range(2_501))
+    total = Rollup.of(FORM, many)
+    assert total.rows == 2_501
+    assert total.totals()["used"] == f"{sum(range(2_501)) + 2_501 / 4:.2f}"
+    assert (total.totals()["no"], total.totals()["people"]) == (2_501, 2_501)
+
+
 def test_every_kind_of_rollup_by_hand() -> None:
     """Three rows whose figures can be added in the head."""
     total = rolled(
@@ -156,6 +165,8 @@ UNCHECKED: dict[str, Row] = {
     "a text for an integer": {"no": "a", "people": "12"},
     "a flag for an integer": {"no": "a", "people": True},
     "an integer for a decimal": {"no": "a", "used": 1},
+    "two numbers for one": {"no": "a", "used": "1.00\n2.00"},
+    "a line break at the end": {"no": "a", "used": "1.00\n"},
     "an extreme that is no number": {"no": "a", "least": "low"},
     "an extreme that is a text": {"no": "a", "most": "12"},
 }
@@ -163,9 +174,14 @@ UNCHECKED: dict[str, Row] = {
 
 @pytest.mark.parametrize("row", UNCHECKED.values(), ids=UNCHECKED.keys())
 def test_rows_that_were_not_checked_are_refused(row: Row) -> None:
-    """A value that the form does not allow never reaches a total."""
+    """A value that the form does not allow never reaches a total, alone or among others."""
+    good: Row = {"no": "b", "used": "3.00"}
+    for many in ([row], [good, row, good], [*[good] * 2_500, row]):
+        with pytest.raises(RollupMismatch) as refused:
+            Rollup.of(FORM, many)
+        assert refused.value.params["field"] in row
     with pytest.raises(RollupMismatch):
-        Rollup.of(FORM, [row])
+        Rollup.zero(FORM).add(FORM, row)
 
 
 def _encoded(share: str) -> bytes:
