@@ -16,7 +16,7 @@ from yidao.node.link.options import CONTROL, DATA, SERVICE, SESSION_KEY, client_
 from yidao.sync.ids import JournalId, Lane
 from yidao.sync.ids import Path as TreePath
 from yidao.sync.journal import Seal
-from yidao.sync.message import Control, Frame, Goodbye, Hello, Item, Resume
+from yidao.sync.message import Ack, Control, Frame, Goodbye, Hello, Item, Resume
 from yidao.sync.wire import decode_control, encode_control, encode_frame, with_number
 
 _SECONDS: Final = 60.0
@@ -50,6 +50,8 @@ class HostileChild:
         self._heard: queue.Queue[Control | None] = queue.Queue()
         self._number = 0
         self._position = 0
+        self._credit_bytes = 0
+        self._has_more = threading.Condition()
         # How each stream ended, where it was not in order.
         self.status = ""
         self.data_status = ""
@@ -109,7 +111,13 @@ class HostileChild:
             items.append(Item(position=self._position, seal=seal))
         frame = Frame(lane=Lane.CONTROL, items=tuple(items), after_position=after)
         self._number += 1
-        self.send_bytes(with_number(encode_frame(frame), self._number))
+        data = encode_frame(frame)
+        with self._has_more:
+            self._has_more.wait_for(
+                lambda: self._credit_bytes >= len(data) or self.ended.is_set(), _SECONDS
+            )
+            self._credit_bytes -= len(data)
+        self.send_bytes(with_number(data, self._number))
 
     def expect(self, kind: type[T]) -> T:
         """Return the next message of a kind; others before it are passed over.
@@ -136,11 +144,18 @@ class HostileChild:
     def _hear(self, stream: Iterator[bytes]) -> None:
         try:
             for data in stream:
-                self._heard.put(decode_control(data))
+                message = decode_control(data)
+                self._heard.put(message)
+                if isinstance(message, Resume | Ack):
+                    with self._has_more:
+                        self._credit_bytes += message.credit_bytes
+                        self._has_more.notify()
         except grpc.RpcError as error:
             self.status = error.code().name  # type: ignore[attr-defined]
         finally:
-            self.ended.set()
+            with self._has_more:
+                self.ended.set()
+                self._has_more.notify()
             self._heard.put(None)
 
     def _ignore(self, stream: Iterator[bytes]) -> None:

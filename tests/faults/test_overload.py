@@ -248,10 +248,9 @@ def bytes_of(view: invariants.NodeView, held: Mapping[JournalId, Sequence[bytes]
     )
 
 
-@pytest.mark.parametrize("seals", [2_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_r50_seals_that_nobody_signed_end_the_session(village: Village, seals: int) -> None:
-    """The quota of refusals stops the child long before its seals are verified."""
-    rss, a_frame = village.rss_bytes(), 60
+def test_r50_seals_that_nobody_signed_end_the_session(village: Village) -> None:
+    """Of a million the quota of refusals lets some thousand be verified, a minute."""
+    rss, a_frame, seals = village.rss_bytes(), 60, 1_000_000
     child = village.hostile()
     child.greet()
     sent = 0
@@ -262,6 +261,7 @@ def test_r50_seals_that_nobody_signed_end_the_session(village: Village, seals: i
     assert goodbye.code == "LINK_QUOTA_EXCEEDED"
     assert goodbye.retry_after_ms > 1_000
     child.close()
+    assert sent < 10_000
     again = village.hostile()
     with pytest.raises(AssertionError, match=r"LINK_QUOTA_EXCEEDED|ended before"):
         again.greet()
