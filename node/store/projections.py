@@ -85,6 +85,8 @@ class Runner:
         self._deciders = {decider.name: decider for decider in (*deciders, self._eraser)}
         self._cursors: dict[str, int] = {}
         self._stalled: set[str] = set()
+        # In the transaction that is not committed yet.
+        self._stalling: set[str] = set()
         self._kept = 0
 
     def load(self, conn: Connection) -> None:
@@ -164,6 +166,7 @@ class Runner:
         Returns:
             Their new cursors; `moved` takes them once the transaction is committed.
         """
+        self._stalling.clear()
         self._read_cursors(group.conn)
         running = {
             name: position
@@ -213,8 +216,10 @@ class Runner:
             self.moved({name: position for name, at in self._cursors.items() if at == after})
 
     def moved(self, cursors: dict[str, int]) -> None:
-        """Take over cursors whose transaction is committed."""
+        """Take over cursors whose transaction is committed, and who stalled in it."""
         self._cursors.update(cursors)
+        self._stalled |= self._stalling
+        self._stalling.clear()
         for name, position in cursors.items():
             self._deaths.passed(name, position)
 
@@ -355,7 +360,7 @@ class Runner:
         return True
 
     def _stall(self, name: str, tx: Tx, error: Exception) -> None:
-        self._stalled.add(name)
+        self._stalling.add(name)
         log.error("store.projection.stalled", projection=name, exc_info=error)
         tx.raise_problem(PROJECTION_STALLED, name=name, error=type(error).__name__)
 

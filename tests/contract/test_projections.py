@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, in
 from sqlalchemy.exc import OperationalError
 
 from yidao.node.store import errors, tables
-from yidao.node.store.projections import BATCH_RECORDS
+from yidao.node.store.projections import BATCH_RECORDS, Runner
 from yidao.node.store.records import Reader
 from yidao.node.store.transaction import Tx
 from yidao.node.store.values import StoredRecord
@@ -152,6 +153,64 @@ class TestFolding:
         root = tree.reopen(root, projectors=[counter], deciders=[answerer])
         wait(root)
         assert rows_of(root)["test.thing.made"][0] == 3
+
+    def test_nobody_hears_of_a_stall_before_it_is_written_down(
+        self, tree: Any, projected: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever asks while the problem is being committed waits for that."""
+        move = Runner._move
+
+        def slowly(*given: Any) -> None:
+            time.sleep(0.3)
+            move(*given)
+
+        monkeypatch.setattr(Runner, "_move", slowly)
+        counter = Counter()
+        counter.fails_at = "thing/bad"
+        root = tree.reopen(projected, projectors=[counter])
+        position = root.append("up:15", root.draft("bad"))[-1]
+        for _ in range(100):
+            asked = root.store.applied(position)
+            time.sleep(0.02)
+            if asked.done():
+                break
+        with pytest.raises(errors.ProjectionStalled):
+            asked.result(timeout=60)
+        assert [p.code for p in root.store.problems()] == ["PROJECTION_STALLED"]
+
+    @pytest.mark.parametrize("is_mended", [False, True])
+    def test_a_stall_that_was_not_committed_is_none(
+        self, tree: Any, projected: Any, monkeypatch: pytest.MonkeyPatch, is_mended: bool
+    ) -> None:
+        """The disk was full when the problem was to be written: all of it is tried again."""
+        move, full = Runner._move, sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raised = []
+
+        def once_full(*given: Any) -> None:
+            if len(raised) < 1:
+                raised.append(full)
+                if is_mended:
+                    counter.fails_at = None
+                raise OperationalError("INSERT", None, full)
+            move(*given)
+
+        counter = Counter()
+        counter.fails_at = "thing/bad"
+        root = tree.reopen(projected, projectors=[counter])
+        wait(root)
+        monkeypatch.setattr(Runner, "_move", once_full)
+        position = root.append("up:15", root.draft("bad"))[-1]
+        if is_mended:
+            wait(root)
+            root.append("up:15", root.draft("good"))
+            wait(root)
+            assert root.store.problems() == ()
+            return
+        with pytest.raises(errors.ProjectionStalled):
+            root.store.applied(position).result(timeout=60)
+        assert raised
+        assert [p.code for p in root.store.problems()] == ["PROJECTION_STALLED"]
 
     def test_r51_a_childs_record_that_breaks_a_view_is_left_out_alone(
         self, tree: Any, projected: Any, carry_all: Any

@@ -9,7 +9,6 @@ wrong. A new form gets a new file.
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ def sample_headers() -> dict[str, Header]:
             extension.digest(grade=Grade.L1, reach=0),
         ),
     )
-    bare_part = replace(minimal, record_id=RecordId(b"\x01" * 16), parts=(core.digest(),))
+    bare_part = minimal._replace(record_id=RecordId(b"\x01" * 16), parts=(core.digest(),))
     return {"minimal": minimal, "full": full, "one part": bare_part}
 
 
